@@ -1,0 +1,66 @@
+"""cipa: Collaborative Innovation Performance Analysis.
+
+`import cipa as ci` costs a few milliseconds: a public name is loaded from its room when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cipa.analysis import run as run
+    from cipa.data import datasets as datasets
+    from cipa.data.moments import SampleMoments as SampleMoments
+    from cipa.data.read import read as read
+    from cipa.models.panel.model import Panel as Panel
+    from cipa.models.panel.model import clustered as clustered
+    from cipa.models.sem.model import SEM as SEM
+    from cipa.report.publish import publish as publish
+    from cipa.study.study import Study as Study
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "cipa.analysis": ("run",),
+    "cipa.data.dataset": ("Dataset",),
+    "cipa.data.moments": ("SampleMoments",),
+    "cipa.data.read": ("read",),
+    "cipa.errors": ("CipaError", "CipaWarning", "DataError", "SpecificationError", "IdentificationError", "ConvergenceError", "InferenceError"),
+    "cipa.evidence.descriptives": ("descriptives",),
+    "cipa.evidence.findings": ("Analysis", "Verdict"),
+    "cipa.evidence.measurement": ("cronbach_alpha", "fornell_larcker", "htmt", "reliability"),
+    "cipa.inference.compare": ("compare",),
+    "cipa.inference.mediation": ("indirect",),
+    "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
+    "cipa.models.panel.model": ("Panel", "clustered"),
+    "cipa.models.panel.specification": ("hausman", "mundlak_test"),
+    "cipa.models.sem.indices": ("fit_measures",),
+    "cipa.models.sem.model": ("SEM", "SEMFit"),
+    "cipa.models.sem.standardize": ("r_squared", "standardized"),
+    "cipa.report.figures.path_diagram": ("path_diagram",),
+    "cipa.report.publish": ("publish",),
+    "cipa.results.fit": ("Fit",),
+    "cipa.study.constructs": ("Construct", "Item"),
+    "cipa.study.hypotheses": ("Hypothesis",),
+    "cipa.study.study": ("Study",),
+    "cipa.terms": ("Path", "Term"),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULES = {"datasets": "cipa.data.datasets"}
+
+__all__ = ["__version__", *sorted([*_HOME, *_MODULES])]  # noqa: PLE0604, RUF100
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name not in _HOME:
+        raise AttributeError(f"module 'cipa' has no attribute '{name}'")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME, *_MODULES])

@@ -1,0 +1,243 @@
+"""Dataset: columns with roles and a log of every step. pandas stops here on the way in.
+
+A numeric column is a float64 array with NaN for missing; any other column is an object array with None for
+missing. Every function that removes or changes rows returns a new Dataset whose log has one more step, so that
+the report can count what was dropped and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cipa.errors import DataError, did_you_mean
+from cipa.numerics.linalg import Array, BoolArray
+from cipa.study.constructs import Construct, Item
+
+Column = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that was done to the rows.
+
+    Parameters
+    ----------
+    action : str
+        What was done ("read", "exclude careless").
+    reason : str
+        Why, in words a reader accepts.
+    rows_before, rows_after : int
+    """
+
+    action: str
+    reason: str
+    rows_before: int
+    rows_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Which columns have a role: the panel keys, groups, sampling clusters and weights."""
+
+    entity: str | None = None
+    time: str | None = None
+    group: str | None = None
+    cluster: str | None = None
+    weight: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """The observed firms.
+
+    Parameters
+    ----------
+    columns : mapping of str to (n,) array
+        float64 for numbers (NaN missing), object for words (None missing). Read-only.
+    name : str
+        How messages and the report call it.
+    items : mapping of str to Item
+        The codebook's lines for survey questions.
+    labels : mapping of str to str
+        The codebook's label of any column.
+    constructs : tuple of Construct
+        The codebook's constructs.
+    roles : Roles
+    log : tuple of Step
+    """
+
+    columns: Mapping[str, Column]
+    name: str = "data"
+    items: Mapping[str, Item] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    constructs: tuple[Construct, ...] = ()
+    roles: Roles = field(default_factory=Roles)
+    log: tuple[Step, ...] = ()
+
+    @classmethod
+    def from_frame(cls, table: pd.DataFrame, *, name: str = "data", columns: Sequence[str] | None = None) -> Dataset:
+        """Copy a DataFrame (or only the `columns` named) into a Dataset; the frame is never changed."""
+        _refuse_repeated(table, name=name)
+        if columns is not None:
+            require(columns, present=[str(label) for label in table.columns], name=name)
+        chosen = {str(label): label for label in table.columns if columns is None or str(label) in set(columns)}
+        converted = {text: _column(table[label]) for text, label in chosen.items()}
+        rows = len(table)
+        log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
+        return cls(columns=MappingProxyType(converted), name=name, log=log)
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of names and values, the same on every machine."""
+        found = hashlib.sha256()
+        for name in sorted(self.columns):
+            values = self.columns[name]
+            found.update(name.encode() + b"\0")
+            found.update(values.astype("<f8").tobytes() if values.dtype == np.float64 else repr(values.tolist()).encode())
+        return found.hexdigest()
+
+    def __getitem__(self, name: str) -> Column:
+        require([name], present=self.columns, name=self.name)
+        return self.columns[name]
+
+    def numeric(self, names: Sequence[str]) -> Array:
+        """The columns as an (n, k) float array; refuses text, infinity and columns that are not there."""
+        require(names, present=self.columns, name=self.name)
+        for column in names:
+            _refuse_text(self.columns[column], column=column, name=self.name)
+        values = np.empty((self.nobs, len(names)), order="F")
+        for position, column in enumerate(names):
+            values[:, position] = self.columns[column]
+        _refuse_infinity(values, names=names, name=self.name)
+        return values
+
+    def take(self, rows: npt.NDArray[Any], *, action: str, reason: str) -> Dataset:
+        """The rows selected by a mask or an index, with one more step in the log."""
+        kept = {name: _read_only(values[rows]) for name, values in self.columns.items()}
+        after = len(next(iter(kept.values()), ()))
+        step = Step(action=action, reason=reason, rows_before=self.nobs, rows_after=after)
+        return replace(self, columns=MappingProxyType(kept), log=(*self.log, step))
+
+    def keep(self, mask: BoolArray, *, action: str, reason: str) -> Dataset:
+        """Keep the rows where `mask` holds."""
+        return self.take(np.asarray(mask, dtype=bool), action=action, reason=reason)
+
+    def with_columns(self, new: Mapping[str, npt.ArrayLike]) -> Dataset:
+        """Add (or replace) columns, given as arrays of length n."""
+        added = {name: _column(pd.Series(np.asarray(values))) for name, values in new.items()}
+        for name, values in added.items():
+            if len(values) != self.nobs:
+                raise DataError(f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows.")
+        return replace(self, columns=MappingProxyType({**self.columns, **added}))
+
+    def panel(self, *, entity: str, time: str) -> Dataset:
+        """Name the panel keys; refuses a key that is not there, is missing somewhere, or repeats a pair."""
+        require([entity, time], present=self.columns, name=self.name)
+        keys = pd.DataFrame({"entity": self.columns[entity], "time": self.columns[time]})
+        for role, column in (("entity", entity), ("time", time)):
+            missing = np.flatnonzero(keys[role].isna().to_numpy())
+            if missing.size:
+                raise DataError(
+                    f"{self.name}: the {role} key '{column}' is missing in {missing.size} rows, first in row {missing[0] + 1}."
+                    " A row without its key belongs to no firm-year. Fill the key or drop the rows."
+                )
+        twice = np.flatnonzero(keys.duplicated().to_numpy())
+        if twice.size:
+            first = keys.iloc[int(twice[0])]
+            raise DataError(
+                f"{self.name}: {entity}={first['entity']!r}, {time}={first['time']!r} stands in more than one row"
+                f" ({twice.size} rows repeat a pair). A panel has one row for each {entity} and {time}. Remove or aggregate the repeats."
+            )
+        return replace(self, roles=replace(self.roles, entity=entity, time=time))
+
+    def resample(self, rng: np.random.Generator) -> Dataset:
+        """Draw n rows with replacement; whole entities when the entity role is set."""
+        if self.roles.entity is None:
+            return self.take(rng.integers(self.nobs, size=self.nobs), action="resample", reason="bootstrap of cases")
+        _, code = np.unique(self.columns[self.roles.entity].astype(str), return_inverse=True)
+        order = np.argsort(code, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(np.bincount(code))])
+        drawn = rng.integers(len(starts) - 1, size=len(starts) - 1)
+        rows = np.concatenate([order[starts[entity] : starts[entity + 1]] for entity in drawn])
+        return self.take(rows, action="resample", reason="bootstrap of entities")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A fresh DataFrame."""
+        return pd.DataFrame({name: values.copy() for name, values in self.columns.items()})
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}, …)"
+
+
+def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "data") -> Dataset:
+    """Take a Dataset as it is, or copy the `columns` needed out of a DataFrame."""
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, pd.DataFrame):
+        return Dataset.from_frame(data, name=name, columns=columns)
+    raise DataError(
+        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}."
+    )
+
+
+def require(names: Sequence[str], *, present: Any, name: str) -> None:
+    """Refuse columns that the data do not have, naming the nearest ones they do have."""
+    missing = [column for column in names if column not in present]
+    if missing:
+        hints = "".join(f"\n    {column}{did_you_mean(column, present)}" for column in missing)
+        raise DataError(f"{name} has no column{'s' if len(missing) > 1 else ''} named:{hints}\nCheck the spelling, or add the data.")
+
+
+def _column(series: pd.Series[Any]) -> Column:
+    if pd.api.types.is_bool_dtype(series.dtype) or pd.api.types.is_numeric_dtype(series.dtype):
+        return _read_only(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
+    values = series.astype(object).to_numpy(copy=True)
+    values[np.asarray(pd.isna(series))] = None
+    return _read_only(values)
+
+
+def _read_only(values: Column) -> Column:
+    values.setflags(write=False)
+    return values
+
+
+def _refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
+    labels = pd.Index([str(label) for label in table.columns])
+    if not labels.is_unique:
+        twice = sorted(set(labels[labels.duplicated()]))
+        raise DataError(f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them.")
+
+
+def _refuse_text(values: Column, *, column: str, name: str) -> None:
+    if values.dtype == np.float64:
+        return
+    row = next((i for i, value in enumerate(values) if value is not None), 0)
+    example = repr(values[row]) if len(values) else "nothing"
+    raise DataError(
+        f"{name}: the column '{column}' holds words (row {row + 1}: {example}), and a model needs numbers."
+        " Recode it to numbers, or use it as group=, cluster= or i(...) instead."
+    )
+
+
+def _refuse_infinity(values: Array, *, names: Sequence[str], name: str) -> None:
+    if np.isfinite(values.sum()):
+        return
+    row, position = (int(place[0]) for place in np.nonzero(np.isinf(values))) if np.isinf(values).any() else (-1, -1)
+    if row >= 0:
+        raise DataError(
+            f"{name}: the column '{names[position]}' is infinite in row {row + 1}. A moment of such a column does not exist;"
+            " it often comes from log(0) or a division by zero. Mark the cell as missing or mend the computation."
+        )

@@ -1,0 +1,152 @@
+"""What can go wrong, by who can mend it.
+
+One root for errors and one for warnings. A message has four parts: what is wrong, where (with the offending
+value), why it matters, what to do. `did_you_mean` and `one_of` write the parts that every refusal shares, and
+`public` makes a function or a class refuse an unknown keyword in the same words.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class CipaError(Exception):
+    """Root of every error that cipa raises on purpose.
+
+    `code` is a short stable identifier that `cipa explain CODE` knows.
+    """
+
+    code = "CIPA"
+
+
+class SpecificationError(CipaError, ValueError):
+    """The declaration (syntax, formula, study file, option) is wrong; the researcher mends the text."""
+
+    code = "SPEC"
+
+
+class UnknownKeywordError(SpecificationError, TypeError):
+    """A keyword that the function does not have."""
+
+    code = "KEYWORD"
+
+
+class DataError(CipaError, ValueError):
+    """The data are wrong or do not hold what the model names; the researcher mends the data."""
+
+    code = "DATA"
+
+
+class IdentificationError(CipaError, ValueError):
+    """The model has no unique solution; the researcher changes the model."""
+
+    code = "IDENT"
+
+
+class ConvergenceError(CipaError, RuntimeError):
+    """The search for the estimates did not end at a stationary point."""
+
+    code = "CONV"
+
+
+class InferenceError(CipaError, ValueError):
+    """What was asked of a fit cannot be derived from it."""
+
+    code = "INFER"
+
+
+class MissingPartError(CipaError, ImportError):
+    """An optional part (an extra, a font, a program) is not installed."""
+
+    code = "PART"
+
+
+class CipaWarning(UserWarning):
+    """Root of every warning that cipa gives; each is also a notice in the fit."""
+
+
+class DataWarning(CipaWarning):
+    """Something about the data that changes what the estimates mean."""
+
+
+class InadmissibleWarning(CipaWarning):
+    """An estimate outside its parameter space: a negative variance, a correlation above one."""
+
+
+class ConvergenceWarning(CipaWarning):
+    """The solution is a stationary point only approximately."""
+
+
+class SpecificationWarning(CipaWarning):
+    """A declaration that is legal and probably not meant."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Suggest the nearest of `choices`, as a sentence with a leading space, or "" when none is near."""
+    names = [str(choice) for choice in choices]
+    lowered = {name.lower(): name for name in reversed(names)}
+    near = difflib.get_close_matches(str(word).lower(), list(lowered), n=1, cutoff=0.6)
+    return f" Did you mean '{lowered[near[0]]}'?" if near else ""
+
+
+def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") -> str:
+    """Return `value` if it is one of `choices`; otherwise refuse it and list them.
+
+    Parameters
+    ----------
+    value : str
+        What the user wrote.
+    choices : iterable of str
+        What is understood.
+    what : str
+        The option's name, as the user wrote it.
+    where : str
+        The place, as a prefix of the message ("ci.SEM").
+
+    Raises
+    ------
+    SpecificationError
+        With the nearest choice.
+    """
+    names = list(choices)
+    if isinstance(value, str) and value in names:
+        return value
+    place = f"{where}: " if where else ""
+    listed = ", ".join(f'"{name}"' for name in names)
+    raise SpecificationError(f"{place}{what}={value!r} is not known. Choose one of {listed}.{did_you_mean(str(value), names)}")
+
+
+def public(target: Decorated) -> Decorated:
+    """Make a public function or class refuse an unknown keyword with the nearest known one.
+
+    Python's own message names the unknown keyword only; this one adds what the function understands.
+    """
+    if inspect.isclass(target):
+        initialise: Callable[..., None] = target.__init__
+        target.__init__ = _checked(initialise, name=target.__name__)
+        return target  # type: ignore[return-value]
+    return _checked(target, name=target.__name__)
+
+
+def _checked(function: Decorated, *, name: str) -> Decorated:
+    parameters = inspect.signature(function).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = {key for key, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if not open_ended and not kwargs.keys() <= known:
+            unknown = next(key for key in kwargs if key not in known)
+            raise UnknownKeywordError(
+                f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)}"
+                f" It understands: {', '.join(sorted(known))}."
+            )
+        return function(*args, **kwargs)
+
+    return checked  # type: ignore[return-value]

@@ -1,0 +1,78 @@
+"""What a run of a study found: the values that the conductor fills and the report renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from cipa.data.dataset import Dataset
+from cipa.results.display import ResultTable
+from cipa.results.estimates import Estimate
+from cipa.results.fit import Fit, Notice
+from cipa.study.hypotheses import Hypothesis
+
+if TYPE_CHECKING:
+    from cipa.study.study import Study
+
+VerdictWord = Literal["supported", "not supported", "contrary", "inconclusive", "not tested"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The join of a hypothesis and an estimate.
+
+    Parameters
+    ----------
+    hypothesis : Hypothesis
+    model : str
+        The model's name in the study; "" when no model holds the term.
+    estimate : Estimate or None
+    verdict : {"supported", "not supported", "contrary", "inconclusive", "not tested"}
+        "contrary": the interval excludes 0 on the other side. "inconclusive": the interval covers both 0 and
+        the smallest effect of interest; "not supported": it excludes that effect.
+    reason : str
+        A sentence computed from the estimate.
+    power : float
+        Power reached against the smallest effect of interest; NaN where it is not defined.
+    """
+
+    hypothesis: Hypothesis
+    model: str
+    estimate: Estimate | None
+    verdict: VerdictWord
+    reason: str
+    power: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """A study that was run.
+
+    Parameters
+    ----------
+    study : Study
+    datasets : mapping of source name to Dataset
+        As the models saw them: read, screened, scored; their logs count what was dropped.
+    fits : mapping of model name to Fit
+        In the order of the study.
+    failures : mapping of model name to str
+        The message of each model that could not be fitted.
+    verdicts : tuple of Verdict
+        In the order of the hypotheses, then of the models.
+    tables : mapping of str to ResultTable
+        Evidence by "kind:model" or "kind:source": "descriptives:survey", "reliability:linear", "standardized:linear",
+        "htmt:survey", "simple_slopes:linear:CIP ~ COL:INET", "indirect:linear".
+    notices : tuple of Notice
+        Of the study as a whole; each fit has its own.
+    seed : int
+    """
+
+    study: Study
+    datasets: Mapping[str, Dataset]
+    fits: Mapping[str, Fit]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    tables: Mapping[str, ResultTable] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    seed: int = 1

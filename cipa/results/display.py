@@ -1,0 +1,91 @@
+"""How tables look in a terminal and a notebook: the one place where results meet pandas on the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """A DataFrame in which a missing number is NaN and a missing word None."""
+    return pd.DataFrame({name: _column(values) for name, values in columns.items()})
+
+
+def _column(values: Sequence[Any]) -> Any:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and all(issubclass(kind, (int, float, np.number)) and kind is not bool for kind in kinds):
+        if all(issubclass(kind, (int, np.integer)) for kind in kinds) and None not in values:
+            return np.array(values, dtype=np.int64)
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return pd.Series(list(values), dtype=object)
+
+
+def render_text(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table for the terminal: numbers to `digits` decimals, missing cells empty."""
+    return str(
+        table.to_string(index=False, na_rep="", float_format=lambda value: _number(value, digits=digits), formatters=_words(table))
+    )
+
+
+def _words(table: pd.DataFrame) -> dict[Any, Any]:
+    return {name: (lambda value: "" if value is None else str(value)) for name in table if table[name].dtype == object}
+
+
+def _number(value: float, *, digits: int) -> str:
+    if value != 0 and abs(value) < 10.0**-digits:
+        return f"{value:.{digits}g}"
+    return f"{value:.{digits}f}"
+
+
+def render_html(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """An escaped HTML table for a notebook."""
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in table)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(value, digits=digits))}</td>" for value in row) + "</tr>"
+        for row in table.itertuples(index=False, name=None)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(value: Any, *, digits: int) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return _number(value, digits=digits) if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """An immutable table that a function returns; `.to_frame()` gives a fresh DataFrame.
+
+    Parameters
+    ----------
+    title : str
+        What the table shows, and by which formula.
+    columns : mapping of str to tuple
+        The cells, column by column, in order.
+    notes : tuple of str
+        What a reader must know to use the numbers.
+    """
+
+    title: str
+    columns: Mapping[str, tuple[Any, ...]]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A fresh DataFrame, one row per row."""
+        return frame(self.columns)
+
+    def __str__(self) -> str:
+        return "\n".join([self.title, render_text(self.to_frame()), *self.notes])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<p>{escape(self.title)}</p>{render_html(self.to_frame())}{notes}"

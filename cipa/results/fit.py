@@ -1,0 +1,208 @@
+"""What every fit is, whichever family or engine made it.
+
+A model is a value; `model.fit(data)` is a pure function to a `Fit`, which is also a value. Everything else is a
+plain function of a fit. `fit.model` and `fit.data` make the bootstrap and power analysis one function for every
+family; `bread` and `scores` make robust errors one function for every family; `notices` carry what was warned.
+"""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, Protocol
+
+import numpy as np
+
+from cipa.errors import CipaWarning
+from cipa.numerics.linalg import Array
+from cipa.results.display import render_html
+from cipa.results.estimates import Estimates
+from cipa.results.statistics import Statistics
+from cipa.results.vcov import VCov
+from cipa.terms import Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a reader of the numbers must know; shown on the console and printed in the report.
+
+    Parameters
+    ----------
+    code : str
+        A short stable identifier ("heywood", "rows_dropped").
+    text : str
+        What, where, why it matters, what to do.
+    severity : {"info", "warning"}
+        "warning" is also given as a Python warning.
+    """
+
+    code: str
+    text: str
+    severity: str = "info"
+
+
+def announce(notices: Sequence[Notice], *, category: type[CipaWarning] = CipaWarning, stacklevel: int = 3) -> None:
+    """Give every notice of severity "warning" as a Python warning too."""
+    for notice in notices:
+        if notice.severity == "warning":
+            warnings.warn(notice.text, category, stacklevel=stacklevel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convergence:
+    """How the search for the estimates ended.
+
+    Parameters
+    ----------
+    converged : bool
+        Whether the end point is stationary within the tolerance.
+    iterations : int
+    criterion : float
+        The largest scaled gradient at the end (0 for a closed form).
+    message : str
+    """
+
+    converged: bool = True
+    iterations: int = 0
+    criterion: float = 0.0
+    message: str = "closed form"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where the numbers come from: engine, versions, seed and data digest."""
+
+    engine: str
+    engine_version: str
+    versions: Mapping[str, str]
+    seed: int | None
+    data_digest: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Versions of Python, cipa and the packages named, for a Provenance."""
+    found = {"python": platform.python_version()}
+    for package in ("cipa", "numpy", "scipy", "pandas", *packages):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # a source tree that was never installed
+            found[package] = "unknown"
+    return found
+
+
+class Model(Protocol):
+    """A declared model: a value that can be fitted."""
+
+    def fit(self, data: Any, *, start: Any = None) -> Fit:
+        """Estimate the model on `data`; the model itself does not change."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What every family of models returns.
+
+    Parameters
+    ----------
+    model : Model
+        The declaration that was fitted.
+    data : Dataset or SampleMoments
+        What it was fitted to.
+    kind : str
+        The family: "sem", "panel".
+    terms : tuple of Term, length k
+        The free parameters.
+    params : (k,) array
+    vcov : (k, k) array
+        Covariance of the estimates, as `vcov_type` says.
+    bread : (k, k) array or None
+        Inverse of the (expected or observed) information of the whole sample.
+    scores : (n, k) array or None
+        Casewise gradient of the objective (log-likelihood, or moment condition).
+    nobs : int
+    df_resid : float
+        Degrees of freedom: of the model for SEM, of the residual for regression.
+    loglik : float
+        With all normalising constants; NaN where there is no likelihood.
+    vcov_type : VCov
+    convergence : Convergence
+    estimates : Estimates
+        All parameters: free, fixed, defined.
+    statistics : Statistics
+    notices : tuple of Notice
+    title : str
+        One line: which model, by which method.
+    conf_level : float
+    npar : int
+        Number of free parameters, less the rank of the equality constraints.
+    """
+
+    model: Any
+    data: Any
+    kind: str
+    terms: tuple[Term, ...]
+    params: Array
+    vcov: Array
+    bread: Array | None = None
+    nobs: int
+    df_resid: float
+    loglik: float = float("nan")
+    npar: int
+    vcov_type: VCov = field(default_factory=VCov)
+    convergence: Convergence = field(default_factory=Convergence)
+    estimates: Estimates
+    statistics: Statistics
+    notices: tuple[Notice, ...] = ()
+    title: str = ""
+    engine: str = "native"
+    engine_packages: tuple[str, ...] = ()
+    seed: int | None = None
+    conf_level: float = 0.95
+
+    @property
+    def scores(self) -> Array | None:
+        """Casewise scores (n, k), for a family that has them."""
+        return None
+
+    @property
+    def provenance(self) -> Provenance:
+        """Engine, versions, seed and data digest."""
+        found = versions_of(*self.engine_packages)
+        version = found[self.engine_packages[0]] if self.engine_packages else found["cipa"]
+        return Provenance(
+            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=self.data.digest
+        )
+
+    def __str__(self) -> str:
+        head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
+        tests = [line for line in (_statistic_line(self, name) for name in self.headline) if line]
+        notes = [f"[{notice.severity}] {notice.text}" for notice in self.notices]
+        return "\n".join([*head, *tests, "", str(self.estimates), *([""] + notes if notes else [])])
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The statistics that a summary shows first."""
+        return tuple(self.statistics)[:8]
+
+    def _repr_html_(self) -> str:
+        return render_html(self.estimates.to_frame())
+
+
+def _statistic_line(fit: Fit, name: str) -> str:
+    if name not in fit.statistics:
+        return ""
+    row = fit.statistics[name]
+    if not np.isfinite(row.value):
+        return ""
+    text = f"{row.label or row.name}: {row.value:.3f}"
+    if row.df is not None:
+        text += f" ({row.df:g} df)"
+    if row.p_value is not None and np.isfinite(row.p_value):
+        text += f", p = {row.p_value:.3g}"
+    if row.conf_low is not None and row.conf_high is not None:
+        text += f" [{row.conf_low:.3f}, {row.conf_high:.3f}]"
+    return text

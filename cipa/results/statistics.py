@@ -1,0 +1,87 @@
+"""Statistic: a test or an index with its degrees of freedom, p-value, interval and reference distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from cipa.errors import InferenceError, did_you_mean
+from cipa.results.display import frame, render_html, render_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """One number about a fit.
+
+    Parameters
+    ----------
+    name : str
+        Its key, spelt as lavaan's `fitMeasures` for SEM ("chisq", "cfi.robust"), as the field's for panels ("r2_within").
+    value : float
+        NaN where it is not defined for this model.
+    df : float, optional
+        Degrees of freedom; of the numerator for F.
+    df_denominator : float, optional
+        For F.
+    p_value : float, optional
+    conf_low, conf_high, conf_level : float, optional
+        An interval and its level.
+    reference : str
+        The reference distribution ("chi2", "F", "t", "normal") or "" for an index.
+    label : str
+        How a reader would write it ("CFI", "Within R²").
+    """
+
+    name: str
+    value: float
+    df: float | None = None
+    df_denominator: float | None = None
+    p_value: float | None = None
+    conf_low: float | None = None
+    conf_high: float | None = None
+    conf_level: float | None = None
+    reference: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics(Mapping[str, Statistic]):
+    """An immutable table of statistics, by name."""
+
+    rows: tuple[Statistic, ...] = ()
+
+    def __getitem__(self, name: str) -> Statistic:
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise InferenceError(f"This fit has no statistic '{name}'.{did_you_mean(name, self)} It has: {', '.join(self)}.")
+
+    def __contains__(self, name: object) -> bool:
+        return any(row.name == name for row in self.rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return (row.name for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def values_by_name(self) -> Mapping[str, float]:
+        """The bare numbers."""
+        return MappingProxyType({row.name: row.value for row in self.rows})
+
+    def to_frame(self) -> pd.DataFrame:
+        """A fresh DataFrame, one row per statistic."""
+        names = [field.name for field in fields(Statistic)]
+        return frame({name: [getattr(row, name) for row in self.rows] for name in names})
+
+    def __str__(self) -> str:
+        return render_text(self.to_frame().drop(columns=["label"]).dropna(axis="columns", how="all"))
+
+    def _repr_html_(self) -> str:
+        return render_html(self.to_frame())

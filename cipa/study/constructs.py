@@ -1,0 +1,75 @@
+"""What the researcher measures: items and constructs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cipa.errors import SpecificationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A survey question.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    text : str
+        The wording, for tables.
+    reversed : bool
+        Whether a high answer means little of the construct (`env5`).
+    low, high : float, optional
+        The ends of the answer scale (1 and 7).
+    """
+
+    name: str
+    text: str = ""
+    reversed: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Construct:
+    """A latent concept with its measures.
+
+    Parameters
+    ----------
+    name : str
+        The code used in terms ("CIP").
+    label : str
+        How a reader sees it ("Collaborative innovation performance").
+    items : tuple of str
+        Columns of the survey that measure it; empty for a higher-order construct.
+    dimensions : tuple of str
+        First-order constructs that measure a higher-order one ("HS", "CS", "TS", "PS").
+    column : str, optional
+        Its measure in a panel.
+    """
+
+    name: str
+    label: str = ""
+    items: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    column: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.items or self.dimensions or self.column):
+            raise SpecificationError(
+                f"The construct '{self.name}' has no measure. Give it items = [...], dimensions = [...] or column = \"...\"."
+            )
+        repeated = sorted({item for item in self.items if self.items.count(item) > 1})
+        if repeated:
+            raise SpecificationError(f"The construct '{self.name}' lists {', '.join(repeated)} twice. List each item once.")
+
+    @property
+    def title(self) -> str:
+        """The label, or the name where there is none."""
+        return self.label or self.name
+
+    @property
+    def measurement(self) -> str:
+        """The measurement equation in model syntax ("CIP =~ cip1 + cip2"), or "" without indicators."""
+        indicators = self.items or self.dimensions
+        return f"{self.name} =~ {' + '.join(indicators)}" if indicators else ""

@@ -1,0 +1,127 @@
+"""The names of parameters.
+
+Every quantity in the field has the form `lhs op rhs`: a loading `collaboration =~ col1`, a path or a panel
+coefficient `performance ~ collaboration`, a moderation `performance ~ collaboration:internet_plus`, a residual
+covariance `perf1 ~~ perf2`, an intercept `performance ~1`, a defined effect `indirect := a*b`. A hypothesis is a
+term with a sign; an estimate is the same term with a number; a verdict is the join of the two.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cipa.errors import SpecificationError
+
+OPERATORS = ("=~", "<~", ":=", "~*~", "~~", "~1", "~", "==", "<", ">", "|")
+"""The operators of lavaan's model syntax, longest first where one begins another."""
+
+_TERM = re.compile(
+    r"^\s*(?P<lhs>.*?)\s*(?P<op>=~|<~|:=|~\*~|~~|~\s*1\s*$|~|==|\||<|>)\s*(?P<rhs>.*?)\s*(?:\[(?P<group>[^\[\]]+)\])?\s*$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Term:
+    """The name of one parameter.
+
+    Two terms are equal when they name the same parameter: `y ~ a:b` equals `y ~ b:a`, and `a ~~ b` equals `b ~~ a`.
+
+    Parameters
+    ----------
+    lhs, op, rhs : str
+        As in lavaan's syntax. The intercept of y is `lhs="y", op="~1", rhs=""`.
+    group : str, optional
+        The label of the group in a multi-group model.
+    level : str, optional
+        The label of the level in a two-level model.
+
+    Examples
+    --------
+    >>> Term.parse("y ~ x:z") == Term.parse("y ~ z:x")
+    True
+    >>> str(Term.parse("perf1~~perf2"))
+    'perf1 ~~ perf2'
+    """
+
+    lhs: str
+    op: str
+    rhs: str
+    group: str | None = None
+    level: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Term:
+        """Read a term such as ``"performance ~ collaboration:internet_plus"`` or ``"y ~ x [Pasteur]"``."""
+        match = _TERM.match(text)
+        if match is None or not match["lhs"]:
+            raise SpecificationError(
+                f"'{text}' is not the name of a parameter. Write it as 'lhs op rhs', for example"
+                " 'performance ~ collaboration', 'capability =~ cap1' or 'perf1 ~~ perf2'."
+            )
+        op = re.sub(r"\s+", "", match["op"])
+        rhs = "" if op == "~1" else re.sub(r"\s*:\s*", ":", match["rhs"])
+        if not rhs and op != "~1":
+            raise SpecificationError(f"'{text}' has no right-hand side after '{op}'.")
+        return cls(lhs=re.sub(r"\s*:\s*", ":", match["lhs"]), op=op, rhs=rhs, group=match["group"])
+
+    @property
+    def key(self) -> tuple[str, str, str, str | None, str | None]:
+        """What two equal terms share."""
+        lhs, rhs = self.lhs, self.rhs
+        if ":" in rhs and self.op != ":=":
+            rhs = ":".join(sorted(rhs.split(":")))
+        if self.op in ("~~", "~*~") and rhs < lhs:
+            lhs, rhs = rhs, lhs
+        return lhs, self.op, rhs, self.group, self.level
+
+    @property
+    def is_interaction(self) -> bool:
+        """Whether the right-hand side is a product."""
+        return self.op in ("~", "=~") and ":" in self.rhs
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Term) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        text = f"{self.lhs} ~1" if self.op == "~1" else f"{self.lhs} {self.op} {self.rhs}"
+        if self.group is not None:
+            text += f" [{self.group}]"
+        if self.level is not None:
+            text += f" [level {self.level}]"
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """A chain of effects, ``"capability -> collaboration -> performance"``.
+
+    Examples
+    --------
+    >>> [str(step) for step in Path.parse("x -> m -> y").steps]
+    ['m ~ x', 'y ~ m']
+    """
+
+    nodes: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Path:
+        """Read a path; arrows are ``->`` (or the Unicode arrow)."""
+        nodes = tuple(node.strip() for node in re.split(r"->|→", text))
+        if len(nodes) < 2 or not all(nodes):
+            raise SpecificationError(f"'{text}' is not a path. Write it as 'x -> m -> y', with a name at each end of each arrow.")
+        if len(set(nodes)) != len(nodes):
+            raise SpecificationError(f"'{text}' passes through a variable twice. An effect along a path visits each variable once.")
+        return cls(nodes=nodes)
+
+    @property
+    def steps(self) -> tuple[Term, ...]:
+        """The regressions along the path, in order."""
+        return tuple(Term(lhs=after, op="~", rhs=before) for before, after in zip(self.nodes, self.nodes[1:], strict=False))
+
+    def __str__(self) -> str:
+        return " -> ".join(self.nodes)
