@@ -1,0 +1,380 @@
+"""SEMFit, and how it is put together from the end point of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipa.models.sem import robust_fiml
+from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
+from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.moments import GroupSample, Sample
+from cipa.models.sem.standardize import explained_variance, scale_factors
+from cipa.numerics.linalg import Array, frozen
+from cipa.numerics.normal import Patterns, complete_pattern, loglik, patterns_of, saturated
+from cipa.numerics.optimize import Solution
+from cipa.results.estimates import Estimates, Status, tabulate
+from cipa.results.fit import Convergence, Fit, Notice
+from cipa.results.vcov import VCov
+from cipa.study.expressions import evaluate
+from cipa.terms import Term
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEM
+
+
+@dataclass(frozen=True, kw_only=True)
+class SEMFit(Fit):
+    """A fitted structural equation model.
+
+    Besides what every fit has: the layout, the sample and the end point of the search, from which the standardized
+    solution, R², casewise scores and the robust fit measures are derived when they are first asked for.
+    """
+
+    layout: Layout
+    sample: Sample
+    point: LikelihoodPoint
+    objective: Likelihood
+    group_labels: tuple[str, ...]
+    measures: Mapping[str, float]
+
+    @property
+    def latent(self) -> tuple[str, ...]:
+        """Names of the latent variables."""
+        return self.layout.roles[0].latent
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Names of the observed variables."""
+        return self.layout.blocks[0].observed
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The statistics that a summary shows first."""
+        return ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
+
+    @cached_property
+    def standardized(self) -> Estimates:
+        """The completely standardized solution with delta-method standard errors."""
+        return self.standardized_solution("std_all")
+
+    def standardized_solution(self, kind: str) -> Estimates:
+        """The standardized solution of one kind ("std_all", "std_lv", "std_nox")."""
+        values, slopes = standardized_values(self.layout, self.point, self._values, self._matrices_s, kind=kind)
+        values, slopes = _with_defined(self.model.parsed.constraints, self.layout, values, slopes)
+        errors = np.sqrt(np.maximum(np.einsum("ik,kl,il->i", slopes, self.vcov, slopes), 0.0))
+        errors = np.where(errors > 1e-9 * np.maximum(1.0, np.abs(values)), errors, np.nan)
+        terms, labels, statuses = _rows(self.layout, self.group_labels, self.model.parsed.constraints)
+        return tabulate(terms, values, errors, labels=labels, statuses=statuses, standardized=values, conf_level=self.conf_level)
+
+    @cached_property
+    def r_squared_rows(self) -> tuple[tuple[str, str | None, float], ...]:
+        """(variable, group label or None, R²) of every dependent variable."""
+        found = explained_variance(self.layout, tuple(point.moments for point in self.point.groups), self._matrices_s)
+        several = len(self.group_labels) > 1
+        return tuple((name, self.group_labels[group] if several else None, value) for group, name, value in found)
+
+    @cached_property
+    def r_squared(self) -> Mapping[str, float]:
+        """R² by variable (of the first group)."""
+        return {name: value for name, group, value in reversed(self.r_squared_rows) if group in (None, self.group_labels[0])}
+
+    @property
+    def implied_cov(self) -> Array:
+        """Implied covariance of the observed variables of the first group."""
+        return self.point.groups[0].moments.cov
+
+    @property
+    def latent_cov(self) -> Array:
+        """Implied covariance of the latent variables of the first group."""
+        p = len(self.observed)
+        return self.point.groups[0].moments.T[p:, p:]
+
+    @cached_property
+    def robust_measures(self) -> Mapping[str, float]:
+        """CFI, TLI and RMSEA corrected for missing values; empty with complete data."""
+        return robust_fiml.measures(self)
+
+    @cached_property
+    def scores(self) -> Array | None:  # type: ignore[override]
+        """Casewise gradient (n, k) of the log-likelihood, in the order of the cases used; None for covariance input."""
+        return casewise_scores(self.layout, self.sample.groups, self.point)
+
+    @cached_property
+    def _values(self) -> Array:
+        return row_values(self.layout, self.point, self.objective)
+
+    @cached_property
+    def _matrices_s(self) -> tuple[Array, ...]:
+        return tuple(_full_s(self.layout, g, self.point, self.objective) for g in range(len(self.layout.blocks)))
+
+
+def assemble(
+    model: SEM,
+    layout: Layout,
+    sample: Sample,
+    objective: Likelihood,
+    point: LikelihoodPoint,
+    solution: Solution,
+    *,
+    labels: Sequence[str],
+) -> SEMFit:
+    """The fit at the end point of the search."""
+    observed_information = (model.information or ("expected" if sample.missing == "listwise" else "observed")) == "observed"
+    nobs = _chisq_n(model, sample)
+    bread = _bread(objective, point, observed=observed_information, nobs=nobs)
+    found = _measures(model, layout, sample, point, nobs=nobs)
+    values = row_values(layout, point, objective)
+    parsed = model.parsed.constraints
+    slopes = np.zeros((len(values), layout.nfree))
+    slopes[list(layout.theta), np.arange(layout.nfree)] = 1.0
+    full, slopes = _with_defined(parsed, layout, values, slopes)
+    errors = np.sqrt(np.maximum(np.einsum("ik,kl,il->i", slopes, bread, slopes), 0.0))
+    matrices_s = tuple(_full_s(layout, g, point, objective) for g in range(len(layout.blocks)))
+    beta, _ = _with_defined(
+        parsed, layout, standardized_values(layout, point, values, matrices_s, kind="std_all", slopes=False)[0], None
+    )
+    terms, names, statuses = _rows(layout, labels, parsed)
+    estimates = tabulate(terms, full, errors, labels=names, statuses=statuses, standardized=beta)
+    notices = (*sample.notices, *_admissible(layout, labels, estimates, point, errors))
+    means = "observed information" if observed_information else "expected information"
+    return SEMFit(
+        model=model, data=sample.data, kind="sem", terms=tuple(terms[position] for position in layout.theta),
+        params=frozen(point.theta), vcov=frozen(bread), bread=frozen(bread), nobs=sample.nobs, df_resid=found["df"], loglik=found["logl"],
+        npar=layout.npar, vcov_type=VCov(kind=means, convention="none", note=f"inverse {means}"), estimates=estimates,
+        convergence=Convergence(converged=True, iterations=solution.iterations, criterion=solution.decrement, message=solution.message),
+        statistics=as_statistics(found), notices=notices, title=_title(model, sample), layout=layout, sample=sample, point=point,
+        objective=objective, group_labels=tuple(labels), measures=found,
+    )  # fmt: skip
+
+
+def _title(model: SEM, sample: Sample) -> str:
+    how = {"listwise": "complete cases", "fiml": "full information (FIML)", "fiml_x": "full information (FIML), random x"}[
+        sample.missing
+    ]
+    groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
+    return f"Structural equation model, maximum likelihood, {how}{groups}"
+
+
+def _chisq_n(model: SEM, sample: Sample) -> int:
+    return sample.nobs - (len(sample.groups) if model.likelihood == "wishart" else 0)
+
+
+def _bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nobs: int) -> Array:
+    """Covariance (k, k) of the estimates: K (K' I K)^-1 K' / n."""
+    layout = objective.layout
+    reduced = (
+        layout.K.T @ objective.information(point, observed=observed) @ layout.K
+        if layout.tied
+        else objective.information(point, observed=observed)
+    )
+    scale = 1 / np.sqrt(np.abs(reduced.diagonal()))
+    inverse = np.linalg.inv(reduced * np.outer(scale, scale)) * np.outer(scale, scale) / nobs if len(reduced) else reduced
+    return layout.K @ inverse @ layout.K.T if layout.tied else inverse
+
+
+def row_values(layout: Layout, point: LikelihoodPoint, objective: Likelihood) -> Array:
+    """The estimate or fixed value of every row, the sample's moment for exogenous ones."""
+    values = np.array([row.value for row in layout.rows])
+    values[list(layout.theta)] = point.theta
+    for position, row in enumerate(layout.rows):
+        if row.exogenous:
+            block, base = layout.blocks[row.group], objective.bases[row.group]
+            i = block.variables.index(row.lhs)
+            values[position] = base.M[i] if row.op == "~1" else base.S[i, block.variables.index(row.rhs)]
+    return values
+
+
+def _full_s(layout: Layout, group: int, point: LikelihoodPoint, objective: Likelihood) -> Array:
+    block = layout.blocks[group]
+    S = objective.bases[group].S.copy()
+    chosen = block.places.kind == 1
+    i, j, values = block.places.row[chosen], block.places.col[chosen], point.theta[block.free[chosen]]
+    S[i, j] = S[j, i] = values
+    return S
+
+
+def standardized_values(
+    layout: Layout, point: LikelihoodPoint, values: Array, matrices_s: tuple[Array, ...], *, kind: str, slopes: bool = True
+) -> tuple[Array, Array]:
+    """Standardized rows and their derivatives (rows, k)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio, log_slope = scale_factors(layout, tuple(one.moments for one in point.groups), matrices_s, kind=kind)
+        found = np.where(values == 0, 0.0, values * ratio)
+        if not slopes:
+            return found, log_slope
+        derivative = np.where(values[:, None] == 0, 0.0, found[:, None] * log_slope)
+    derivative[list(layout.theta), np.arange(layout.nfree)] += ratio[list(layout.theta)]
+    return found, derivative
+
+
+def _with_defined(constraints: Sequence[Any], layout: Layout, values: Array, slopes: Array | None) -> tuple[Array, Array]:
+    """Append `:=` effects, evaluated on the labels, with their gradients (delta method)."""
+    defined = [one for one in constraints if one.op == ":="]
+    if slopes is None:
+        slopes = np.zeros((len(values), layout.nfree))
+    if not defined:
+        return values, slopes
+    duals: dict[str, Any] = {row.label: (values[p], slopes[p]) for p, row in reversed(list(enumerate(layout.rows))) if row.label}
+    extra_values, extra_slopes = [], []
+    for one in defined:
+        value, slope = evaluate(one.right, duals, size=layout.nfree)
+        duals[one.lhs] = (value, slope)
+        extra_values.append(float(value))
+        extra_slopes.append(np.asarray(slope, dtype=np.float64))
+    return np.concatenate([values, extra_values]), np.vstack([slopes, *extra_slopes])
+
+
+def _rows(layout: Layout, labels: Sequence[str], constraints: Sequence[Any]) -> tuple[list[Term], list[str], list[Status]]:
+    terms = [row.term(labels) for row in layout.rows]
+    names = [row.label for row in layout.rows]
+    statuses: list[Status] = ["free" if row.free else "fixed" for row in layout.rows]
+    for one in constraints:
+        if one.op == ":=":
+            terms.append(Term(lhs=one.lhs, op=":=", rhs=one.rhs))
+            names.append(one.lhs)
+            statuses.append("defined")
+    return terms, names, statuses
+
+
+def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int) -> dict[str, float]:
+    model_logl, saturated_logl, excess, base_excess, base_df = 0.0, 0.0, 0.0, 0.0, 0
+    groups = []
+    df = -layout.npar
+    lost = 1 if model.likelihood == "wishart" else 0
+    for g, (block, group) in enumerate(zip(layout.blocks, sample.groups, strict=True)):
+        p, x = len(block.observed), len(block.exogenous)
+        held = x * (x + 1) // 2 + (x if layout.means else 0)
+        df += p * (p + 1) // 2 + (p if layout.means else 0) - held
+        own = loglik(group.patterns, point.groups[g].likelihood.value)
+        scale = (group.nobs - lost) / group.nobs
+        excess += 2 * (group.saturated.loglik - own) * scale
+        conditional = _exogenous_loglik(group, block.exogenous)
+        model_logl += own - conditional
+        saturated_logl += group.saturated.loglik - conditional
+        exogenous = [block.observed.index(name) for name in layout.roles[g].exogenous]
+        base, count = _baseline(group, exogenous)
+        base_excess += 2 * (group.saturated.loglik - base) * scale
+        base_df += count
+        moments = point.groups[g].moments
+        groups.append(
+            GroupMoments(
+                sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
+                mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
+                P=point.groups[g].likelihood.P, shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
+            )
+        )  # fmt: skip
+    return measures(
+        test=Test(chisq=_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None, loglik=model_logl,
+        loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
+    )  # fmt: skip
+
+
+def _available(group: GroupSample) -> dict[str, Array]:
+    """Moments of the available values: each covariance from the cases that have both, divisor n_ij - 1 times (n - 1) / n."""
+    if group.values is None or group.patterns.complete:
+        return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
+    seen = (~np.isnan(group.values)).astype(np.float64)
+    x = np.nan_to_num(group.values - np.nanmean(group.values, axis=0))
+    count = seen.T @ seen
+    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / count) / (count - 1) * (group.nobs - 1) / group.nobs
+    return {"available_cov": cov, "available_mean": np.nanmean(group.values, axis=0)}
+
+
+def _rounded(chisq: float, nobs: int) -> float:
+    """A chi-square that is zero up to rounding of the log-likelihood is zero."""
+    return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
+
+
+def _exogenous_loglik(group: GroupSample, exogenous: Array) -> float:
+    """Log-likelihood of the exogenous variables, which fixed_x conditions on."""
+    if not len(exogenous):
+        return 0.0
+    cov, mean = group.saturated.cov[np.ix_(exogenous, exogenous)], group.saturated.mean[exogenous]
+    found = saturated(complete_pattern(cov, mean, group.nobs))
+    return found.loglik if found is not None else float("nan")
+
+
+def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]:
+    """Log-likelihood and degrees of freedom of the independence model; exogenous variables may covary.
+
+    Its maximum is closed form: each variable by itself, the exogenous ones together.
+    """
+    p = len(group.variables)
+    others = [i for i in range(p) if i not in exogenous]
+    total = sum(_marginal(group, [i]) for i in others) + (_marginal(group, list(exogenous)) if exogenous else 0.0)
+    return total, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
+
+
+def _marginal(group: GroupSample, columns: list[int]) -> float:
+    """Saturated log-likelihood of some of the variables."""
+    if group.patterns.complete:
+        patterns = complete_pattern(
+            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs
+        )
+    else:
+        assert group.values is not None
+        patterns = _seen(group.values[:, columns])
+    found = saturated(patterns)
+    return found.loglik if found is not None else float("nan")
+
+
+def _seen(values: Array) -> Patterns:
+    return patterns_of(values[~np.isnan(values).all(axis=1)])
+
+
+def casewise_scores(layout: Layout, groups: Sequence[GroupSample], point: LikelihoodPoint) -> Array | None:
+    """d log-likelihood of each case / d theta: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu)."""
+    if any(group.values is None for group in groups):
+        return None
+    found = []
+    for block, group, here in zip(layout.blocks, groups, point.groups, strict=True):
+        assert group.values is not None
+        part = np.zeros((len(group.values), layout.nfree))
+        mean = here.moments.mean if layout.means else group.saturated.mean
+        for r, P in enumerate(here.likelihood.P):
+            rows = np.flatnonzero(group.patterns.membership == r)
+            a = np.where(group.patterns.observed[r], group.values[rows] - mean, 0.0) @ P
+            aU, aV = a @ here.factors.U, a @ here.factors.V
+            base = np.einsum("ik,ik->k", here.factors.U, P @ here.factors.V)
+            part[np.ix_(rows, block.free)] = aU * aV - base + here.factors.t * aU
+        found.append(part)
+    return np.vstack(found)
+
+
+def _admissible(
+    layout: Layout, labels: Sequence[str], estimates: Estimates, point: LikelihoodPoint, errors: Array
+) -> list[Notice]:
+    """Negative variances and latent covariance matrices that no variables can have."""
+    found = []
+    for position, row in enumerate(layout.rows):
+        estimate = estimates.rows[position]
+        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate.estimate < 0:
+            found.append(
+                Notice(
+                    code="heywood",
+                    severity="warning",
+                    text=f"The {'residual ' if row.lhs in layout.blocks[row.group].observed else ''}variance of {row.lhs} is estimated at {estimate.estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance or add an item.",
+                )  # fmt: skip
+            )
+    for g, (block, here) in enumerate(zip(layout.blocks, point.groups, strict=True)):
+        p = len(block.observed)
+        latent = here.moments.T[p:, p:]
+        variances = latent.diagonal()
+        if len(latent) > 1 and (variances > 0).all():
+            smallest = float(np.linalg.eigvalsh(latent / np.sqrt(np.outer(variances, variances)))[0])
+            if smallest < -1e-8:
+                place = f" in group {labels[g]}" if len(labels) > 1 else ""
+                found.append(
+                    Notice(
+                        code="latent_cov",
+                        severity="warning",
+                        text=f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}): some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct cannot be separated: merge them, or look at their cross-loadings.",
+                    )  # fmt: skip
+                )
+    return found

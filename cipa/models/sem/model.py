@@ -1,0 +1,324 @@
+"""ci.SEM: a structural equation model as a value, and its fit.
+
+The fit is a sequence of named steps: parameter table, layout, sample, identification, search, solution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from cipa.errors import (
+    ConvergenceError,
+    InadmissibleWarning,
+    SpecificationError,
+    one_of,
+    public,
+)
+from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint, bases_with_exogenous
+from cipa.models.sem.fit import SEMFit as SEMFit
+from cipa.models.sem.fit import assemble
+from cipa.models.sem.identification import check_identified
+from cipa.models.sem.layout import Layout, build_layout
+from cipa.models.sem.moments import MISSING, Sample, group_labels, prepare, refuse_underidentified
+from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table
+from cipa.models.sem.starts import starting_values
+from cipa.numerics.linalg import Array
+from cipa.numerics.optimize import Solution, minimize
+from cipa.results.fit import announce
+from cipa.study.syntax import Syntax, parse
+
+ESTIMATORS = ("ml",)
+"""Estimators that are derived here."""
+
+_parsed = lru_cache(maxsize=128)(parse)
+
+
+@public
+@dataclass(frozen=True, slots=True)
+class SEM:
+    """A structural equation model.
+
+    Parameters
+    ----------
+    syntax : str
+        lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks).
+    estimator : {"ml"}
+        Normal-theory maximum likelihood.
+    missing : {"listwise", "fiml", "fiml_x"}
+        Complete cases; full information maximum likelihood (cases with a missing exogenous variable are dropped, as
+        lavaan does); the same with exogenous variables made random, so that no case is lost.
+    se : {"standard"}, optional
+    test : {"standard"}, optional
+    information : {"expected", "observed"}, optional
+        For standard errors. Default as lavaan: expected with complete data, observed with missing values.
+    likelihood : {"normal", "wishart"}
+        Divisor n and chi-square n F, or n - 1 and (n - 1) F (LISREL, EQS).
+    group : str, optional
+        Column of a multi-group model; groups are ordered by appearance in the data.
+    group_equal, group_partial : sequence of str
+        Classes of parameters held equal across groups ("loadings", "intercepts", …), and terms that stay free.
+    meanstructure : bool, optional
+        Estimate means. Default: when the syntax has `~1`, with missing values, groups, or "growth".
+    std_lv : bool
+        Latent variances at 1 instead of first loadings at 1.
+    orthogonal : bool
+        Latent covariances at 0.
+    fixed_x : bool, optional
+        Hold the moments of exogenous observed variables at the sample's (default, as lavaan).
+    effect_coding : bool
+        Loadings of a construct average 1.
+    defaults : {"sem", "cfa", "growth", "lavaan"}
+        Which parameters are added to those written ("lavaan": none).
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> model = ci.SEM("visual =~ x1 + x2 + x3\\ntextual =~ x4 + x5 + x6\\nspeed =~ x7 + x8 + x9")
+    >>> fit = model.fit(ci.datasets.load("holzinger1939"))
+    >>> round(fit.statistics["chisq"].value, 3)
+    85.306
+    """
+
+    syntax: str
+    estimator: str = "ml"
+    missing: str = "listwise"
+    se: str | None = None
+    test: str | None = None
+    information: str | None = None
+    likelihood: str = "normal"
+    group: str | None = None
+    group_equal: Sequence[str] = ()
+    group_partial: Sequence[str] = ()
+    ordered: Sequence[str] = ()
+    parameterization: str = "delta"
+    cluster: str | None = None
+    sampling_weight: str | None = None
+    meanstructure: bool | None = None
+    std_lv: bool = False
+    orthogonal: bool = False
+    fixed_x: bool | None = None
+    effect_coding: bool = False
+    conditional_x: bool = False
+    defaults: str = "sem"
+    interaction: str | None = None
+    nodes: int | None = None
+    bounds: str | None = None
+
+    def __post_init__(self) -> None:
+        where = "ci.SEM"
+        one_of(self.estimator, ESTIMATORS, what="estimator", where=where)
+        one_of(self.missing, MISSING, what="missing", where=where)
+        one_of(self.likelihood, ("normal", "wishart"), what="likelihood", where=where)
+        one_of(self.defaults, ("sem", "cfa", "growth", "lavaan"), what="defaults", where=where)
+        for name, allowed in (("information", ("expected", "observed")), ("se", ("standard",)), ("test", ("standard",))):
+            if getattr(self, name) is not None:
+                one_of(getattr(self, name), allowed, what=name, where=where)
+        for word in _words(self, "group_equal"):
+            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
+        for word in _words(self, "group_partial"):
+            if not isinstance(word, str):
+                raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")
+        self._refuse_unavailable()
+        _refuse_unavailable_syntax(_parsed(self.syntax))
+
+    def _refuse_unavailable(self) -> None:
+        """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
+        for name in ("ordered", "cluster", "sampling_weight", "conditional_x", "interaction", "nodes", "bounds"):
+            if getattr(self, name):
+                raise SpecificationError(
+                    f"ci.SEM: {name}={getattr(self, name)!r} is not available in this version, and no other option stands in for it."
+                    " Leave it out, or fit this model with a program that has it."
+                )
+        if self.parameterization != "delta":
+            raise SpecificationError(
+                "ci.SEM: parameterization concerns ordered variables, which are not available in this version."
+            )
+
+    @property
+    def parsed(self) -> Syntax:
+        """The statements of the syntax."""
+        return _parsed(self.syntax)
+
+    @public
+    def fit(self, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
+        """Estimate the model.
+
+        Parameters
+        ----------
+        data : Dataset, DataFrame, SampleMoments, or a list of SampleMoments (groups)
+        start : mapping, optional
+            Starting values by label or term ("y ~ x").
+
+        Raises
+        ------
+        DataError
+            Text, constant, collinear or missing columns; too few cases.
+        IdentificationError
+            The model has no unique solution.
+        ConvergenceError
+            The search did not end at a stationary point.
+        """
+        layout, labels = declare(self, data)
+        sample = prepare(
+            data,
+            self.parsed,
+            observed=[block.observed for block in layout.blocks],
+            exogenous=[_held(self, roles.exogenous) for roles in layout.roles],
+            labels=labels,
+            group=self.group,
+            missing=self.missing,
+            likelihood=self.likelihood,
+        )
+        _refuse_means_without_means(self, layout, sample)
+        objective = _objective(self, layout, sample)
+        refuse_underidentified(layout.npar, moment_count(layout))
+        theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
+        names = [str(layout.rows[position].term(labels)) for position in layout.theta]
+        if start:
+            theta = _with_user_starts(theta, start, layout, names)
+        scales = tuple(np.sqrt(group.saturated.cov.diagonal()) for group in sample.groups)
+        check_identified(objective, theta, names, scales)
+        solution, point = search(objective, theta)
+        if point is None or not solution.converged:
+            raise ConvergenceError(_not_converged(solution))
+        fit = assemble(self, layout, sample, objective, point, solution, labels=labels)
+        announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
+        return fit
+
+
+def declare(model: SEM, data: Any) -> tuple[Layout, tuple[str, ...]]:
+    """The layout of a model for the groups that the data have."""
+    syntax = model.parsed
+    labels = group_labels(data, group=model.group)
+    means = wants_means(model, syntax, ngroups=len(labels), data=data)
+    rules = Rules(
+        defaults=model.defaults,
+        means=means,
+        std_lv=model.std_lv,
+        orthogonal=model.orthogonal,
+        fixed_x=model.fixed_x is not False and model.missing != "fiml_x",
+        effect_coding=model.effect_coding,
+    )
+    unknown = [label for label in syntax.groups if label not in labels and label not in [str(i + 1) for i in range(len(labels))]]
+    if unknown:
+        raise SpecificationError(
+            f"The syntax has a block 'group: {unknown[0]}', but the groups are {', '.join(labels) or 'none (give group=)'}."
+        )
+    rows, roles = parameter_table(syntax, rules=rules, group_labels=labels)
+    if len(labels) > 1:
+        rows = hold_equal(
+            rows,
+            roles,
+            classes=_words(model, "group_equal"),
+            partial=_words(model, "group_partial"),
+            automatic=model.defaults != "lavaan",
+        )
+    return build_layout(rows, roles, syntax, means=means, effect_coding=model.effect_coding), labels
+
+
+def wants_means(model: SEM, syntax: Syntax, *, ngroups: int, data: Any) -> bool:
+    """Whether means are estimated."""
+    if model.meanstructure is not None and not (model.missing != "listwise" and not model.meanstructure):
+        return model.meanstructure
+    written = any(row.op == "~1" for row in syntax.formulas)
+    given = [data] if not isinstance(data, (list, tuple)) else list(data)
+    without = any(getattr(one, "mean", 0) is None for one in given)
+    return written or model.missing != "listwise" or model.defaults == "growth" or (ngroups > 1 and not without)
+
+
+def _words(model: SEM, name: str) -> tuple[str, ...]:
+    value = getattr(model, name)
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
+    return tuple(exogenous) if model.fixed_x is not False and model.missing != "fiml_x" else ()
+
+
+def _refuse_unavailable_syntax(syntax: Syntax) -> None:
+    for row in syntax.formulas:
+        if row.op in ("|", "~*~", "<~") or row.level is not None or ":" in row.lhs or ":" in row.rhs:
+            what = (
+                "A two-level model ('level:')" if row.level is not None
+                else f"The product '{row.rhs}'" if ":" in row.rhs
+                else f"The operator '{row.op}'"
+            )  # fmt: skip
+            raise syntax.refuse(
+                row,
+                f"{what} is not available in this version. For a product of observed variables, compute the column and name it.",
+            )
+
+
+def _refuse_means_without_means(model: SEM, layout: Layout, sample: Sample) -> None:
+    if layout.means and any(
+        getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
+    ):
+        raise SpecificationError(
+            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them from the model."
+        )
+
+
+def moment_count(layout: Layout) -> int:
+    """Sample moments that the model explains: those of exogenous variables held at the sample's do not count."""
+    total = 0
+    for block in layout.blocks:
+        p, x = len(block.observed), len(block.exogenous)
+        total += p * (p + 1) // 2 - x * (x + 1) // 2 + ((p - x) if layout.means else 0)
+    return total
+
+
+def _objective(model: SEM, layout: Layout, sample: Sample) -> Likelihood:
+    lost = 1 if model.likelihood == "wishart" else 0
+    counts = np.array([float(group.nobs - lost) for group in sample.groups])
+    return Likelihood(
+        layout=layout,
+        patterns=tuple(group.patterns for group in sample.groups),
+        bases=bases_with_exogenous(layout, sample),
+        weights=counts / counts.sum(),
+    )
+
+
+def _with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, names: Sequence[str]) -> Array:
+    values = theta.copy()
+    from_name = {name: k for k, name in reversed(list(enumerate(names)))}
+    for key, value in start.items():
+        k = layout.labels.get(key, from_name.get(key))
+        if k is None:
+            raise SpecificationError(f"start has '{key}', which is neither a label nor a free parameter of the model.")
+        values[k] = value
+    return values
+
+
+def search(objective: Likelihood, theta: Array) -> tuple[Solution, LikelihoodPoint | None]:
+    """Minimise from theta (k,), projected on the constraints."""
+    layout = objective.layout
+    eta = np.linalg.lstsq(layout.K, theta - layout.offset, rcond=None)[0] if layout.tied else theta
+    solution, point = minimize(objective, eta)
+    if point is None:
+        eta = _diagonal_start(objective, theta)
+        solution, point = minimize(objective, eta)
+    return solution, point
+
+
+def _diagonal_start(objective: Likelihood, theta: Array) -> Array:
+    """Start again with all directed effects and covariances at 0, where the implied covariance is positive definite."""
+    layout = objective.layout
+    values = theta.copy()
+    for k, position in enumerate(layout.theta):
+        row = layout.rows[position]
+        if row.op == "~" or (row.op == "~~" and row.lhs != row.rhs):
+            values[k] = 0.0
+    return np.linalg.lstsq(layout.K, values - layout.offset, rcond=None)[0] if layout.tied else values
+
+
+def _not_converged(solution: Solution) -> str:
+    return (
+        f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"
+        f" decrement {solution.decrement:.2g}). No estimate is reported, because none would be the maximum. Look for a construct whose"
+        " items hardly correlate, variables on very different scales, or too few cases; then give start values, or simplify the model."
+    )

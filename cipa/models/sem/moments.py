@@ -1,0 +1,285 @@
+"""From data to what the likelihood needs: groups, complete cases or missing patterns, and what was dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cipa.data.dataset import Dataset, as_dataset
+from cipa.data.moments import SampleMoments
+from cipa.errors import DataError, IdentificationError, SpecificationError, did_you_mean, one_of
+from cipa.numerics.linalg import Array, IntArray, cholesky_or_none
+from cipa.numerics.normal import Patterns, Saturated, complete_pattern, patterns_of, saturated
+from cipa.results.fit import Notice
+from cipa.study.syntax import Syntax
+
+MISSING = ("listwise", "fiml", "fiml_x")
+_COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum of the others up to rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSample:
+    """One group: its label, variables, patterns, saturated moments, and the rows of the data it uses.
+
+    `values` (n, p) is None for covariance input; `rows` (n,) are positions in the data.
+    """
+
+    label: str
+    variables: tuple[str, ...]
+    patterns: Patterns
+    saturated: Saturated
+    values: Array | None
+    rows: IntArray
+
+    @property
+    def nobs(self) -> int:
+        """Cases that enter the likelihood."""
+        return self.patterns.nobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """All groups, the data they come from, and notices about what was dropped."""
+
+    groups: tuple[GroupSample, ...]
+    data: Any
+    notices: tuple[Notice, ...]
+    missing: str
+
+    @property
+    def nobs(self) -> int:
+        """Cases of all groups."""
+        return sum(group.nobs for group in self.groups)
+
+
+def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
+    """Labels of the groups, in order of appearance; ("",) for a single group."""
+    if isinstance(data, (list, tuple)) and data and isinstance(data[0], SampleMoments):
+        return tuple(str(one.group or position + 1) for position, one in enumerate(data))
+    if group is None or isinstance(data, SampleMoments):
+        return ("",)
+    column = as_dataset(data, columns=[group])[group]
+    labels = list(dict.fromkeys(_label(value) for value in column if value is not None and value == value))
+    if len(labels) < 2:
+        raise DataError(
+            f"The group column '{group}' has {len(labels)} value. A multi-group model needs at least 2: drop group=, or check the column."
+        )
+    return tuple(labels)
+
+
+def _label(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def prepare(
+    data: Any, syntax: Syntax, *, observed: Sequence[Sequence[str]], exogenous: Sequence[Sequence[str]], labels: Sequence[str],
+    group: str | None, missing: str, likelihood: str,
+) -> Sample:  # fmt: skip
+    """The sample of every group.
+
+    Raises
+    ------
+    SpecificationError
+        A variable of the syntax that is neither latent nor a column, with its place.
+    DataError
+        A text, constant, all-missing or infinite column; no complete case; collinear columns.
+    """
+    one_of(missing, MISSING, what="missing", where="ci.SEM")
+    if isinstance(data, SampleMoments) or (isinstance(data, (list, tuple)) and data and isinstance(data[0], SampleMoments)):
+        given = [data] if isinstance(data, SampleMoments) else list(data)
+        return _from_moments(given, syntax, observed=observed, labels=labels, likelihood=likelihood, missing=missing)
+    names = list(dict.fromkeys(name for block in observed for name in block))
+    present = data.columns if isinstance(data, Dataset) else [str(name) for name in getattr(data, "columns", [])]
+    if len(present):
+        _require_columns(syntax, names, present=present, source=getattr(data, "name", "the data"))
+    dataset = as_dataset(data, columns=[*names, *([group] if group and group not in names else [])])
+    values = dataset.numeric(names)
+    codes = np.zeros(len(values), dtype=np.intp)
+    if group is not None:
+        lookup = {label: position for position, label in enumerate(labels)}
+        codes = np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in dataset[group]], dtype=np.intp)
+    notices: list[Notice] = []
+    groups = []
+    for position, label in enumerate(labels):
+        rows = np.flatnonzero(codes == position) if group is not None else np.arange(len(values))
+        columns = [names.index(name) for name in observed[position]]
+        block = values if columns == list(range(len(names))) and len(rows) == len(values) else values[np.ix_(rows, columns)]
+        groups.append(
+            _group_sample(
+                block,
+                rows,
+                observed[position],
+                exogenous[position],
+                label=label,
+                missing=missing,
+                likelihood=likelihood,
+                notices=notices,
+            )
+        )
+    return Sample(groups=tuple(groups), data=dataset, notices=tuple(notices), missing=missing)
+
+
+def _require_columns(syntax: Syntax, names: Sequence[str], *, present: Sequence[str], source: str) -> None:
+    known = set(present)
+    for row in syntax.formulas:
+        for name in (row.lhs, row.rhs):
+            if name in names and name not in known:
+                latent = {other.lhs for other in syntax.formulas if other.op in ("=~", "<~")}
+                raise syntax.refuse(
+                    row,
+                    f"'{name}' is neither a construct of the model nor a column of {source}.{did_you_mean(name, [*latent, *present])}",
+                )
+
+
+def _group_sample(
+    values: Array, rows: IntArray, variables: Sequence[str], exogenous: Sequence[str],
+    *, label: str, missing: str, likelihood: str, notices: list[Notice],
+) -> GroupSample:  # fmt: skip
+    place = f" in group {label}" if label else ""
+    holes = np.isnan(values)
+    if holes.any():
+        empty = np.flatnonzero(holes.all(axis=0))
+        if empty.size:
+            raise DataError(
+                f"The column '{variables[empty[0]]}' has no value at all{place}. Nothing can be learnt from it: drop it from the model."
+            )
+        keep = _kept_rows(holes, variables, exogenous, missing=missing)
+        notices.extend(_missing_notices(holes, keep, missing=missing, place=place))
+        values, rows = values[keep], rows[keep]
+    if not len(values):
+        raise DataError(
+            f'No case{place} has a value for every variable of the model. Use missing="fiml", or drop the emptiest variable.'
+        )
+    _refuse_constant(values, variables, place=place)
+    patterns = patterns_of(values)
+    if likelihood == "wishart" and patterns.complete:
+        factor = len(values) / (len(values) - 1)
+        patterns = complete_pattern(patterns.covs[0] * factor, patterns.means[0], len(values))
+    _refuse_few(values, variables, place=place)
+    unrestricted = saturated(patterns)
+    if unrestricted is None or (collinear := _collinear(unrestricted.cov, variables)):
+        raise DataError(_collinear_message(collinear if unrestricted is not None else "", variables, place=place))
+    if not unrestricted.converged:
+        notices.append(Notice(code="em", text=f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is hardly observed together.", severity="warning"))  # fmt: skip
+    return GroupSample(
+        label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows
+    )
+
+
+def _kept_rows(holes: Array, variables: Sequence[str], exogenous: Sequence[str], *, missing: str) -> Array:
+    if missing == "listwise":
+        return ~holes.any(axis=1)
+    held = [position for position, name in enumerate(variables) if name in exogenous]
+    return ~holes.all(axis=1) & ~holes[:, held].any(axis=1)
+
+
+def _missing_notices(holes: Array, keep: Array, *, missing: str, place: str) -> list[Notice]:
+    total, kept = len(holes), int(keep.sum())
+    found = []
+    if kept < total:
+        why = "a missing value" if missing == "listwise" else "no value at all, or a missing exogenous variable"
+        advice = ' missing="fiml" would use them.' if missing == "listwise" else ""
+        found.append(Notice(code="rows_dropped", text=f"{total - kept} of {total} cases{place} were dropped: {why}.{advice}"))
+    if missing != "listwise":
+        rate = holes[keep].mean()
+        count = len(np.unique(np.packbits(holes[keep], axis=1), axis=0))
+        seen = (~holes[keep]).astype(np.float64)
+        coverage = float((seen.T @ seen / max(kept, 1)).min())
+        found.append(
+            Notice(
+                code="missing_patterns",
+                text=f"{rate:.1%} of the cells{place} are missing, in {count} patterns; every pair of variables is observed together in at least {coverage:.0%} of the cases.",
+            )  # fmt: skip
+        )
+    return found
+
+
+def _refuse_constant(values: Array, variables: Sequence[str], *, place: str) -> None:
+    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    flat = np.flatnonzero(low == high)
+    if flat.size:
+        name, value = variables[flat[0]], low[flat[0]]
+        raise DataError(
+            f"The column '{name}' is constant{place}: every case has {value:g}. A variable without variance has no covariance to explain: drop it, or check how it was read."
+        )
+
+
+def _refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
+    n, p = values.shape
+    if n <= p:
+        raise DataError(
+            f"{n} cases{place} for {p} observed variables: the sample covariance matrix is singular, and maximum likelihood is not"
+            f' defined. More than {p} cases are needed; use fewer variables, or missing="fiml" if cases were lost to holes.'
+        )
+
+
+def _collinear(cov: Array, variables: Sequence[str]) -> str:
+    """The first variable that the ones before it determine, or ""."""
+    scale = np.sqrt(cov.diagonal())
+    correlation = cov / np.outer(scale, scale)
+    factor = cholesky_or_none(correlation)
+    if factor is not None and (factor.diagonal() ** 2 > _COLLINEAR).all():
+        return ""
+    for size in range(2, len(cov) + 1):
+        factor = cholesky_or_none(correlation[:size, :size])
+        if factor is None or factor[-1, -1] ** 2 <= _COLLINEAR:
+            return variables[size - 1]
+    return variables[-1]
+
+
+def _collinear_message(name: str, variables: Sequence[str], *, place: str) -> str:
+    which = (
+        f"'{name}' is an exact linear combination of the variables before it ({', '.join(variables[: list(variables).index(name)])})"
+        if name
+        else "Some variables are exact linear combinations of others"
+    )
+    return f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that was computed from its parts."
+
+
+def _from_moments(
+    given: Sequence[SampleMoments],
+    syntax: Syntax,
+    *,
+    observed: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    likelihood: str,
+    missing: str,
+) -> Sample:
+    if missing != "listwise":
+        raise SpecificationError(
+            f'missing="{missing}" needs the cases; a covariance matrix has none. Give the data, or leave missing="listwise".'
+        )
+    groups = []
+    for position, one in enumerate(given):
+        variables = list(observed[position])
+        _require_columns(syntax, variables, present=one.names, source="the covariance matrix")
+        index = [one.names.index(name) for name in variables]
+        cov = one.cov[np.ix_(index, index)] * (1.0 if likelihood == "wishart" else (one.nobs - 1) / one.nobs)
+        mean = np.zeros(len(index)) if one.mean is None else one.mean[index]
+        patterns = complete_pattern(cov, mean, one.nobs)
+        unrestricted = saturated(patterns)
+        if unrestricted is None:
+            raise DataError("The covariance matrix is not positive definite.")
+        groups.append(
+            GroupSample(
+                label=labels[position],
+                variables=tuple(variables),
+                patterns=patterns,
+                saturated=unrestricted,
+                values=None,
+                rows=np.empty(0, dtype=np.intp),
+            )
+        )
+    return Sample(groups=tuple(groups), data=given[0] if len(given) == 1 else tuple(given), notices=(), missing=missing)
+
+
+def refuse_underidentified(npar: int, moments: int) -> None:
+    """The counting rule: no more parameters than moments."""
+    if npar > moments:
+        raise IdentificationError(
+            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates are not unique."
+            " Fix or equate parameters, drop paths, or add indicators."
+        )

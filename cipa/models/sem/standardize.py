@@ -1,0 +1,146 @@
+"""The standardized solution with delta-method standard errors, and R².
+
+A standardized parameter is the parameter in units of the model-implied standard deviations of its variables:
+
+    loading, path  b sd(predictor) / sd(outcome)     covariance   c / sqrt(v_i v_j), residual variances v
+    variance       v / total variance                intercept    a / sd
+
+std_lv scales latent variables only, std_nox all but exogenous observed ones. The derivatives of the total variances
+are closed form: dT_vv / dA_ij = 2 B_vi T_jv and dT_vv / dS_ij = 2 B_vi B_vj (B_vi² when i = j).
+
+Source: Bollen (1989), pp. 349-350; lavaan `standardizedSolution`. A covariance is divided by residual standard
+deviations, as lavaan does; semopy divides by total ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipa.errors import one_of, public
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.parameters import Parameter
+from cipa.numerics.linalg import Array
+from cipa.numerics.ram import Implied
+from cipa.results.display import ResultTable
+from cipa.results.estimates import Estimates
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEMFit
+
+KINDS = ("std_all", "std_lv", "std_nox")
+
+
+@public
+def standardized(fit: SEMFit, *, kind: str = "std_all") -> Estimates:
+    """Standardized parameters with delta-method standard errors and intervals.
+
+    Parameters
+    ----------
+    fit : SEMFit
+    kind : {"std_all", "std_lv", "std_nox"}
+        Standardize all variables, latent variables only, or all but exogenous observed ones.
+
+    Returns
+    -------
+    Estimates
+        One row per parameter; the standard error is of the standardized parameter (not the unstandardized one's).
+    """
+    one_of(kind, KINDS, what="kind", where="ci.standardized")
+    return fit.standardized_solution(kind)
+
+
+@public
+def r_squared(fit: SEMFit) -> ResultTable:
+    """Explained variance of every dependent variable: 1 - residual variance / total variance, as implied."""
+    rows = fit.r_squared_rows
+    return ResultTable(
+        title="Explained variance (R² = 1 - residual / implied total variance)",
+        columns={
+            "variable": tuple(row[0] for row in rows),
+            "group": tuple(row[1] for row in rows),
+            "level": tuple(None for _ in rows),
+            "r_squared": tuple(row[2] for row in rows),
+        },
+    )
+
+
+def explained_variance(
+    layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...]
+) -> list[tuple[int, str, float]]:
+    """(group, variable, R²) for every variable with an arrow into it."""
+    found = []
+    for group, (block, implied, S) in enumerate(zip(layout.blocks, moments, matrices_s, strict=True)):
+        dependent = {
+            row.rhs if row.op == "=~" else row.lhs for row in layout.rows if row.group == group and row.op in ("=~", "~")
+        }
+        for position, name in enumerate(block.variables):
+            if name in dependent:
+                total = implied.T[position, position]
+                found.append((group, name, float(1 - S[position, position] / total) if total > 0 else float("nan")))
+    return found
+
+
+def scale_factors(
+    layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...], *, kind: str
+) -> tuple[Array, Array]:
+    """Ratio (rows,) by which each row is multiplied, and its log-derivatives (rows, k).
+
+    A standardized row is `estimate * ratio`; d ratio / d theta = ratio * log-derivative.
+    """
+    rows = layout.rows
+    ratio, slope = np.ones(len(rows)), np.zeros((len(rows), layout.nfree))
+    for group, block in enumerate(layout.blocks):
+        total, residual, dtotal, dresidual = _log_scales(layout, group, moments[group], matrices_s[group])
+        where = {name: position for position, name in enumerate(block.variables)}
+        scaled = _scaled_variables(layout, group, kind=kind)
+        for position, row in enumerate(rows):
+            if row.group != group:
+                continue
+            for name, power, of_residual in _powers(row):
+                if name in scaled:
+                    v = where[name]
+                    log_sd, dlog_sd = (residual[v], dresidual[v]) if of_residual else (total[v], dtotal[v])
+                    ratio[position] *= np.exp(power * log_sd)
+                    slope[position] += power * dlog_sd
+    return ratio, slope
+
+
+def _powers(row: Parameter) -> list[tuple[str, int, bool]]:
+    """(variable, power of its sd, whether the residual sd) that make up a row's scale."""
+    if row.op == "=~":
+        return [(row.lhs, 1, False), (row.rhs, -1, False)]
+    if row.op in ("~", "<~"):
+        return [(row.rhs, 1, False), (row.lhs, -1, False)]
+    if row.op == "~1":
+        return [(row.lhs, -1, False)]
+    residual = row.lhs != row.rhs
+    return [(row.lhs, -1, residual), (row.rhs, -1, residual)]
+
+
+def _scaled_variables(layout: Layout, group: int, *, kind: str) -> set[str]:
+    roles = layout.roles[group]
+    if kind == "std_lv":
+        return set(roles.latent)
+    names = set(layout.blocks[group].variables)
+    return names - set(roles.exogenous) if kind == "std_nox" else names
+
+
+def _log_scales(layout: Layout, group: int, moments: Implied, S: Array) -> tuple[Array, Array, Array, Array]:
+    """Log standard deviations, total and residual, (m,) each, and their derivatives (m, k)."""
+    block = layout.blocks[group]
+    kind, row, col = block.places.kind, block.places.row, block.places.col
+    B, T = moments.B, moments.T
+    total, residual = np.diagonal(T), np.abs(np.diagonal(S))
+    directed = 2 * B[:, row] * T[col, :].T
+    spread = B[:, row] * B[:, col] * np.where(row == col, 1.0, 2.0)
+    derivative = np.where(kind == 0, directed, np.where(kind == 1, spread, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_total, log_residual = np.log(total) / 2, np.log(residual) / 2
+        dtotal = np.zeros((len(T), layout.nfree))
+        dtotal[:, block.free] = derivative / (2 * total[:, None])
+        dresidual = np.zeros((len(T), layout.nfree))
+        own = np.flatnonzero((kind == 1) & (row == col))
+        dresidual[row[own], block.free[own]] = 1 / (2 * np.diagonal(S)[row[own]])
+    return log_total, log_residual, dtotal, dresidual

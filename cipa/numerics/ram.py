@@ -1,0 +1,208 @@
+"""The reticular action model: implied moments, gradient, expected information and exact Hessian, without a Jacobian.
+
+    Sigma = G S G',  mu = G M,  G = F (I - A)^-1,  F selects the observed variables.
+
+A free parameter stands at one position of A (directed effects), S (variances and covariances) or M (means), so each
+derivative of Sigma is of rank two, dSigma = u v' + v u', and dmu = t u, with
+
+    A[i, j]:  u = G e_i,  v = G S B' e_j,  t = (B M)_j        (B = (I - A)^-1)
+    S[i, j]:  u = G e_i,  v = G e_j (half of it when i = j),  t = 0
+    M[i]:     u = G e_i,  v = 0,                              t = 1
+
+and every trace in the gradient, the information and the Hessian is a product of entries of small Gram matrices.
+Nothing of size p(p+1)/2 is ever formed, and all data enter through W, w and the patterns' P (see `normal.py`).
+
+Sources: McArdle, J. J. & McDonald, R. P. (1984). British Journal of Mathematical and Statistical Psychology, 37,
+234-251; von Oertzen, T. & Brick, T. R. (2014). Efficient Hessian computation using sparse matrix derivatives in RAM
+notation. Behavior Research Methods, 46, 385-395.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cipa.numerics.linalg import Array, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where k free parameters stand: `kind` (k,) is 0 for A, 1 for S, 2 for M; `row`, `col` (k,) the position.
+
+    For S, `row >= col`; for M, `col` is 0. The first p of the m variables are the observed ones.
+    """
+
+    kind: IntArray
+    row: IntArray
+    col: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrices:
+    """A (m, m), S (m, m) symmetric, M (m,), and p, the number of observed variables (they come first)."""
+
+    A: Array
+    S: Array
+    M: Array
+    observed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implied:
+    """What A, S and M imply.
+
+    B = (I - A)^-1 (m, m); G its first p rows; T = B S B' (m, m), the covariance of all variables; C = T's first p
+    rows; tau = B M (m,), the means of all variables; cov (p, p) and mean (p,), the observed ones'.
+    """
+
+    B: Array
+    T: Array
+    tau: Array
+    observed: int
+
+    @property
+    def G(self) -> Array:
+        """The observed variables' rows of B."""
+        return self.B[: self.observed]
+
+    @property
+    def C(self) -> Array:
+        """Covariance (p, m) of the observed with all variables."""
+        return self.T[: self.observed]
+
+    @property
+    def cov(self) -> Array:
+        """Implied covariance (p, p) of the observed variables."""
+        return self.T[: self.observed, : self.observed]
+
+    @property
+    def mean(self) -> Array:
+        """Implied mean (p,) of the observed variables."""
+        return self.tau[: self.observed]
+
+
+def place(places: Places, params: Array, base: Matrices) -> Matrices:
+    """Put the parameters (k,) at their places in copies of the base matrices."""
+    A, S, M = base.A.copy(), base.S.copy(), base.M.copy()
+    for kind, matrix in ((0, A), (1, S)):
+        chosen = places.kind == kind
+        matrix[places.row[chosen], places.col[chosen]] = params[chosen]
+        if kind == 1:
+            matrix[places.col[chosen], places.row[chosen]] = params[chosen]
+    chosen = places.kind == 2
+    M[places.row[chosen]] = params[chosen]
+    return Matrices(A=A, S=S, M=M, observed=base.observed)
+
+
+def implied(matrices: Matrices) -> Implied | None:
+    """Moments implied by the matrices; None when I - A is singular (an explosive feedback loop)."""
+    size = len(matrices.A)
+    try:
+        B = np.linalg.inv(np.eye(size) - matrices.A)
+    except np.linalg.LinAlgError:
+        return None
+    T = B @ matrices.S @ B.T
+    return Implied(B=B, T=T, tau=B @ matrices.M, observed=matrices.observed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """The rank-two factors of every derivative: U, V (p, k) and t (k,)."""
+
+    U: Array
+    V: Array
+    t: Array
+
+
+def factors(moments: Implied, places: Places) -> Factors:
+    """The factors of dSigma = u v' + v u' and dmu = t u for every parameter."""
+    kind, row, col = places.kind, places.row, places.col
+    U = moments.G[:, row]
+    V = np.where(kind == 0, moments.C[:, col], moments.G[:, col])
+    V = V * np.where(kind == 2, 0.0, np.where((kind == 1) & (row == col), 0.5, 1.0))
+    t = np.where(kind == 0, moments.tau[col], np.where(kind == 2, 1.0, 0.0))
+    return Factors(U=U, V=V, t=t)
+
+
+def gradient(parts: Factors, W: Array, w: Array) -> Array:
+    """Gradient (k,) of a function whose differential is tr(W dSigma) / 2 - w' dmu."""
+    return np.einsum("ik,ik->k", parts.U, W @ parts.V) - parts.t * (w @ parts.U)
+
+
+def expected_information(parts: Factors, P: Array) -> Array:
+    """Expected information (k, k) of one observation: tr(P dSigma_a P dSigma_b) / 2 + dmu_a' P dmu_b."""
+    PU = P @ parts.U
+    UU, UV, VV = parts.U.T @ PU, PU.T @ parts.V, parts.V.T @ (P @ parts.V)
+    return UU * (VV + parts.t[:, None] * parts.t) + UV * UV.T
+
+
+def jacobian(parts: Factors, *, with_means: bool) -> Array:
+    """Derivatives (p(p+1)/2 [+ p], k) of vech Sigma, row-wise lower triangle, and then of mu."""
+    rows, cols = np.tril_indices(len(parts.U))
+    cov = parts.U[rows] * parts.V[cols] + parts.V[rows] * parts.U[cols]
+    return np.vstack([cov, parts.U * parts.t]) if with_means else cov
+
+
+def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> Array:
+    """The part of the Hessian made of first derivatives, summed over R patterns.
+
+    Parameters
+    ----------
+    parts : Factors of k parameters
+    P : (R, p, p) array
+        Inverse implied covariance of each pattern, zero where a variable is not observed.
+    Q : (R, p, p) array
+        P (S + d d') P, with S and d = mean - mu of the pattern's cases.
+    Pd : (R, p) array
+    weights : (R,) array
+        Share of each pattern's cases.
+
+    Returns
+    -------
+    (k, k) array
+        Sum of w_r [tr(P dSigma_b (2Q - P) dSigma_a) / 2 + d'P dSigma_b P dmu_a + d'P dSigma_a P dmu_b + dmu_a'P dmu_b].
+    """
+    U, V, t = parts.U, parts.V, parts.t
+    size = U.shape[1]
+    total = np.zeros((size, size))
+    chunk = max(1, 2**18 // max(1, size * size))
+    for first in range(0, len(P), chunk):
+        here = slice(first, first + chunk)
+        Pr, Rr = P[here], 2 * Q[here] - P[here]
+        scale = weights[here, None, None]
+        PU, RU = Pr @ U, Rr @ U
+        PUU, PUV, PVV = U.T @ PU, np.swapaxes(PU, 1, 2) @ V, V.T @ (Pr @ V)
+        RUU, RUV, RVV = U.T @ RU, np.swapaxes(RU, 1, 2) @ V, V.T @ (Rr @ V)
+        half = RUV * np.swapaxes(PUV, 1, 2)
+        block = (RVV * PUU + RUU * PVV) / 2 + (half + np.swapaxes(half, 1, 2)) / 2
+        pu, pv = Pd[here] @ U, Pd[here] @ V
+        cross = t[:, None] * (pu[:, None, :] * PUV + pv[:, None, :] * PUU)
+        block += cross + np.swapaxes(cross, 1, 2) + (t[:, None] * t) * PUU
+        total += (scale * block).sum(0)
+    return total
+
+
+def second_order(moments: Implied, places: Places, W: Array, w: Array) -> Array:
+    """The part of the Hessian made of second derivatives: tr(W d2Sigma) / 2 - w' d2mu, (k, k)."""
+    G, B, T, tau = moments.G, moments.B, moments.T, moments.tau
+    GWG, GWC, e = G.T @ W @ G, G.T @ W @ moments.C, G.T @ w
+    size = len(places.kind)
+    total = np.zeros((size, size))
+    a = np.flatnonzero(places.kind == 0)
+    if not a.size:
+        return total
+    i, j = places.row[a][:, None], places.col[a][:, None]
+    k, l = i.T, j.T  # noqa: E741  (the letters of the derivation)
+    directed = B[l, i] * GWC[k, j] + T[l, j] * GWG[i, k] + B[j, k] * GWC[i, l]
+    total[np.ix_(a, a)] = directed - (e[k] * B[l, i] * tau[j] + e[i] * B[j, k] * tau[l])
+    s = np.flatnonzero(places.kind == 1)
+    k, l = places.row[s][None, :], places.col[s][None, :]  # noqa: E741
+    mixed = (GWG[i, k] * B[j, l] + GWG[i, l] * B[j, k]) * np.where(k == l, 0.5, 1.0)
+    total[np.ix_(a, s)] = mixed
+    total[np.ix_(s, a)] = mixed.T
+    m = np.flatnonzero(places.kind == 2)
+    shifted = -e[i] * B[j, places.row[m][None, :]]
+    total[np.ix_(a, m)] = shifted
+    total[np.ix_(m, a)] = shifted.T
+    return total

@@ -1,0 +1,73 @@
+"""Tokens of lavaan's model syntax, each with its line and column.
+
+Names may hold any Unicode letter, in any locale, and dots and underscores; comments begin with `#` or `!`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cipa.errors import SpecificationError
+
+RELATIONS = ("=~", "<~", ":=", "~*~", "~~", "==", "~", "<", ">", "|")
+
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>[ \t\r\f\v\u00a0\u3000]+)
+  | (?P<comment>[#!][^\n]*)
+  | (?P<newline>\n)
+  | (?P<separator>;)
+  | (?P<string>"[^"\n]*"|'[^'\n]*')
+  | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+  | (?P<name>(?:[^\W\d]|\.(?=[^\W\d]))(?:[\w.]|[\u0300-\u036f])*)
+  | (?P<relation>=~|<~|:=|~\*~|~~|==|~|<|>|\|)
+  | (?P<sign>[-+*/^(),:?%])
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of the syntax: its kind, text and 1-based position."""
+
+    kind: str
+    text: str
+    line: int
+    column: int
+
+
+def tokenize(source: str) -> Iterator[Token]:
+    """Split model syntax into tokens; blanks and comments are dropped, newlines are kept.
+
+    Raises
+    ------
+    SpecificationError
+        At the first character that belongs to no token, with line, column and a caret.
+    """
+    text = unicodedata.normalize("NFC", source)
+    position, line, start = 0, 1, 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise at(source, line, position - start + 1, f"the character {text[position]!r} has no meaning here.")
+        kind = str(match.lastgroup)
+        if kind not in ("blank", "comment"):
+            yield Token(kind, match.group(), line, position - start + 1)
+        position = match.end()
+        if kind == "newline":
+            line, start = line + 1, position
+
+
+def at(source: str, line: int, column: int, problem: str) -> SpecificationError:
+    """An error that shows the line with a caret below the place."""
+    lines = unicodedata.normalize("NFC", source).split("\n")
+    shown = lines[line - 1].rstrip() if line <= len(lines) else ""
+    if len(shown) > 160:
+        first = max(0, min(column - 80, len(shown) - 160))
+        shown, column = shown[first : first + 160], column - first
+    caret = " " * (column - 1) + "^"
+    return SpecificationError(f"model syntax, line {line}:\n    {shown}\n    {caret}\n{problem}")
