@@ -144,8 +144,7 @@ def _checked(function: Decorated, *, name: str) -> Decorated:
         if not open_ended and not kwargs.keys() <= known:
             unknown = next(key for key in kwargs if key not in known)
             raise UnknownKeywordError(
-                f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)}"
-                f" It understands: {', '.join(sorted(known))}."
+                f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)} It understands: {', '.join(sorted(known))}."
             )
         return function(*args, **kwargs)
 

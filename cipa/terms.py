@@ -115,7 +115,9 @@ class Path:
         if len(nodes) < 2 or not all(nodes):
             raise SpecificationError(f"'{text}' is not a path. Write it as 'x -> m -> y', with a name at each end of each arrow.")
         if len(set(nodes)) != len(nodes):
-            raise SpecificationError(f"'{text}' passes through a variable twice. An effect along a path visits each variable once.")
+            raise SpecificationError(
+                f"'{text}' passes through a variable twice. An effect along a path visits each variable once."
+            )
         return cls(nodes=nodes)
 
     @property

@@ -88,8 +88,9 @@ class Dataset:
         _refuse_repeated(table, name=name)
         if columns is not None:
             require(columns, present=[str(label) for label in table.columns], name=name)
-        chosen = {str(label): label for label in table.columns if columns is None or str(label) in set(columns)}
-        converted = {text: _column(table[label]) for text, label in chosen.items()}
+        wanted = None if columns is None else set(columns)
+        chosen = {str(label): label for label in table.columns if wanted is None or str(label) in wanted}
+        converted = _columns(table, chosen)
         rows = len(table)
         log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
         return cls(columns=MappingProxyType(converted), name=name, log=log)
@@ -118,9 +119,7 @@ class Dataset:
         require(names, present=self.columns, name=self.name)
         for column in names:
             _refuse_text(self.columns[column], column=column, name=self.name)
-        values = np.empty((self.nobs, len(names)), order="F")
-        for position, column in enumerate(names):
-            values[:, position] = self.columns[column]
+        values = _side_by_side([self.columns[column] for column in names])
         _refuse_infinity(values, names=names, name=self.name)
         return values
 
@@ -199,6 +198,32 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
     if missing:
         hints = "".join(f"\n    {column}{did_you_mean(column, present)}" for column in missing)
         raise DataError(f"{name} has no column{'s' if len(missing) > 1 else ''} named:{hints}\nCheck the spelling, or add the data.")
+
+
+def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:
+    """Copies of columns; floats that stand in one frame are copied in one block, which a model then uses as it is."""
+    part = table[list(chosen.values())]
+    if len(chosen) > 1 and (part.dtypes == np.float64).all():
+        block = np.array(part.to_numpy(), order="F", copy=True)
+        block.setflags(write=False)
+        return {text: block[:, position] for position, text in enumerate(chosen)}
+    return {text: _column(table[label]) for text, label in chosen.items()}
+
+
+def _side_by_side(columns: Sequence[Column]) -> Array:
+    """The columns as an (n, k) array in Fortran order; no copy when they already stand so in memory."""
+    if len(columns) > 1:
+        base = columns[0].base
+        step = columns[0].nbytes
+        first = columns[0].__array_interface__["data"][0]
+        together = all(column.base is base and column.__array_interface__["data"][0] == first + k * step for k, column in enumerate(columns))
+        if isinstance(base, np.ndarray) and base.ndim == 2 and base.flags.f_contiguous and together:
+            start = (first - base.__array_interface__["data"][0]) // max(step, 1)
+            return base[:, start : start + len(columns)]
+    values = np.empty((len(columns[0]) if columns else 0, len(columns)), order="F")
+    for position, column in enumerate(columns):
+        values[:, position] = column
+    return values
 
 
 def _column(series: pd.Series[Any]) -> Column:

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import lapack
 
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
+Array = npt.NDArray[Any]
+"""A float64 array; the name says what the loose type cannot, and every docstring says its shape."""
+IntArray = npt.NDArray[Any]
+BoolArray = npt.NDArray[Any]
 
 
 def frozen(values: npt.ArrayLike, *, dtype: Any = np.float64) -> npt.NDArray[Any]:

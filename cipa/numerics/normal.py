@@ -15,7 +15,7 @@ ch. 11; Arbuckle (1996), full information maximum likelihood.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,9 @@ EM_TOLERANCE = 1e-12
 """Change of the mean log-likelihood per case at which EM stops; chi-square is then good to n * 1e-12."""
 
 EM_MAX_ITERATIONS = 5000
+
+_SAFE_SHIFT = 1e3
+"""Squared mean over variance up to which raw products lose at most three of sixteen digits, and centring is spared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +68,10 @@ def complete_pattern(cov: Array, mean: Array, nobs: float) -> Patterns:
 
 def patterns_of(values: Array) -> Patterns:
     """Patterns of (n, p) values with NaN for missing; cases without any value belong to none."""
-    seen = ~np.isnan(values)
-    if seen.all():
+    if np.isfinite(values.sum()):  # a sum is finite only when every value is
         cov, mean = moments(values)
-        found = complete_pattern(cov, mean, len(values))
-        return Patterns(**{**_fields(found), "membership": np.zeros(len(values), dtype=np.intp)})
+        return replace(complete_pattern(cov, mean, len(values)), membership=np.zeros(len(values), dtype=np.intp))
+    seen = ~np.isnan(values)
     packed = np.packbits(seen, axis=1)
     _, first, label = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")  # order of appearance in the data
@@ -92,15 +94,15 @@ def patterns_of(values: Array) -> Patterns:
     return Patterns(counts=counts, observed=observed, means=means, covs=covs, membership=membership)
 
 
-def _fields(patterns: Patterns) -> dict[str, Array]:
-    return {name: getattr(patterns, name) for name in ("counts", "observed", "means", "covs", "membership")}
-
-
 def moments(values: Array) -> tuple[Array, Array]:
     """Covariance (p, p), divisor n, and mean (p,) of complete (n, p) values."""
-    mean = values.mean(axis=0)
+    count = len(values)
+    mean = np.full(count, 1 / count) @ values
+    products = values.T @ values / count
+    if (mean**2 <= _SAFE_SHIFT * (products.diagonal() - mean**2)).all():
+        return products - np.multiply.outer(mean, mean), mean
     centred = values - mean
-    return centred.T @ centred / len(values), mean
+    return centred.T @ centred / count, mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +185,8 @@ def saturated(patterns: Patterns) -> Saturated | None:
             if found is None
             else Saturated(cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=0, converged=True)
         )
-    cov, mean = _available_moments(patterns)
+    mean, variances = available_moments(patterns)
+    cov = np.diag(variances)
     previous = np.inf
     for iteration in range(1, EM_MAX_ITERATIONS + 1):
         found = evaluate(patterns, cov, mean)
@@ -196,17 +199,17 @@ def saturated(patterns: Patterns) -> Saturated | None:
         cov = symmetric(cov - cov @ found.W @ cov - np.multiply.outer(shift, shift))
         mean = mean + shift
     else:
-        return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, previous), iterations=iteration, converged=False)
+        return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, previous), iterations=EM_MAX_ITERATIONS, converged=False)
     return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=iteration, converged=True)
 
 
-def _available_moments(patterns: Patterns) -> tuple[Array, Array]:
-    """Means of the available values, and a diagonal covariance, to start EM."""
+def available_moments(patterns: Patterns) -> tuple[Array, Array]:
+    """Means and variances (p,), divisor n_j, of the available values of each variable."""
     seen = patterns.counts[:, None] * patterns.observed
     count = np.maximum(seen.sum(axis=0), 1.0)
     mean = (seen * patterns.means).sum(axis=0) / count
     spread = np.einsum("rii->ri", patterns.covs) + np.where(patterns.observed, patterns.means - mean, 0.0) ** 2
-    return np.diag((patterns.counts[:, None] * spread).sum(axis=0) / count), mean
+    return mean, (patterns.counts[:, None] * spread).sum(axis=0) / count
 
 
 def saturated_information(found: Evaluation) -> Array:

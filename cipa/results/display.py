@@ -28,7 +28,9 @@ def _column(values: Sequence[Any]) -> Any:
 def render_text(table: pd.DataFrame, *, digits: int = 3) -> str:
     """A table for the terminal: numbers to `digits` decimals, missing cells empty."""
     return str(
-        table.to_string(index=False, na_rep="", float_format=lambda value: _number(value, digits=digits), formatters=_words(table))
+        table.to_string(
+            index=False, na_rep="", float_format=lambda value: _number(value, digits=digits), formatters=_words(table)
+        )
     )
 
 

@@ -16,7 +16,7 @@ from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.standardize import explained_variance, scale_factors
 from cipa.numerics.linalg import Array, frozen
-from cipa.numerics.normal import Patterns, complete_pattern, loglik, patterns_of, saturated
+from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
 from cipa.results.fit import Convergence, Fit, Notice
@@ -67,7 +67,7 @@ class SEMFit(Fit):
         """The standardized solution of one kind ("std_all", "std_lv", "std_nox")."""
         values, slopes = standardized_values(self.layout, self.point, self._values, self._matrices_s, kind=kind)
         values, slopes = _with_defined(self.model.parsed.constraints, self.layout, values, slopes)
-        errors = np.sqrt(np.maximum(np.einsum("ik,kl,il->i", slopes, self.vcov, slopes), 0.0))
+        errors = _delta_errors(slopes, self.vcov)
         errors = np.where(errors > 1e-9 * np.maximum(1.0, np.abs(values)), errors, np.nan)
         terms, labels, statuses = _rows(self.layout, self.group_labels, self.model.parsed.constraints)
         return tabulate(terms, values, errors, labels=labels, statuses=statuses, standardized=values, conf_level=self.conf_level)
@@ -134,7 +134,7 @@ def assemble(
     slopes = np.zeros((len(values), layout.nfree))
     slopes[list(layout.theta), np.arange(layout.nfree)] = 1.0
     full, slopes = _with_defined(parsed, layout, values, slopes)
-    errors = np.sqrt(np.maximum(np.einsum("ik,kl,il->i", slopes, bread, slopes), 0.0))
+    errors = _delta_errors(slopes, bread)
     matrices_s = tuple(_full_s(layout, g, point, objective) for g in range(len(layout.blocks)))
     beta, _ = _with_defined(
         parsed, layout, standardized_values(layout, point, values, matrices_s, kind="std_all", slopes=False)[0], None
@@ -151,6 +151,11 @@ def assemble(
         statistics=as_statistics(found), notices=notices, title=_title(model, sample), layout=layout, sample=sample, point=point,
         objective=objective, group_labels=tuple(labels), measures=found,
     )  # fmt: skip
+
+
+def _delta_errors(slopes: Array, vcov: Array) -> Array:
+    """Standard errors of functions with gradients `slopes` (r, k): the delta method."""
+    return np.sqrt(np.maximum(((slopes @ vcov) * slopes).sum(axis=1), 0.0))
 
 
 def _title(model: SEM, sample: Sample) -> str:
@@ -204,11 +209,12 @@ def standardized_values(
 ) -> tuple[Array, Array]:
     """Standardized rows and their derivatives (rows, k)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio, log_slope = scale_factors(layout, tuple(one.moments for one in point.groups), matrices_s, kind=kind)
-        found = np.where(values == 0, 0.0, values * ratio)
+        ratio, log_slope = scale_factors(layout, tuple(one.moments for one in point.groups), matrices_s, kind=kind, slopes=slopes)
+        found = values * ratio
+        found = np.where(np.isfinite(found), found, np.nan)  # a variable without variance has no standard deviations to count in
         if not slopes:
             return found, log_slope
-        derivative = np.where(values[:, None] == 0, 0.0, found[:, None] * log_slope)
+        derivative = found[:, None] * log_slope
     derivative[list(layout.theta), np.arange(layout.nfree)] += ratio[list(layout.theta)]
     return found, derivative
 
@@ -305,27 +311,24 @@ def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]
 
     Its maximum is closed form: each variable by itself, the exogenous ones together.
     """
-    p = len(group.variables)
-    others = [i for i in range(p) if i not in exogenous]
-    total = sum(_marginal(group, [i]) for i in others) + (_marginal(group, list(exogenous)) if exogenous else 0.0)
-    return total, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
+    others = [i for i in range(len(group.variables)) if i not in exogenous]
+    _, variances = available_moments(group.patterns)
+    counts = group.patterns.counts @ group.patterns.observed
+    alone = float((counts[others] * (np.log(2 * np.pi * variances[others]) + 1)).sum()) / -2
+    together = _marginal(group, list(exogenous)) if exogenous else 0.0
+    return alone + together, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
 
 
 def _marginal(group: GroupSample, columns: list[int]) -> float:
     """Saturated log-likelihood of some of the variables."""
     if group.patterns.complete:
-        patterns = complete_pattern(
-            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs
-        )
+        patterns = complete_pattern(group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs)
     else:
         assert group.values is not None
-        patterns = _seen(group.values[:, columns])
+        values = group.values[:, columns]
+        patterns = patterns_of(values[~np.isnan(values).all(axis=1)])
     found = saturated(patterns)
     return found.loglik if found is not None else float("nan")
-
-
-def _seen(values: Array) -> Patterns:
-    return patterns_of(values[~np.isnan(values).all(axis=1)])
 
 
 def casewise_scores(layout: Layout, groups: Sequence[GroupSample], point: LikelihoodPoint) -> Array | None:

@@ -11,14 +11,18 @@ Computer Algebra.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cipa.errors import IdentificationError
 from cipa.models.sem.discrepancy import Likelihood
+from cipa.models.sem.layout import Block
 from cipa.numerics import ram
-from cipa.numerics.linalg import Array
+from cipa.numerics.linalg import Array, cholesky_or_none
 
 _RANK = 1e-6  # smallest singular value, relative, of a Jacobian with unit columns
+_PIVOT = 1e-3  # smallest pivot of a scaled Cholesky factor that proves full rank beyond doubt
 _SHARE = 0.1  # a parameter is confounded when it carries this much of a null direction
 _DRAWS = 2
 
@@ -41,21 +45,23 @@ def check_identified(objective: Likelihood, theta: Array, names: list[str], scal
     """
     rng = np.random.default_rng(20190707)
     layout = objective.layout
-    null: Array | None = None
+    null = np.ones((layout.npar, 1))
     for _ in range(_DRAWS):
         size = np.where(theta != 0, np.abs(theta), 0.5 * _natural(objective, scales))
         point = theta + size * rng.uniform(0.05, 0.35, layout.nfree) * rng.choice([-1.0, 1.0], layout.nfree)
-        J = _jacobian(objective, point, scales)
-        norms = np.linalg.norm(J, axis=0)
-        null = _null_directions(J, norms)
-        if null is None:
+        if _clearly_full_rank(_gram(objective, point, scales)):
             return
-    involved = _involved(layout.K @ null if null is not None else np.ones((layout.nfree, 1)))
+        found = _null_directions(_jacobian(objective, point, scales))
+        if found is None:
+            return
+        null = found
+    involved = _involved(layout.K @ null)
     listed = ", ".join(names[k] for k in involved[:8]) + (f" and {len(involved) - 8} more" if len(involved) > 8 else "")
     raise IdentificationError(
-        f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the same"
-        " moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and at least two"
-        " indicators together with a relation to something else (three when it stands alone), and each feedback loop a predictor of its own."
+        f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the"
+        " same moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and at"
+        " least two indicators together with a relation to something else (three when it stands alone), and each feedback loop a"
+        " predictor of its own."
     )
 
 
@@ -69,39 +75,53 @@ def _natural(objective: Likelihood, scales: tuple[Array, ...]) -> Array:
     return units
 
 
+def _points(objective: Likelihood, theta: Array) -> Iterator[tuple[Block, ram.Factors]]:
+    for block, base in zip(objective.layout.blocks, objective.bases, strict=True):
+        moments = ram.implied(ram.place(block.places, theta[block.free], base))
+        if moments is not None:
+            yield block, ram.factors(moments, block.places)
+
+
+def _gram(objective: Likelihood, theta: Array, scales: tuple[Array, ...]) -> Array:
+    """J'WJ (q, q) with W the information of independent variables: the rank of J, without forming J."""
+    layout = objective.layout
+    total = np.zeros((layout.nfree, layout.nfree))
+    for (block, parts), sd in zip(_points(objective, theta), scales, strict=False):
+        total[np.ix_(block.free, block.free)] += ram.expected_information(parts, np.diag(sd**-2.0))
+    return layout.K.T @ total @ layout.K if layout.tied else total
+
+
+def _clearly_full_rank(gram: Array) -> bool:
+    """Whether a scaled Cholesky factor has no small pivot: enough for almost every model, at a tenth of an SVD."""
+    diagonal = gram.diagonal()
+    if not len(gram) or (diagonal <= 0).any():
+        return not len(gram)
+    factor = cholesky_or_none(gram / np.sqrt(np.outer(diagonal, diagonal)))
+    return factor is not None and bool(factor.diagonal().min() > _PIVOT)
+
+
 def _jacobian(objective: Likelihood, theta: Array, scales: tuple[Array, ...]) -> Array:
     layout = objective.layout
     parts = []
-    for block, base, sd in zip(layout.blocks, objective.bases, scales, strict=True):
-        moments = ram.implied(ram.place(block.places, theta[block.free], base))
-        if moments is None:
-            continue
-        found = ram.jacobian(ram.factors(moments, block.places), with_means=layout.means)
+    for (block, factors), sd in zip(_points(objective, theta), scales, strict=False):
+        found = ram.jacobian(factors, with_means=layout.means)
         rows, cols = np.tril_indices(len(sd))
         weight = np.concatenate([1 / (sd[rows] * sd[cols]), *([1 / sd] if layout.means else [])])
         full = np.zeros((len(found), layout.nfree))
         full[:, block.free] = found * weight[:, None]
-        parts.append(full @ layout.K if layout.tied else full)
+        parts.append(full @ layout.K)
     return np.vstack(parts)
 
 
-def _null_directions(J: Array, norms: Array) -> Array | None:
+def _null_directions(J: Array) -> Array | None:
     """Null directions (q, d) of the Jacobian with unit columns, or None when it has full rank."""
-    if J.shape[1] == 0:
-        return None
-    scale = np.where(norms > 0, norms, 1.0)
-    unit = J / scale
-    gram = unit.T @ unit
-    values, vectors = np.linalg.eigh(gram)
-    if values[0] > 1e-8 * values[-1] and (norms > 0).all():
-        return None
-    _, singular, right = np.linalg.svd(unit, full_matrices=J.shape[0] < J.shape[1])
+    norms = np.linalg.norm(J, axis=0)
+    if (norms == 0).any():
+        return np.eye(J.shape[1])[:, norms == 0]
+    _, singular, right = np.linalg.svd(J / norms)
     singular = np.concatenate([singular, np.zeros(J.shape[1] - len(singular))])
     weak = singular <= _RANK * singular[0]
-    if not weak.any() and (norms > 0).all():
-        return None
-    directions = right[weak].T if weak.any() else np.eye(J.shape[1])[:, norms == 0]
-    return directions / scale[:, None] if weak.any() else directions
+    return right[weak].T / norms[:, None] if weak.any() else None
 
 
 def _involved(directions: Array) -> list[int]:

@@ -12,7 +12,7 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.errors import DataError, IdentificationError, SpecificationError, did_you_mean, one_of
 from cipa.numerics.linalg import Array, IntArray, cholesky_or_none
-from cipa.numerics.normal import Patterns, Saturated, complete_pattern, patterns_of, saturated
+from cipa.numerics.normal import Patterns, Saturated, available_moments, complete_pattern, patterns_of, saturated
 from cipa.results.fit import Notice
 from cipa.study.syntax import Syntax
 
@@ -139,8 +139,8 @@ def _group_sample(
     *, label: str, missing: str, likelihood: str, notices: list[Notice],
 ) -> GroupSample:  # fmt: skip
     place = f" in group {label}" if label else ""
-    holes = np.isnan(values)
-    if holes.any():
+    if np.isnan(values.sum()):
+        holes = np.isnan(values)
         empty = np.flatnonzero(holes.all(axis=0))
         if empty.size:
             raise DataError(
@@ -153,8 +153,8 @@ def _group_sample(
         raise DataError(
             f'No case{place} has a value for every variable of the model. Use missing="fiml", or drop the emptiest variable.'
         )
-    _refuse_constant(values, variables, place=place)
     patterns = patterns_of(values)
+    _refuse_constant(values, patterns, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = complete_pattern(patterns.covs[0] * factor, patterns.means[0], len(values))
@@ -197,14 +197,16 @@ def _missing_notices(holes: Array, keep: Array, *, missing: str, place: str) -> 
     return found
 
 
-def _refuse_constant(values: Array, variables: Sequence[str], *, place: str) -> None:
-    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-    flat = np.flatnonzero(low == high)
-    if flat.size:
-        name, value = variables[flat[0]], low[flat[0]]
-        raise DataError(
-            f"The column '{name}' is constant{place}: every case has {value:g}. A variable without variance has no covariance to explain: drop it, or check how it was read."
-        )
+def _refuse_constant(values: Array, patterns: Patterns, variables: Sequence[str], *, place: str) -> None:
+    """Refuse a column whose observed values are all the same; the variance points to it, the values decide."""
+    mean, variance = available_moments(patterns)
+    for position in np.flatnonzero(variance <= 1e-12 * mean**2):
+        low, high = np.nanmin(values[:, position]), np.nanmax(values[:, position])
+        if low == high:
+            raise DataError(
+                f"The column '{variables[position]}' is constant{place}: every case has {low:g}. A variable without variance has no"
+                " covariance to explain: drop it, or check how it was read."
+            )
 
 
 def _refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:

@@ -53,7 +53,10 @@ def standardized(fit: SEMFit, *, kind: str = "std_all") -> Estimates:
 
 @public
 def r_squared(fit: SEMFit) -> ResultTable:
-    """Explained variance of every dependent variable: 1 - residual variance / total variance, as implied."""
+    """Explained variance of every dependent variable: 1 - residual variance / total variance, as implied.
+
+    NaN where the residual variance is estimated negative: no share of the variance is explained by an impossible one.
+    """
     rows = fit.r_squared_rows
     return ResultTable(
         title="Explained variance (R² = 1 - residual / implied total variance)",
@@ -77,22 +80,23 @@ def explained_variance(
         }
         for position, name in enumerate(block.variables):
             if name in dependent:
-                total = implied.T[position, position]
-                found.append((group, name, float(1 - S[position, position] / total) if total > 0 else float("nan")))
+                total, residual = implied.T[position, position], S[position, position]
+                found.append((group, name, float(1 - residual / total) if total > 0 <= residual else float("nan")))
     return found
 
 
 def scale_factors(
-    layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...], *, kind: str
+    layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...], *, kind: str, slopes: bool = True
 ) -> tuple[Array, Array]:
     """Ratio (rows,) by which each row is multiplied, and its log-derivatives (rows, k).
 
     A standardized row is `estimate * ratio`; d ratio / d theta = ratio * log-derivative.
     """
     rows = layout.rows
-    ratio, slope = np.ones(len(rows)), np.zeros((len(rows), layout.nfree))
+    ratio, slope = np.ones(len(rows)), np.zeros((len(rows), layout.nfree if slopes else 0))
     for group, block in enumerate(layout.blocks):
-        total, residual, dtotal, dresidual = _log_scales(layout, group, moments[group], matrices_s[group])
+        total, residual = _log_scales(moments[group], matrices_s[group])
+        dtotal, dresidual = _log_slopes(layout, group, moments[group], matrices_s[group]) if slopes else (slope, slope)
         where = {name: position for position, name in enumerate(block.variables)}
         scaled = _scaled_variables(layout, group, kind=kind)
         for position, row in enumerate(rows):
@@ -101,9 +105,9 @@ def scale_factors(
             for name, power, of_residual in _powers(row):
                 if name in scaled:
                     v = where[name]
-                    log_sd, dlog_sd = (residual[v], dresidual[v]) if of_residual else (total[v], dtotal[v])
-                    ratio[position] *= np.exp(power * log_sd)
-                    slope[position] += power * dlog_sd
+                    ratio[position] *= np.exp(power * (residual if of_residual else total)[v])
+                    if slopes:
+                        slope[position] += power * (dresidual if of_residual else dtotal)[v]
     return ratio, slope
 
 
@@ -127,20 +131,23 @@ def _scaled_variables(layout: Layout, group: int, *, kind: str) -> set[str]:
     return names - set(roles.exogenous) if kind == "std_nox" else names
 
 
-def _log_scales(layout: Layout, group: int, moments: Implied, S: Array) -> tuple[Array, Array, Array, Array]:
-    """Log standard deviations, total and residual, (m,) each, and their derivatives (m, k)."""
+def _log_scales(moments: Implied, S: Array) -> tuple[Array, Array]:
+    """Log standard deviations (m,), total and residual."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.diagonal(moments.T)) / 2, np.log(np.abs(np.diagonal(S))) / 2
+
+
+def _log_slopes(layout: Layout, group: int, moments: Implied, S: Array) -> tuple[Array, Array]:
+    """Derivatives (m, k) of the log standard deviations, total and residual."""
     block = layout.blocks[group]
     kind, row, col = block.places.kind, block.places.row, block.places.col
     B, T = moments.B, moments.T
-    total, residual = np.diagonal(T), np.abs(np.diagonal(S))
     directed = 2 * B[:, row] * T[col, :].T
     spread = B[:, row] * B[:, col] * np.where(row == col, 1.0, 2.0)
     derivative = np.where(kind == 0, directed, np.where(kind == 1, spread, 0.0))
+    own = np.flatnonzero((kind == 1) & (row == col))
+    dtotal, dresidual = np.zeros((len(T), layout.nfree)), np.zeros((len(T), layout.nfree))
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_total, log_residual = np.log(total) / 2, np.log(residual) / 2
-        dtotal = np.zeros((len(T), layout.nfree))
-        dtotal[:, block.free] = derivative / (2 * total[:, None])
-        dresidual = np.zeros((len(T), layout.nfree))
-        own = np.flatnonzero((kind == 1) & (row == col))
+        dtotal[:, block.free] = derivative / (2 * np.diagonal(T)[:, None])
         dresidual[row[own], block.free[own]] = 1 / (2 * np.diagonal(S)[row[own]])
-    return log_total, log_residual, dtotal, dresidual
+    return dtotal, dresidual
