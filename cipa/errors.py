@@ -129,8 +129,8 @@ def public(target: Decorated) -> Decorated:
     """
     if inspect.isclass(target):
         initialise: Callable[..., None] = target.__init__
-        target.__init__ = _checked(initialise, name=target.__name__)
-        return target  # type: ignore[return-value]
+        target.__init__ = _checked(initialise, name=target.__name__)  # type: ignore[method-assign]
+        return target
     return _checked(target, name=target.__name__)
 
 

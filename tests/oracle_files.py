@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ _OPTIONS = {
 _MISSING = {"ml": "fiml", "fiml": "fiml", "ml.x": "fiml_x"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def case(family: str, name: str) -> dict[str, Any]:
     """A reference case."""
     return json.loads((HERE / family / f"{name}.json").read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def sem_model(found: dict[str, Any]) -> ci.SEM:
     return ci.SEM(found["model"], defaults=found["fun"], **options)
 
 
-@lru_cache(maxsize=None)
+@cache
 def sem_fit(name: str) -> Any:
     """The fit of a case."""
     found = case("sem", name)

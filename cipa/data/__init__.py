@@ -1,0 +1,1 @@
+"""The observed firms: read, screened, scored."""

@@ -197,7 +197,9 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
     missing = [column for column in names if column not in present]
     if missing:
         hints = "".join(f"\n    {column}{did_you_mean(column, present)}" for column in missing)
-        raise DataError(f"{name} has no column{'s' if len(missing) > 1 else ''} named:{hints}\nCheck the spelling, or add the data.")
+        raise DataError(
+            f"{name} has no column{'s' if len(missing) > 1 else ''} named:{hints}\nCheck the spelling, or add the data."
+        )
 
 
 def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:
@@ -216,7 +218,9 @@ def _side_by_side(columns: Sequence[Column]) -> Array:
         base = columns[0].base
         step = columns[0].nbytes
         first = columns[0].__array_interface__["data"][0]
-        together = all(column.base is base and column.__array_interface__["data"][0] == first + k * step for k, column in enumerate(columns))
+        together = all(
+            column.base is base and column.__array_interface__["data"][0] == first + k * step for k, column in enumerate(columns)
+        )
         if isinstance(base, np.ndarray) and base.ndim == 2 and base.flags.f_contiguous and together:
             start = (first - base.__array_interface__["data"][0]) // max(step, 1)
             return base[:, start : start + len(columns)]
@@ -243,7 +247,9 @@ def _refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
     labels = pd.Index([str(label) for label in table.columns])
     if not labels.is_unique:
         twice = sorted(set(labels[labels.duplicated()]))
-        raise DataError(f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them.")
+        raise DataError(
+            f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them."
+        )
 
 
 def _refuse_text(values: Column, *, column: str, name: str) -> None:

@@ -1,0 +1,1 @@
+"""Are the measures sound? Which hypotheses hold?"""

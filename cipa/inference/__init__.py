@@ -1,0 +1,1 @@
+"""Fit -> intervals, effects, tests."""

@@ -193,14 +193,12 @@ def saturated(patterns: Patterns) -> Saturated | None:
         if found is None:
             return None
         if previous - found.value < EM_TOLERANCE:
-            break
+            return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=iteration, converged=True)
         previous = found.value
         shift = cov @ found.w
         cov = symmetric(cov - cov @ found.W @ cov - np.multiply.outer(shift, shift))
         mean = mean + shift
-    else:
-        return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, previous), iterations=EM_MAX_ITERATIONS, converged=False)
-    return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=iteration, converged=True)
+    return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, previous), iterations=EM_MAX_ITERATIONS, converged=False)
 
 
 def available_moments(patterns: Patterns) -> tuple[Array, Array]:

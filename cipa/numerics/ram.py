@@ -127,14 +127,14 @@ def factors(moments: Implied, places: Places) -> Factors:
 
 def gradient(parts: Factors, W: Array, w: Array) -> Array:
     """Gradient (k,) of a function whose differential is tr(W dSigma) / 2 - w' dmu."""
-    return np.einsum("ik,ik->k", parts.U, W @ parts.V) - parts.t * (w @ parts.U)
+    return np.asarray((parts.U * (W @ parts.V)).sum(axis=0) - parts.t * (w @ parts.U))
 
 
 def expected_information(parts: Factors, P: Array) -> Array:
     """Expected information (k, k) of one observation: tr(P dSigma_a P dSigma_b) / 2 + dmu_a' P dmu_b."""
     PU = P @ parts.U
     UU, UV, VV = parts.U.T @ PU, PU.T @ parts.V, parts.V.T @ (P @ parts.V)
-    return UU * (VV + parts.t[:, None] * parts.t) + UV * UV.T
+    return np.asarray(UU * (VV + parts.t[:, None] * parts.t) + UV * UV.T)
 
 
 def jacobian(parts: Factors, *, with_means: bool) -> Array:

@@ -1,0 +1,1 @@
+"""Analysis -> Document -> HTML, PDF."""

@@ -181,7 +181,7 @@ class Fit:
         head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
         tests = [line for line in (_statistic_line(self, name) for name in self.headline) if line]
         notes = [f"[{notice.severity}] {notice.text}" for notice in self.notices]
-        return "\n".join([*head, *tests, "", str(self.estimates), *([""] + notes if notes else [])])
+        return "\n".join([*head, *tests, "", str(self.estimates), *(["", *notes] if notes else [])])
 
     @property
     def headline(self) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""What the researcher declares before looking."""

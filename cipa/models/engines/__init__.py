@@ -1,0 +1,1 @@
+"""The same model values, fitted by other programs."""

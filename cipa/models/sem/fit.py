@@ -101,7 +101,7 @@ class SEMFit(Fit):
         return robust_fiml.measures(self)
 
     @cached_property
-    def scores(self) -> Array | None:  # type: ignore[override]
+    def scores(self) -> Array | None:
         """Casewise gradient (n, k) of the log-likelihood, in the order of the cases used; None for covariance input."""
         return casewise_scores(self.layout, self.sample.groups, self.point)
 
@@ -180,7 +180,7 @@ def _bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nob
     )
     scale = 1 / np.sqrt(np.abs(reduced.diagonal()))
     inverse = np.linalg.inv(reduced * np.outer(scale, scale)) * np.outer(scale, scale) / nobs if len(reduced) else reduced
-    return layout.K @ inverse @ layout.K.T if layout.tied else inverse
+    return np.asarray(layout.K @ inverse @ layout.K.T if layout.tied else inverse)
 
 
 def row_values(layout: Layout, point: LikelihoodPoint, objective: Likelihood) -> Array:
@@ -322,7 +322,9 @@ def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]
 def _marginal(group: GroupSample, columns: list[int]) -> float:
     """Saturated log-likelihood of some of the variables."""
     if group.patterns.complete:
-        patterns = complete_pattern(group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs)
+        patterns = complete_pattern(
+            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs
+        )
     else:
         assert group.values is not None
         values = group.values[:, columns]
@@ -332,7 +334,7 @@ def _marginal(group: GroupSample, columns: list[int]) -> float:
 
 
 def casewise_scores(layout: Layout, groups: Sequence[GroupSample], point: LikelihoodPoint) -> Array | None:
-    """d log-likelihood of each case / d theta: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu)."""
+    """Derivatives of the log-likelihood of each case: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu)."""
     if any(group.values is None for group in groups):
         return None
     found = []
@@ -353,31 +355,35 @@ def casewise_scores(layout: Layout, groups: Sequence[GroupSample], point: Likeli
 def _admissible(
     layout: Layout, labels: Sequence[str], estimates: Estimates, point: LikelihoodPoint, errors: Array
 ) -> list[Notice]:
-    """Negative variances and latent covariance matrices that no variables can have."""
+    """Negative variances, and latent covariance matrices that no variables can have."""
     found = []
     for position, row in enumerate(layout.rows):
-        estimate = estimates.rows[position]
-        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate.estimate < 0:
-            found.append(
-                Notice(
-                    code="heywood",
-                    severity="warning",
-                    text=f"The {'residual ' if row.lhs in layout.blocks[row.group].observed else ''}variance of {row.lhs} is estimated at {estimate.estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance or add an item.",
-                )  # fmt: skip
+        estimate = estimates.rows[position].estimate
+        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate < 0:
+            what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
+            text = (
+                f"The {what} of {row.lhs} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
+                " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
+                " or add an item."
             )
+            found.append(Notice(code="heywood", severity="warning", text=text))
     for g, (block, here) in enumerate(zip(layout.blocks, point.groups, strict=True)):
         p = len(block.observed)
-        latent = here.moments.T[p:, p:]
-        variances = latent.diagonal()
-        if len(latent) > 1 and (variances > 0).all():
-            smallest = float(np.linalg.eigvalsh(latent / np.sqrt(np.outer(variances, variances)))[0])
-            if smallest < -1e-8:
-                place = f" in group {labels[g]}" if len(labels) > 1 else ""
-                found.append(
-                    Notice(
-                        code="latent_cov",
-                        severity="warning",
-                        text=f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}): some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct cannot be separated: merge them, or look at their cross-loadings.",
-                    )  # fmt: skip
-                )
+        smallest = _smallest_eigenvalue(here.moments.T[p:, p:])
+        if smallest < -1e-8:
+            place = f" in group {labels[g]}" if len(labels) > 1 else ""
+            text = (
+                f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}):"
+                f" some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct"
+                " cannot be separated: merge them, or look at their cross-loadings."
+            )
+            found.append(Notice(code="latent_cov", severity="warning", text=text))
     return found
+
+
+def _smallest_eigenvalue(cov: Array) -> float:
+    """Smallest eigenvalue of the correlation matrix; 0 where there is none (one variable, or a variance below zero)."""
+    variances = cov.diagonal()
+    if len(cov) < 2 or not (variances > 0).all():
+        return 0.0
+    return float(np.linalg.eigvalsh(cov / np.sqrt(np.outer(variances, variances)))[0])

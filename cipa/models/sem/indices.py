@@ -253,7 +253,8 @@ def _explained_share(group: GroupMoments, *, means: bool) -> float:
 
 _LABELS = {
     "chisq": "χ²", "baseline.chisq": "Baseline χ²", "cfi": "CFI", "tli": "TLI", "rmsea": "RMSEA", "srmr": "SRMR", "aic": "AIC", "bic": "BIC",
-    "bic2": "Sample-size adjusted BIC", "gfi": "GFI (lavaan 0.6)", "agfi": "AGFI (lavaan 0.6)", "nfi": "NFI", "ifi": "IFI", "logl": "Log-likelihood",
+    "bic2": "Sample-size adjusted BIC",
+    "gfi": "GFI (lavaan 0.6)", "agfi": "AGFI (lavaan 0.6)", "nfi": "NFI", "ifi": "IFI", "logl": "Log-likelihood",
 }  # fmt: skip
 _FIRST = ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
 

@@ -63,7 +63,7 @@ class Layout:
     @property
     def tied(self) -> bool:
         """Whether any parameters are tied."""
-        return self.K.shape[0] != self.K.shape[1]
+        return bool(self.K.shape[0] != self.K.shape[1])
 
 
 def build_layout(
@@ -107,15 +107,18 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
             else:
                 M[i] = row.value
     held = {row.lhs for row in rows if row.group == group and row.exogenous and row.op == "~~" and row.lhs == row.rhs}
-    as_index = lambda values: np.array(values, dtype=np.intp)  # noqa: E731
     return Block(
         variables=variables,
         observed=roles.observed,
-        places=Places(kind=as_index(kinds), row=as_index(places), col=as_index(cols)),
-        free=as_index(free),
+        places=Places(kind=_index(kinds), row=_index(places), col=_index(cols)),
+        free=_index(free),
         base=Matrices(A=A, S=S, M=M, observed=len(roles.observed)),
-        exogenous=as_index([where[name] for name in roles.exogenous if name in held]),
+        exogenous=_index([where[name] for name in roles.exogenous if name in held]),
     )
+
+
+def _index(values: Sequence[int]) -> IntArray:
+    return np.array(values, dtype=np.intp)
 
 
 def _place(row: Parameter, where: Mapping[str, int]) -> tuple[int, int]:

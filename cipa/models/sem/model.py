@@ -41,7 +41,7 @@ _parsed = lru_cache(maxsize=128)(parse)
 @public
 @dataclass(frozen=True, slots=True)
 class SEM:
-    """A structural equation model.
+    r"""A structural equation model.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class SEM:
     Examples
     --------
     >>> import cipa as ci
-    >>> model = ci.SEM("visual =~ x1 + x2 + x3\\ntextual =~ x4 + x5 + x6\\nspeed =~ x7 + x8 + x9")
+    >>> model = ci.SEM("visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9")
     >>> fit = model.fit(ci.datasets.load("holzinger1939"))
     >>> round(fit.statistics["chisq"].value, 3)
     85.306
@@ -259,7 +259,7 @@ def _refuse_means_without_means(model: SEM, layout: Layout, sample: Sample) -> N
         getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
     ):
         raise SpecificationError(
-            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them from the model."
+            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cipa.data.dataset import Dataset, as_dataset
+from cipa.data.dataset import as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.errors import DataError, IdentificationError, SpecificationError, did_you_mean, one_of
 from cipa.numerics.linalg import Array, IntArray, cholesky_or_none
@@ -92,7 +92,7 @@ def prepare(
         given = [data] if isinstance(data, SampleMoments) else list(data)
         return _from_moments(given, syntax, observed=observed, labels=labels, likelihood=likelihood, missing=missing)
     names = list(dict.fromkeys(name for block in observed for name in block))
-    present = data.columns if isinstance(data, Dataset) else [str(name) for name in getattr(data, "columns", [])]
+    present = [str(name) for name in getattr(data, "columns", ())]
     if len(present):
         _require_columns(syntax, names, present=present, source=getattr(data, "name", "the data"))
     dataset = as_dataset(data, columns=[*names, *([group] if group and group not in names else [])])
@@ -105,8 +105,12 @@ def prepare(
     groups = []
     for position, label in enumerate(labels):
         rows = np.flatnonzero(codes == position) if group is not None else np.arange(len(values))
-        columns = [names.index(name) for name in observed[position]]
-        block = values if columns == list(range(len(names))) and len(rows) == len(values) else values[np.ix_(rows, columns)]
+        columns = np.array([names.index(name) for name in observed[position]], dtype=np.intp)
+        block = (
+            values
+            if np.array_equal(columns, np.arange(len(names))) and len(rows) == len(values)
+            else values[np.ix_(rows, columns)]
+        )
         groups.append(
             _group_sample(
                 block,
@@ -163,7 +167,11 @@ def _group_sample(
     if unrestricted is None or (collinear := _collinear(unrestricted.cov, variables)):
         raise DataError(_collinear_message(collinear if unrestricted is not None else "", variables, place=place))
     if not unrestricted.converged:
-        notices.append(Notice(code="em", text=f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is hardly observed together.", severity="warning"))  # fmt: skip
+        text = (
+            f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is hardly"
+            " observed together."
+        )
+        notices.append(Notice(code="em", text=text, severity="warning"))
     return GroupSample(
         label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows
     )
@@ -171,9 +179,9 @@ def _group_sample(
 
 def _kept_rows(holes: Array, variables: Sequence[str], exogenous: Sequence[str], *, missing: str) -> Array:
     if missing == "listwise":
-        return ~holes.any(axis=1)
+        return np.asarray(~holes.any(axis=1))
     held = [position for position, name in enumerate(variables) if name in exogenous]
-    return ~holes.all(axis=1) & ~holes[:, held].any(axis=1)
+    return np.asarray(~holes.all(axis=1) & ~holes[:, held].any(axis=1))
 
 
 def _missing_notices(holes: Array, keep: Array, *, missing: str, place: str) -> list[Notice]:
@@ -188,19 +196,18 @@ def _missing_notices(holes: Array, keep: Array, *, missing: str, place: str) -> 
         count = len(np.unique(np.packbits(holes[keep], axis=1), axis=0))
         seen = (~holes[keep]).astype(np.float64)
         coverage = float((seen.T @ seen / max(kept, 1)).min())
-        found.append(
-            Notice(
-                code="missing_patterns",
-                text=f"{rate:.1%} of the cells{place} are missing, in {count} patterns; every pair of variables is observed together in at least {coverage:.0%} of the cases.",
-            )  # fmt: skip
+        text = (
+            f"{rate:.1%} of the cells{place} are missing, in {count} patterns; every pair of variables is observed together in at least"
+            f" {coverage:.0%} of the cases."
         )
+        found.append(Notice(code="missing_patterns", text=text))
     return found
 
 
 def _refuse_constant(values: Array, patterns: Patterns, variables: Sequence[str], *, place: str) -> None:
     """Refuse a column whose observed values are all the same; the variance points to it, the values decide."""
     mean, variance = available_moments(patterns)
-    for position in np.flatnonzero(variance <= 1e-12 * mean**2):
+    for position in map(int, np.flatnonzero(variance <= 1e-12 * mean**2)):
         low, high = np.nanmin(values[:, position]), np.nanmax(values[:, position])
         if low == high:
             raise DataError(
@@ -233,12 +240,16 @@ def _collinear(cov: Array, variables: Sequence[str]) -> str:
 
 
 def _collinear_message(name: str, variables: Sequence[str], *, place: str) -> str:
+    before = ", ".join(variables[: list(variables).index(name)]) if name else ""
     which = (
-        f"'{name}' is an exact linear combination of the variables before it ({', '.join(variables[: list(variables).index(name)])})"
+        f"'{name}' is an exact linear combination of {before}"
         if name
         else "Some variables are exact linear combinations of others"
     )
-    return f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that was computed from its parts."
+    return (
+        f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that"
+        " was computed from its parts."
+    )
 
 
 def _from_moments(

@@ -94,7 +94,10 @@ def test_standardized_solution_with_its_errors(name: str, kind: str) -> None:
 def test_standardized_column(name: str) -> None:
     found, fit = case("sem", name), sem_fit(name)
     rtol, atol = tolerance(name)
-    rows = [(fit.estimates[row["lhs"] if row["op"] == ":=" else term_of(row, found["group_label"])], row["std_all"]) for row in found["estimates"]]
+    rows = [
+        (fit.estimates[row["lhs"] if row["op"] == ":=" else term_of(row, found["group_label"])], row["std_all"])
+        for row in found["estimates"]
+    ]
     agree([(str(row.term), row.standardized, value) for row, value in rows if value is not None], rtol=3 * rtol, atol=3 * atol)
 
 
