@@ -1,9 +1,9 @@
 """codebook.toml: what the columns of a data set mean.
 
-    [data]                      title, licence, source
-    [columns.env5]              label, text, scale = [1, 7], reversed = true
-    [constructs.ENV]            label, items = [...] or dimensions = [...], column
-    [roles]                     entity, time, cluster, weight, group
+[data]                      title, licence, source
+[columns.env5]              label, text, scale = [1, 7], reversed = true
+[constructs.ENV]            label, items = [...] or dimensions = [...], column
+[roles]                     entity, time, cluster, weight, group
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ def read_codebook(path: Path) -> Codebook:
         if "scale" in line:
             low, high = line["scale"]
             items[name] = Item(
-                name=name, text=str(line.get("text", "")), reversed=bool(line.get("reversed", False)), low=float(low), high=float(high)
+                name=name,
+                text=str(line.get("text", "")),
+                reversed=bool(line.get("reversed", False)),
+                low=float(low),
+                high=float(high),
             )
     constructs = []
     for name, line in found.get("constructs", {}).items():
@@ -84,7 +88,9 @@ def _refuse_unknown(found: Any, known: tuple[str, ...], *, where: str) -> None:
         raise SpecificationError(f"{where} is a table of keys and values; it holds {found!r}.")
     for key in found:
         if key not in known:
-            raise SpecificationError(f"{where}: the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}.")
+            raise SpecificationError(
+                f"{where}: the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}."
+            )
 
 
 def _refuse_off_scale(data: Dataset, item: Item, *, source: str) -> None:

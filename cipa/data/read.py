@@ -74,7 +74,9 @@ def _read_file(path: Path, *, name: str) -> Dataset:
         raise DataError(f"'{path.name}' is empty: it has no header and no row. Export the data again.")
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     if suffix not in _READERS:
-        raise DataError(f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(_READERS)}.{did_you_mean(suffix, _READERS)}")
+        raise DataError(
+            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(_READERS)}.{did_you_mean(suffix, _READERS)}"
+        )
     table, note, labels = _READERS[suffix](path)
     if not len(table):
         raise DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
@@ -141,11 +143,9 @@ def _read_spss(path: Path) -> tuple[pd.DataFrame, str, dict[str, str]]:
     masked = 0
     for column, ranges in meta.missing_ranges.items():
         for span in ranges:
-            low, high = span["lo"], span["hi"]
-            if isinstance(low, str):
-                hit = (table[column] == low).to_numpy()
-            else:
-                hit = table[column].between(low, high).to_numpy()
+            low, high = span["lo"], span["hi"]  # type: ignore[index]
+            same = table[column] == low if isinstance(low, str) else table[column].between(low, high)
+            hit = same.to_numpy()
             masked += int(hit.sum())
             table[column] = table[column].mask(hit)
     return table, f" ({masked} cells hold codes that the file declares missing)" if masked else "", _labels(meta)

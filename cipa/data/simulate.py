@@ -64,7 +64,19 @@ ITEMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 REVERSED = ("env5", "ms4", "liq2")
-_BASE = {"FIRM": 4.6, "HS": 4.3, "CS": 3.9, "TS": 4.4, "PS": 4.2, "ENV": 4.5, "INET": 4.2, "RI": 4.3, "MS": 4.2, "CIP": 4.3, "MRK": 4.0}
+_BASE = {
+    "FIRM": 4.6,
+    "HS": 4.3,
+    "CS": 3.9,
+    "TS": 4.4,
+    "PS": 4.2,
+    "ENV": 4.5,
+    "INET": 4.2,
+    "RI": 4.3,
+    "MS": 4.2,
+    "CIP": 4.3,
+    "MRK": 4.0,
+}
 _BY_POSITION = (0.0, 0.2, -0.2, 0.1, -0.1, 0.15)
 YEARS = np.arange(2011, 2023)
 NET_USERS = (5.13, 5.64, 6.18, 6.49, 6.88, 7.31, 7.72, 8.29, 9.04, 9.89, 10.32, 10.67)
@@ -135,11 +147,19 @@ def simulate(
             f"simulate: n={n}, clusters={clusters}, regions={regions}. There are at least as many clusters as regions, and two firms a cluster."
         )
     if not 0 <= careless < 1 or method_variance < 0:
-        raise SpecificationError(f"simulate: careless={careless} is a share (0 to 1), method_variance={method_variance} is not negative.")
+        raise SpecificationError(
+            f"simulate: careless={careless} is a share (0 to 1), method_variance={method_variance} is not negative."
+        )
     rng = np.random.default_rng(seed)
     firms = _firms(rng, n=n, clusters=clusters, regions=regions, group_difference=group_difference, interactions=interactions)
     survey, truth = _survey(
-        rng, firms, likert=likert, careless=careless, missing=missing, method_variance=method_variance, noninvariance=noninvariance
+        rng,
+        firms,
+        likert=likert,
+        careless=careless,
+        missing=missing,
+        method_variance=method_variance,
+        noninvariance=noninvariance,
     )
     partners, nodes, edges = _network(rng, firms)
     return Simulated(survey=survey, truth=truth, panel=_panel(rng, firms, partners), nodes=nodes, edges=edges)
@@ -153,7 +173,9 @@ def _logistic(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-def _firms(rng: np.random.Generator, *, n: int, clusters: int, regions: int, group_difference: bool, interactions: bool) -> _Firms:
+def _firms(
+    rng: np.random.Generator, *, n: int, clusters: int, regions: int, group_difference: bool, interactions: bool
+) -> _Firms:
     floor = max(1, n // (clusters * 5 // 2))
     sizes = floor + rng.multinomial(n - floor * clusters, rng.dirichlet(np.full(clusters, 8.0)))
     cluster = np.repeat(np.arange(clusters), sizes)
@@ -208,11 +230,22 @@ def _structure(
     n = len(core)
     switch = float(interactions)
     residual = rng.multivariate_normal(np.zeros(2), [[1, 0.25], [0.25, 1]], n) * np.sqrt([1 - 0.4960, 1 - 0.4395])
-    product = {"COL": latent["INET"] * latent["COL"] - 0.40, "FIRM": latent["INET"] * latent["FIRM"] - 0.35, "ENV": latent["INET"] * latent["ENV"] - 0.30}
-    direct = lambda table: sum(table[name] * latent[name] for name in CONSTRUCTS if name in table)  # noqa: E731
+    product = {
+        "COL": latent["INET"] * latent["COL"] - 0.40,
+        "FIRM": latent["INET"] * latent["FIRM"] - 0.35,
+        "ENV": latent["INET"] * latent["ENV"] - 0.30,
+    }
+
+    def direct(table: Mapping[str, float]) -> Array:
+        return np.sum([table[name] * latent[name] for name in CONSTRUCTS if name in table], axis=0)
+
     latent["RI"] = direct(RI) + switch * RI["INET:COL"] * product["COL"] + residual[:, 0]
     latent["MS"] = direct(MS) + residual[:, 1]
-    firm = np.where(core == 1, FIRM_TO_CIP["core"], FIRM_TO_CIP["auxiliary"]) if group_difference else np.full(n, FIRM_TO_CIP["core"])
+    firm = (
+        np.where(core == 1, FIRM_TO_CIP["core"], FIRM_TO_CIP["auxiliary"])
+        if group_difference
+        else np.full(n, FIRM_TO_CIP["core"])
+    )
     moderated = sum(CIP[f"INET:{name}"] * product[name] for name in product)
     latent["CIP"] = (
         firm * latent["FIRM"] + direct(CIP) + CIP["RI"] * latent["RI"] + CIP["MS"] * latent["MS"] + switch * moderated
@@ -224,7 +257,14 @@ def _structure(
 
 
 def _survey(
-    rng: np.random.Generator, firms: _Firms, *, likert: bool, careless: float, missing: bool, method_variance: float, noninvariance: bool
+    rng: np.random.Generator,
+    firms: _Firms,
+    *,
+    likert: bool,
+    careless: float,
+    missing: bool,
+    method_variance: float,
+    noninvariance: bool,
 ) -> tuple[Dataset, Dataset]:
     chosen = _sample(rng, firms)
     n = len(chosen)
@@ -257,13 +297,16 @@ def _survey(
 
 
 def _identity(firms: _Firms, chosen: IntArray) -> dict[str, Column]:
-    as_words = lambda words: np.array(words, dtype=object)  # noqa: E731
     return {
-        "firm_id": as_words([f"F{i + 1:04d}" for i in chosen]),
-        "cluster_id": as_words([f"K{c + 1:02d}" for c in firms.cluster[chosen]]),
-        "region_id": as_words([f"R{r + 1}" for r in firms.region[chosen]]),
-        "sector": as_words([SECTORS[c % len(SECTORS)] for c in firms.cluster[chosen]]),
+        "firm_id": _words([f"F{i + 1:04d}" for i in chosen]),
+        "cluster_id": _words([f"K{c + 1:02d}" for c in firms.cluster[chosen]]),
+        "region_id": _words([f"R{r + 1}" for r in firms.region[chosen]]),
+        "sector": _words([SECTORS[c % len(SECTORS)] for c in firms.cluster[chosen]]),
     }
+
+
+def _words(words: list[str]) -> Column:
+    return np.array(words, dtype=object)
 
 
 def _sample(rng: np.random.Generator, firms: _Firms) -> IntArray:
@@ -340,7 +383,7 @@ def _network(rng: np.random.Generator, firms: _Firms) -> tuple[Array, Dataset, D
     place = np.array([r for count, _ in _ORGANISATIONS.values() for r in range(regions) for _ in range(count)])
     base = np.array([_ORGANISATIONS[kind][1] for kind in kinds])
     letters = {"university": "U", "institute": "I", "intermediary": "M", "government": "G"}
-    counters = {kind: 0 for kind in letters}
+    counters = dict.fromkeys(letters, 0)
     codes = []
     for kind in kinds:
         counters[kind] += 1
@@ -359,7 +402,13 @@ def _network(rng: np.random.Generator, firms: _Firms) -> tuple[Array, Dataset, D
         joined = (rng.random(outside.shape) < _logistic(outside + 0.35 * adopted[:, None] + 2.5 * joined)) & alive[:, None]
         partners[:, t] = np.bincount(i[tied], minlength=n) + np.bincount(j[tied], minlength=n) + joined.sum(axis=1)
         source, target = np.nonzero(joined)
-        parts.append((np.full(int(tied.sum()) + len(source), year), np.concatenate([i[tied], source]), np.concatenate([j[tied], n + target])))
+        parts.append(
+            (
+                np.full(int(tied.sum()) + len(source), year),
+                np.concatenate([i[tied], source]),
+                np.concatenate([j[tied], n + target]),
+            )
+        )
     firm_codes = [f"F{k + 1:04d}" for k in range(n)]
     names = np.array([*firm_codes, *codes], dtype=object)
     types = np.array([*["firm"] * n, *kinds], dtype=object)
@@ -392,44 +441,49 @@ def _autoregressive(rng: np.random.Generator, rho: float, sd: float, *, rows: in
     return found
 
 
+def _column(values: Array) -> Array:
+    return np.asarray(values[:, None])
+
+
 def _panel(rng: np.random.Generator, firms: _Firms, partners: Array) -> Dataset:
     n, T = len(firms.core), len(YEARS)
     t = np.arange(T)
-    col = lambda values: values[:, None]  # noqa: E731
-    FIRM, COL, ENV = (col(firms.latent[name]) for name in ("FIRM", "COL", "ENV"))
-    size, lp = col(firms.size), np.log1p(partners)
-    D = ((col(firms.adoption) > 0) & (YEARS >= col(firms.adoption))).astype(np.float64)
-    k = np.where(D == 1, YEARS - col(firms.adoption), 0)
+    FIRM, COL, ENV = (_column(firms.latent[name]) for name in ("FIRM", "COL", "ENV"))
+    size, lp = _column(firms.size), np.log1p(partners)
+    D = ((_column(firms.adoption) > 0) & (_column(firms.adoption) <= YEARS)).astype(np.float64)
+    k = np.where(D == 1, YEARS - _column(firms.adoption), 0)
     strength = np.array([TREATMENT.get(int(year), 0.0) for year in firms.adoption])
-    tau = D * col(strength) * np.minimum(k + 1, 4) / 4
+    tau = D * _column(strength) * np.minimum(k + 1, 4) / 4
     ln_emp = 5 + 0.9 * size + 0.03 * t + _autoregressive(rng, 0.8, 0.15, rows=n, years=T)
     ln_rd = 1.75 + 0.95 * ln_emp + 0.25 * FIRM + 0.04 * t + 0.06 * D + _autoregressive(rng, 0.5, 0.30, rows=n, years=T)
-    granted = rng.random((n, T)) < _logistic(-0.2 + 0.4 * ENV + 0.5 * col(firms.soe))
+    granted = rng.random((n, T)) < _logistic(-0.2 + 0.4 * ENV + 0.5 * _column(firms.soe))
     subsidy = np.where(granted, np.exp(4 + 0.3 * ENV + 0.5 * size + np.sqrt(0.64) * rng.normal(size=(n, T))), 0.0)
     clusters = int(firms.cluster.max()) + 1
-    alpha = 0.5 * FIRM + 0.4 * COL + 0.3 * size + col(_normal(rng, 0.09, n))
+    alpha = 0.5 * FIRM + 0.4 * COL + 0.3 * size + _column(_normal(rng, 0.09, n))
     year_effect = 0.06 * t + 0.03 * rng.normal(size=T)
     cluster_year = (0.04 * rng.normal(size=(clusters, T)))[firms.cluster]
     moderated = D * (lp - 1.8)
     ln_nps = 1 + alpha + year_effect + 0.18 * ln_rd + 0.10 * lp + 0.06 * moderated + tau + 0.45 * ln_emp
     ln_nps = ln_nps + 0.03 * np.log1p(subsidy) + cluster_year + _autoregressive(rng, 0.3, 0.30, rows=n, years=T)
-    ln_mu = -3.4 + 0.4 * FIRM + col(_normal(rng, 0.0625, n)) + 0.05 * t + 0.40 * ln_rd + 0.12 * lp + 0.05 * moderated + 0.5 * tau
+    ln_mu = (
+        -3.4 + 0.4 * FIRM + _column(_normal(rng, 0.0625, n)) + 0.05 * t + 0.40 * ln_rd + 0.12 * lp + 0.05 * moderated + 0.5 * tau
+    )
     patents = rng.poisson(np.exp(ln_mu) * rng.gamma(4.0, 0.25, (n, T)))
     joint = rng.binomial(patents, _logistic(-1.6 + 0.35 * (lp - 1.8) + 0.30 * D + 0.2 * COL))
     users = np.array(NET_USERS)
     hidden = rng.normal(size=(clusters, T))[firms.cluster]
-    index = 10 + 1.5 * t + 5 * col(firms.internet_cluster) / np.sqrt(0.2) + 8 * D * np.minimum(k + 1, 3) / 3
-    index = index + 2 * col(firms.telephones) * users + 4 * hidden + (1.5 * rng.normal(size=(clusters, T)))[firms.cluster]
+    index = 10 + 1.5 * t + 5 * _column(firms.internet_cluster) / np.sqrt(0.2) + 8 * D * np.minimum(k + 1, 3) / 3
+    index = index + 2 * _column(firms.telephones) * users + 4 * hidden + (1.5 * rng.normal(size=(clusters, T)))[firms.cluster]
     employees = np.maximum(np.round(np.exp(ln_emp)), 1.0)
-    ln_productivity = 2.6 + 0.3 * size + col(_normal(rng, 0.04, n)) + 0.03 * t + 0.010 * index + 0.05 * ln_rd + 0.10 * hidden
+    ln_productivity = 2.6 + 0.3 * size + _column(_normal(rng, 0.04, n)) + 0.03 * t + 0.010 * index + 0.05 * ln_rd + 0.10 * hidden
     ln_productivity = ln_productivity + 0.15 * rng.normal(size=(n, T))
     kept = _survivors(rng, firms, T)
     unreported = rng.random((n, T)) < _logistic(-3.6 - 0.3 * (ln_emp - 5.2))
     i, j = np.nonzero(kept)
     columns: dict[str, Column] = _identity(firms, i)
     values = {
-        "core": col(firms.core), "soe": col(firms.soe), "age": YEARS - col(firms.founded), "cohort": col(firms.adoption), "iplus": D,
-        "iplus_index": np.round(index, 3), "tel1984": np.round(col(firms.telephones), 2), "net_users": users, "employees": employees,
+        "core": _column(firms.core), "soe": _column(firms.soe), "age": YEARS - _column(firms.founded), "cohort": _column(firms.adoption), "iplus": D,
+        "iplus_index": np.round(index, 3), "tel1984": np.round(_column(firms.telephones), 2), "net_users": users, "employees": employees,
         "rd_exp": np.where(unreported, np.nan, np.round(np.exp(ln_rd), 2)), "subsidy": np.round(subsidy, 2), "partners": partners,
         "new_product_sales": np.round(np.exp(ln_nps), 3), "revenue": np.round(np.exp(ln_productivity) * employees, 2),
         "patents": patents, "joint_patents": joint,

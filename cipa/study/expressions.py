@@ -10,7 +10,7 @@ The gradient is exact: each node returns its value and its derivatives (forward 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,8 +136,9 @@ def gradient_of(expression: Expression, params: Array, positions: Mapping[str, i
 class Parser:
     """A recursive-descent parser over tokens of one expression."""
 
-    def __init__(self, tokens: Sequence[Token], *, source: str) -> None:
-        self.tokens, self.source, self.position, self.depth = tokens, source, 0, 0
+    def __init__(self, tokens: Sequence[Token], *, source: str, functions: Collection[str] = FUNCTIONS) -> None:
+        self.tokens, self.source, self.functions = tokens, source, functions
+        self.position = self.depth = 0
 
     def parse(self) -> Expression:
         """The whole expression; refuses what is left over."""
@@ -200,10 +201,11 @@ class Parser:
         if token.text == "(":
             return self._closed()
         if token.kind == "name" and self._peek() == "(":
-            if token.text not in FUNCTIONS:
+            if token.text not in self.functions:
                 self.position -= 1
+                known = ", ".join(self.functions)
                 self._refuse(
-                    f"the function '{token.text}' is not known here.{did_you_mean(token.text, FUNCTIONS)} Known: {', '.join(FUNCTIONS)}."
+                    f"the function '{token.text}' is not known here.{did_you_mean(token.text, self.functions)} Known: {known}."
                 )
             self._take()
             return Call(token.text, self._closed())

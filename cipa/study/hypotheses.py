@@ -30,6 +30,8 @@ class Hypothesis:
         The claim in words.
     models : tuple of str
         The models it is tested in; empty means every model that holds the term.
+    planned : str
+        Why no model of the study tests it yet; "" for a hypothesis that is tested now.
 
     Examples
     --------
@@ -42,9 +44,10 @@ class Hypothesis:
     direction: Direction
     label: str = ""
     models: tuple[str, ...] = ()
+    planned: str = ""
 
     @classmethod
-    def parse(cls, name: str, text: str, *, label: str = "", models: tuple[str, ...] = ()) -> Hypothesis:
+    def parse(cls, name: str, text: str, *, label: str = "", models: tuple[str, ...] = (), planned: str = "") -> Hypothesis:
         """Read a hypothesis; the right-hand side is always 0."""
         match = _CLAIM.match(text)
         if match is None:
@@ -56,7 +59,7 @@ class Hypothesis:
         parsed: Term | Path = Path.parse(claim) if "->" in claim or "→" in claim else Term.parse(claim)
         if isinstance(parsed, Term) and parsed.op not in ("~", "~~", "=~", ":="):
             raise SpecificationError(f"Hypothesis {name}: '{claim}' is not an effect. Write 'y ~ x', 'y ~ x:z' or 'x -> m -> y'.")
-        return cls(name=name, claim=parsed, direction=match["direction"], label=label, models=models)  # type: ignore[arg-type]
+        return cls(name=name, claim=parsed, direction=match["direction"], label=label, models=models, planned=planned)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         return f"{self.claim} {self.direction} 0"

@@ -1,0 +1,113 @@
+"""Scores: reversed items, composites, and derived columns from a closed grammar (never Python code)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from cipa.data.dataset import Dataset
+from cipa.errors import DataError, SpecificationError, did_you_mean
+from cipa.numerics.linalg import Array
+from cipa.study.expressions import Binary, Call, Expression, Name, Number, Parser, names_in
+from cipa.study.tokens import tokenize
+
+
+def _zscore(x: Array) -> Array:
+    return np.asarray((x - np.nanmean(x)) / np.nanstd(x, ddof=1))
+
+
+def _center(x: Array) -> Array:
+    return np.asarray(x - np.nanmean(x))
+
+
+FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
+    "log": np.log,
+    "log1p": np.log1p,
+    "log10": np.log10,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "zscore": _zscore,
+    "center": _center,
+}
+"""What a derived column may call; zscore has divisor n - 1, zscore and center leave missing values out."""
+
+
+def derive(data: Dataset, columns: Mapping[str, str]) -> Dataset:
+    """Add columns computed from others, such as ``{"lnsize": "zscore(log(employees))"}``, in order.
+
+    Raises
+    ------
+    SpecificationError
+        For a function that is not in the closed list, or text that is not arithmetic.
+    DataError
+        For a column that is not there, or a result that is infinite (a logarithm of zero) in some row.
+    """
+    for name, text in columns.items():
+        expression = Parser(list(tokenize(text)), source=text, functions=FUNCTIONS).parse()
+        for column in names_in(expression):
+            if column not in data.columns:
+                raise DataError(
+                    f"The derived column '{name} = {text}' uses '{column}', which {data.name} does not have.{did_you_mean(column, data.columns)}"
+                )
+        with np.errstate(all="ignore"):
+            values = np.broadcast_to(np.asarray(_value(expression, data), dtype=np.float64), (data.nobs,))
+        _refuse_undefined(values, expression, data, name=name, text=text)
+        data = data.with_columns({name: values})
+    return data
+
+
+def _value(expression: Expression, data: Dataset) -> Array | float:
+    match expression:
+        case Number(value):
+            return value
+        case Name(name):
+            return data.numeric([name])[:, 0]
+        case Call(function, argument):
+            return FUNCTIONS[function](np.asarray(_value(argument, data)))
+        case Binary(operator, left, right):
+            one, two = np.asarray(_value(left, data), dtype=np.float64), np.asarray(_value(right, data), dtype=np.float64)
+            operations = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power}
+            return np.asarray(operations[operator](one, two))
+
+
+def _refuse_undefined(values: Array, expression: Expression, data: Dataset, *, name: str, text: str) -> None:
+    known = (
+        ~np.isnan(data.numeric(list(names_in(expression)))).any(axis=1)
+        if names_in(expression)
+        else np.ones(data.nobs, dtype=bool)
+    )
+    bad = np.flatnonzero(~np.isfinite(values) & known)
+    if bad.size:
+        raise DataError(
+            f"{data.name}, row {bad[0] + 1}: '{name} = {text}' is not a number there ({bad.size} rows in all). A logarithm needs positive"
+            " values (log1p allows zero), and a division a divisor other than zero."
+        )
+
+
+def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
+    """Turn reversed items round (low + high - answer), so that a high answer means much of the construct.
+
+    Parameters
+    ----------
+    data : Dataset
+    items : sequence of str
+        Default: those that the codebook marks as reversed.
+    """
+    chosen = [item for item in data.items.values() if item.reversed] if items is None else [data.items[name] for name in items]
+    turned = {}
+    for item in chosen:
+        if item.low is None or item.high is None:
+            raise SpecificationError(
+                f"'{item.name}' has no scale in the codebook, so it cannot be reversed. Add scale = [low, high]."
+            )
+        turned[item.name] = item.low + item.high - data.numeric([item.name])[:, 0]
+    return data.with_columns(turned) if turned else data
+
+
+def composite(data: Dataset, items: Sequence[str]) -> Array:
+    """Mean (n,) of the items that a case answered; NaN when it answered none."""
+    values = data.numeric(items)
+    count = (~np.isnan(values)).sum(axis=1)
+    return np.where(count > 0, np.nansum(values, axis=1) / np.maximum(count, 1), np.nan)
