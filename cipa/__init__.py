@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from cipa.data import datasets as datasets
     from cipa.data.moments import SampleMoments as SampleMoments
     from cipa.data.read import read as read
+    from cipa.models.panel.covariance import clustered as clustered
+    from cipa.models.panel.covariance import driscoll_kraay as driscoll_kraay
+    from cipa.models.panel.covariance import newey_west as newey_west
     from cipa.models.panel.model import Panel as Panel
-    from cipa.models.panel.model import clustered as clustered
     from cipa.models.sem.model import SEM as SEM
     from cipa.report.publish import publish as publish
     from cipa.study.study import Study as Study
@@ -41,8 +43,9 @@ _ROOMS = {
     "cipa.inference.compare": ("compare",),
     "cipa.inference.mediation": ("indirect",),
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
-    "cipa.models.panel.model": ("Panel", "clustered"),
-    "cipa.models.panel.specification": ("hausman", "mundlak_test"),
+    "cipa.data.screen": ("screen",),
+    "cipa.models.panel.covariance": ("clustered", "driscoll_kraay", "newey_west"),
+    "cipa.models.panel.model": ("Panel", "PanelFit"),
     "cipa.models.sem.indices": ("fit_measures",),
     "cipa.models.sem.model": ("SEM", "SEMFit"),
     "cipa.models.sem.standardize": ("r_squared", "standardized"),

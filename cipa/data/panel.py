@@ -193,7 +193,7 @@ def _positions(labels: npt.NDArray[Any]) -> IntArray:
     whole = np.rint(distance)
     if np.abs(distance - whole).max() > _NEAR_WHOLE * max(1.0, float(whole[-1])) or whole[-1] > 1e6:
         return np.arange(len(labels))  # an irregular axis has no period; its order is all that is known
-    return whole.astype(np.intp)
+    return np.asarray(whole, dtype=np.intp)
 
 
 def _recoded(codes: IntArray, labels: npt.NDArray[Any]) -> tuple[IntArray, npt.NDArray[Any]]:

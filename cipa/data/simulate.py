@@ -144,7 +144,7 @@ def simulate(
     """
     if n < 2 * clusters or clusters < regions or regions < 1:
         raise SpecificationError(
-            f"simulate: n={n}, clusters={clusters}, regions={regions}. There are at least as many clusters as regions, and two firms a cluster."
+            f"simulate: n={n}, clusters={clusters}, regions={regions}. Clusters are at least as many as regions, with two firms each."
         )
     if not 0 <= careless < 1 or method_variance < 0:
         raise SpecificationError(
@@ -237,7 +237,7 @@ def _structure(
     }
 
     def direct(table: Mapping[str, float]) -> Array:
-        return np.sum([table[name] * latent[name] for name in CONSTRUCTS if name in table], axis=0)
+        return np.asarray(np.sum([table[name] * latent[name] for name in CONSTRUCTS if name in table], axis=0))
 
     latent["RI"] = direct(RI) + switch * RI["INET:COL"] * product["COL"] + residual[:, 0]
     latent["MS"] = direct(MS) + residual[:, 1]
@@ -385,9 +385,9 @@ def _network(rng: np.random.Generator, firms: _Firms) -> tuple[Array, Dataset, D
     letters = {"university": "U", "institute": "I", "intermediary": "M", "government": "G"}
     counters = dict.fromkeys(letters, 0)
     codes = []
-    for kind in kinds:
-        counters[kind] += 1
-        codes.append(f"{letters[kind]}{counters[kind]:03d}")
+    for sort in kinds:
+        counters[sort] += 1
+        codes.append(f"{letters[sort]}{counters[sort]:03d}")
     i, j = np.triu_indices(n, 1)
     col, core = firms.latent["COL"], firms.core
     pair = -7.9 + 2.7 * (firms.cluster[i] == firms.cluster[j]) + 0.8 * (firms.region[i] == firms.region[j])
@@ -412,15 +412,15 @@ def _network(rng: np.random.Generator, firms: _Firms) -> tuple[Array, Dataset, D
     firm_codes = [f"F{k + 1:04d}" for k in range(n)]
     names = np.array([*firm_codes, *codes], dtype=object)
     types = np.array([*["firm"] * n, *kinds], dtype=object)
-    year, source, target = (np.concatenate(column) for column in zip(*parts, strict=True))
-    kind = types[target]
-    mode = np.empty(len(year), dtype=object)
+    tie_year, source, target = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    kind: Column = types[target]
+    mode = np.empty(len(tie_year), dtype=object)
     for one, shares in _MODE_SHARES.items():
         rows = np.flatnonzero(kind == one)
         mode[rows] = np.array(_TIE_MODES, dtype=object)[rng.choice(4, size=len(rows), p=shares)]
     edges: dict[str, Column] = {
-        "year": year.astype(np.float64), "source": names[source], "target": names[target], "target_type": kind, "mode": mode,
-        "projects": 1.0 + rng.poisson(0.6, len(year)),
+        "year": tie_year.astype(np.float64), "source": names[source], "target": names[target], "target_type": kind, "mode": mode,
+        "projects": 1.0 + rng.poisson(0.6, len(tie_year)),
     }  # fmt: skip
     nothing = [None] * len(kinds)
     nodes: dict[str, Column] = {
@@ -482,7 +482,8 @@ def _panel(rng: np.random.Generator, firms: _Firms, partners: Array) -> Dataset:
     i, j = np.nonzero(kept)
     columns: dict[str, Column] = _identity(firms, i)
     values = {
-        "core": _column(firms.core), "soe": _column(firms.soe), "age": YEARS - _column(firms.founded), "cohort": _column(firms.adoption), "iplus": D,
+        "core": _column(firms.core), "soe": _column(firms.soe), "age": YEARS - _column(firms.founded),
+        "cohort": _column(firms.adoption), "iplus": D,
         "iplus_index": np.round(index, 3), "tel1984": np.round(_column(firms.telephones), 2), "net_users": users, "employees": employees,
         "rd_exp": np.where(unreported, np.nan, np.round(np.exp(ln_rd), 2)), "subsidy": np.round(subsidy, 2), "partners": partners,
         "new_product_sales": np.round(np.exp(ln_nps), 3), "revenue": np.round(np.exp(ln_productivity) * employees, 2),

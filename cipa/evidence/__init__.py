@@ -1,1 +1,1 @@
-"""Are the measures sound? Which hypotheses hold?"""
+"""Evidence: whether the measures are sound, and which hypotheses hold."""

@@ -170,7 +170,8 @@ def _two_effects(columns: Array, large: Effect, small: Effect, weights: Array | 
 def _components(schur: Array) -> int:
     """Number of groups of levels that no row connects; the Schur complement is zero between them."""
     connected = np.abs(schur) > 1e-10 * max(float(np.abs(schur).max()), 1e-300)
-    return int(connected_components(csr_array(connected), directed=False, return_labels=False))
+    count, _ = connected_components(csr_array(connected.astype(np.float64)), directed=False)
+    return count
 
 
 def _alternating(columns: Array, effects: Sequence[Effect], weights: Array | None) -> Absorbed:

@@ -80,7 +80,7 @@ class Declared:
         """The value, when it is of the kind expected."""
         if isinstance(value, bool) or not isinstance(value, kind):
             names = {str: "text in quotes", int: "a whole number", (int, float): "a number"}
-            raise self.refuse(keys, f"expected {names.get(kind, 'another kind')}, got {value!r}.")  # type: ignore[call-overload]
+            raise self.refuse(keys, f"expected {names.get(kind, 'another kind')}, got {value!r}.")
         return value
 
     def words(self, keys: Sequence[str], value: Any) -> list[str]:
@@ -126,7 +126,8 @@ def _syntax_message(name: str, lines: Sequence[str], problem: str) -> str:
     shown = lines[line - 1][:160] if line <= len(lines) else ""
     reason = problem.split(" (at")[0]
     twice = " Each key and each table stands once: merge the two." if "overwrite" in problem or "twice" in problem else ""
-    return f"{name}, line {line}:\n    {shown}\n    {' ' * (min(column, 160) - 1)}^\nNot TOML: {reason}.{twice} Text stands in quotes, lists in [ ]."
+    caret = " " * (min(column, 160) - 1) + "^"
+    return f"{name}, line {line}:\n    {shown}\n    {caret}\nNot TOML: {reason}.{twice} Text stands in quotes, lists in [ ]."
 
 
 def _index(lines: Sequence[str]) -> dict[tuple[str, ...], int]:

@@ -175,7 +175,6 @@ def covariance(
     normal : bool
         Whether the estimator refers to the normal distribution (random effects) where the kind names no clusters.
     """
-    nobs, k = design.shape
     plain_df = np.inf if normal else float(df_resid)
     if vcov.kind == "iid":
         scale = float(residuals @ residuals) / df_resid

@@ -210,7 +210,9 @@ class _Parser:
         if self.peek():
             raise self.refuse(self._leftover())
         if responses[0] in [atom for term in (*terms, *endogenous) for atom in term]:
-            raise self.refuse(f"the outcome '{responses[0]}' stands on the right side too. It would explain itself: take it out.", at=0)
+            raise self.refuse(
+                f"the outcome '{responses[0]}' stands on the right side too. It would explain itself: take it out.", at=0
+            )
         return Formula(
             text=self.text, response=responses[0], terms=tuple(terms), intercept=intercept,
             endogenous=tuple(endogenous), instruments=tuple(instruments),

@@ -155,7 +155,7 @@ def assemble(
 
 def _delta_errors(slopes: Array, vcov: Array) -> Array:
     """Standard errors of functions with gradients `slopes` (r, k): the delta method."""
-    return np.sqrt(np.maximum(((slopes @ vcov) * slopes).sum(axis=1), 0.0))
+    return np.asarray(np.sqrt(np.maximum(((slopes @ vcov) * slopes).sum(axis=1), 0.0)))
 
 
 def _title(model: SEM, sample: Sample) -> str:
