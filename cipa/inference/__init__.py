@@ -1,1 +1,1 @@
-"""Fit -> intervals, effects, tests."""
+"""Inference: from a fit of any family to effects, intervals and comparisons."""

@@ -15,8 +15,9 @@ from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.special import ndtr
 
-from cipa.errors import CipaWarning
+from cipa.errors import CipaWarning, InferenceError
 from cipa.numerics.linalg import Array
 from cipa.results.display import render_html
 from cipa.results.estimates import Estimates
@@ -92,6 +93,29 @@ def versions_of(*packages: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:  # a source tree that was never installed
             found[package] = "unknown"
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How a variable of a model varies in the estimation sample.
+
+    Parameters
+    ----------
+    mean, sd : float
+        As observed (divisor n - 1), or as implied for a latent variable.
+    values : (n,) array or None
+        Observed values; None for a latent variable, which is taken as normal.
+    """
+
+    mean: float
+    sd: float
+    values: Array | None = None
+
+    def share(self, low: float, high: float) -> float:
+        """Share of the sample (or of the normal distribution) between two values."""
+        if self.values is not None:
+            return float(((self.values >= low) & (self.values <= high)).mean())
+        return float(ndtr((high - self.mean) / self.sd) - ndtr((low - self.mean) / self.sd))
 
 
 class Model(Protocol):
@@ -176,6 +200,10 @@ class Fit:
         return Provenance(
             engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=self.data.digest
         )
+
+    def spread_of(self, name: str) -> Spread:
+        """How a variable of the model varies; each family says it in its own way."""
+        raise InferenceError(f"A {self.kind} fit by engine '{self.engine}' does not know how '{name}' varies. Give values=[...].")
 
     def __str__(self) -> str:
         head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]

@@ -113,7 +113,7 @@ def _covariance(model: Panel, design: Design, index: pd.MultiIndex) -> dict[str,
     uncounted = {"auto_df": False, "count_effects": False} if model.method == "within" else {}
     if vcov.kind == "hc0":
         return {"cov_type": "robust", "debiased": False, **uncounted, **own}
-    clusters = pd.DataFrame({name: codes for name, codes in design.clusters.items()}, index=index)
+    clusters = pd.DataFrame(dict(design.clusters), index=index)
     options = {"cov_type": "clustered", "clusters": clusters, "debiased": False, "group_debias": False}
     return {**options, **uncounted, **own}
 

@@ -20,14 +20,14 @@ from scipy.special import chdtrc, fdtrc
 from cipa.errors import SpecificationError, one_of, public
 from cipa.models.panel.covariance import as_vcov, covariance
 from cipa.models.panel.design import Design, build_design
-from cipa.models.panel.formula import Formula, parse_formula
+from cipa.models.panel.formula import Formula, parse_atom, parse_formula
 from cipa.models.panel.least_squares import Solution, least_squares, two_stage
 from cipa.models.panel.random import random_effects
 from cipa.models.panel.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
 from cipa.numerics.absorb import Effect
 from cipa.numerics.linalg import Array, frozen
 from cipa.results.estimates import tabulate
-from cipa.results.fit import Fit, announce
+from cipa.results.fit import Fit, Spread, announce
 from cipa.results.statistics import Statistic, Statistics
 from cipa.results.vcov import VCov
 
@@ -195,6 +195,11 @@ class PanelFit(Fit):
     def residuals(self) -> Array:
         """Residuals (m,) of the transformed regression."""
         return frozen(self.solution.residuals)
+
+    def spread_of(self, name: str) -> Spread:
+        """Mean and standard deviation of a variable over the estimation sample."""
+        values = self.design.column(parse_atom(name))
+        return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))
 
     @property
     def headline(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem import robust_fiml
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
@@ -19,7 +20,7 @@ from cipa.numerics.linalg import Array, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
-from cipa.results.fit import Convergence, Fit, Notice
+from cipa.results.fit import Convergence, Fit, Notice, Spread
 from cipa.results.vcov import VCov
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
@@ -92,8 +93,29 @@ class SEMFit(Fit):
     @property
     def latent_cov(self) -> Array:
         """Implied covariance of the latent variables of the first group."""
-        p = len(self.observed)
-        return self.point.groups[0].moments.T[p:, p:]
+        return self.latent_covs[0]
+
+    @property
+    def latent_covs(self) -> tuple[Array, ...]:
+        """Implied covariance of the latent variables, group by group, in the order of `latent`."""
+        return tuple(
+            one.moments.T[np.ix_(rows, rows)]
+            for one, block in zip(self.point.groups, self.layout.blocks, strict=True)
+            for rows in [[block.variables.index(name) for name in self.latent]]
+        )
+
+    @property
+    def sample_covs(self) -> tuple[Array, ...]:
+        """Sample covariance of the observed variables, group by group (divisor n; by EM with missing values)."""
+        return tuple(group.saturated.cov for group in self.sample.groups)
+
+    def spread_of(self, name: str) -> Spread:
+        """Mean and standard deviation of a variable as the model implies them (first group)."""
+        block, moments = self.layout.blocks[0], self.point.groups[0].moments
+        if name not in block.variables:
+            raise InferenceError(f"'{name}' is not a variable of this model.{did_you_mean(name, block.variables)}")
+        position = block.variables.index(name)
+        return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
 
     @cached_property
     def robust_measures(self) -> Mapping[str, float]:

@@ -1,0 +1,247 @@
+"""Are the measures sound? Reliability, convergent and discriminant validity.
+
+    alpha = k/(k - 1) (1 - sum_i s_ii / sum_ij s_ij)                                     Cronbach (1951), eq. 2
+    omega = (sum l_i)^2 phi / ((sum l_i)^2 phi + sum_ij theta_ij)                         Raykov (2001); Bollen (1980)
+    CR    = (sum l*_i)^2 / ((sum l*_i)^2 + sum_i (1 - l*_i^2)),  AVE = mean l*_i^2        Fornell & Larcker (1981)
+    HTMT  = mean |r_ij| between / sqrt(mean |r| within A * mean |r| within B)             Henseler, Ringle & Sarstedt (2015)
+
+with l loadings, phi the variance of the construct, theta residual variances and covariances, l* standardized loadings.
+omega counts residual covariances, CR does not; the two agree without them.
+
+An item worded against its construct is turned round first (its loading counts positive), as the codebook says or the
+sign of its loading shows; the table says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cipa.data.dataset import Dataset, as_dataset
+from cipa.data.score import reverse
+from cipa.errors import DataError, InferenceError, SpecificationError, public
+from cipa.numerics.linalg import Array
+from cipa.results.display import ResultTable
+from cipa.study.constructs import Construct
+
+
+@public
+def cronbach_alpha(data: Any, items: Sequence[str]) -> float:
+    """Cronbach's alpha over the cases that answered every item.
+
+    Parameters
+    ----------
+    data : Dataset or DataFrame
+        Items that the Dataset's codebook marks as reversed are turned round first.
+    items : sequence of str
+        At least two.
+
+    Returns
+    -------
+    float
+        Raw (covariance) alpha; NaN when the items' sum has no variance.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> round(cronbach_alpha(ci.datasets.load("holzinger1939"), ["x1", "x2", "x3"]), 3)
+    0.626
+    """
+    return _alpha(np.cov(_complete(data, items).T))
+
+
+def _alpha(cov: Array) -> float:
+    total = float(cov.sum())
+    return float(len(cov) / (len(cov) - 1) * (1 - np.trace(cov) / total)) if total > 0 else float("nan")
+
+
+def _complete(data: Any, items: Sequence[str]) -> Array:
+    if len(items) < 2 or len(set(items)) < len(items):
+        raise SpecificationError(
+            f"Consistency needs at least two different items, and got {list(items)}. A single item has no alpha."
+        )
+    dataset = _turned(as_dataset(data, columns=list(items)), items)
+    values = dataset.numeric(items)
+    complete = values[~np.isnan(values).any(axis=1)]
+    if len(complete) < 3:
+        raise DataError(f"{dataset.name}: {len(complete)} cases answered all of {', '.join(items)}. At least 3 are needed.")
+    return complete
+
+
+def _turned(data: Dataset, items: Sequence[str]) -> Dataset:
+    wrong = [item for item in items if item in data.items and data.items[item].reversed]
+    return reverse(data, wrong) if wrong else data
+
+
+@public
+def reliability(fit: Any) -> ResultTable:
+    """Reliability and convergent validity of each construct of a fitted measurement model.
+
+    Parameters
+    ----------
+    fit : Fit of kind "sem"
+
+    Returns
+    -------
+    ResultTable
+        construct, group, items, alpha, omega, cr, ave. A construct measured by others (second order) is judged by its
+        dimensions: omega and CR from their loadings; its alpha is that of all items below it.
+    """
+    measures = _measures(fit)
+    rows = [_reliability_row(fit, construct, g) for g in range(len(fit.group_labels)) for construct in measures]
+    turned = sorted({item for row in rows for item in row["turned"]})
+    notes = [
+        "alpha: Cronbach, from the sample covariances; omega: model-based, residual covariances counted (Raykov 2001); CR and AVE from"
+        " standardized loadings (Fornell & Larcker 1981)."
+    ]
+    if turned:
+        notes.append(f"Turned round for this table (negative loading): {', '.join(turned)}.")
+    heads = ("construct", "group", "items", "alpha", "omega", "cr", "ave")
+    columns = {head: tuple(row[head] for row in rows) for head in heads}
+    return ResultTable(title="Reliability and convergent validity", columns=columns, notes=tuple(notes))
+
+
+@public
+def fornell_larcker(fit: Any) -> ResultTable:
+    """Square roots of AVE on the diagonal, correlations of constructs below it (first group).
+
+    Returns
+    -------
+    ResultTable
+        construct, then one column for each construct; the upper triangle is empty. Discriminant validity asks that each
+        diagonal value exceeds the correlations in its row and column (Fornell & Larcker 1981).
+    """
+    names = list(_measures(fit))
+    where = [fit.latent.index(name) for name in names]
+    cov = fit.latent_covs[0][np.ix_(where, where)]
+    sd = np.sqrt(cov.diagonal())
+    r = cov / np.outer(sd, sd)
+    ave = [_reliability_row(fit, name, 0)["ave"] for name in names]
+    columns: dict[str, tuple[Any, ...]] = {"construct": tuple(names)}
+    for j, name in enumerate(names):
+        columns[name] = tuple(None if i < j else float(np.sqrt(ave[j])) if i == j else float(r[i, j]) for i in range(len(names)))
+    note = "Diagonal: square root of AVE; below: correlations of the constructs as implied by the model."
+    return ResultTable(title="Discriminant validity (Fornell & Larcker 1981)", columns=columns, notes=(note,))
+
+
+@public
+def htmt(data: Any, constructs: Any) -> ResultTable:
+    """Heterotrait-monotrait ratio of correlations for each pair of constructs.
+
+    Parameters
+    ----------
+    data : Dataset or DataFrame
+    constructs : mapping of name to items, or sequence of Construct
+        Each with at least two items; a second-order construct stands for the items of its dimensions.
+
+    Returns
+    -------
+    ResultTable
+        first, second, htmt. Values above .85 (.90 for similar constructs) question discriminant validity.
+    """
+    groups = _item_groups(constructs)
+    every = list(dict.fromkeys(item for items in groups.values() for item in items))
+    dataset = _turned(as_dataset(data, columns=every), every)
+    values = dataset.numeric(every)
+    complete = values[~np.isnan(values).any(axis=1)]
+    if len(complete) < 3:
+        raise DataError(
+            f"{dataset.name}: {len(complete)} cases answered every item of the {len(groups)} constructs. At least 3 are needed."
+        )
+    r = np.abs(np.corrcoef(complete.T))
+    where = {name: [every.index(item) for item in items] for name, items in groups.items()}
+    within = {name: _mean_below(r[np.ix_(places, places)]) for name, places in where.items()}
+    rows = []
+    names = list(groups)
+    for position, first in enumerate(names):
+        for second in names[:position]:
+            across = float(r[np.ix_(where[first], where[second])].mean())
+            rows.append((first, second, across / float(np.sqrt(within[first] * within[second]))))
+    columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("first", "second", "htmt"))}
+    note = f"Absolute correlations of the {len(complete)} cases that answered every item."
+    return ResultTable(title="Heterotrait-monotrait ratio (Henseler, Ringle & Sarstedt 2015)", columns=columns, notes=(note,))
+
+
+def _mean_below(r: Array) -> float:
+    return float(r[np.tril_indices(len(r), -1)].mean())
+
+
+def _item_groups(constructs: Any) -> dict[str, list[str]]:
+    if isinstance(constructs, Mapping):
+        groups = {str(name): list(items) for name, items in constructs.items()}
+    else:
+        known: dict[str, Construct] = {one.name: one for one in constructs}
+        parts = {dimension for one in known.values() for dimension in one.dimensions}
+        groups = {
+            name: list(one.items) or [item for dimension in one.dimensions for item in known[dimension].items]
+            for name, one in known.items()
+            if name not in parts and (one.items or one.dimensions)
+        }
+    short = [name for name, items in groups.items() if len(items) < 2]
+    if short or len(groups) < 2:
+        named = f" Fewer than two items: {', '.join(short)}." if short else ""
+        raise SpecificationError(
+            "HTMT compares at least two constructs of at least two items each, because it divides by the correlations within a"
+            f" construct.{named}"
+        )
+    return groups
+
+
+def _measures(fit: Any) -> dict[str, list[str]]:
+    """Indicators of each construct of a fit (of any group)."""
+    if fit.kind != "sem":
+        raise InferenceError(
+            f"Reliability is judged from a measurement model; this fit is a {fit.kind} model. Fit a ci.SEM with '=~'."
+        )
+    found: dict[str, list[str]] = {}
+    for row in fit.estimates:
+        if row.term.op == "=~" and row.term.rhs not in found.setdefault(row.term.lhs, []):
+            found[row.term.lhs].append(row.term.rhs)
+    if not found:
+        raise InferenceError("This model measures no construct: it has no '=~'. Reliability is not defined for it.")
+    return found
+
+
+def _reliability_row(fit: Any, construct: str, g: int) -> dict[str, Any]:
+    group = fit.group_labels[g] if len(fit.group_labels) > 1 else None
+    measures = _measures(fit)
+    rows = {row.term.rhs: row for row in fit.estimates if (row.term.lhs, row.term.op, row.term.group) == (construct, "=~", group)}
+    indicators = measures[construct]
+    loading = np.array([rows[name].estimate for name in indicators])
+    beta = np.array([rows[name].standardized for name in indicators])
+    sign = np.sign(beta) * (1.0 if np.sign(beta).sum() >= 0 else -1.0)
+    phi = float(fit.latent_covs[g][fit.latent.index(construct), fit.latent.index(construct)])
+    theta = _residuals(fit, indicators, group) * np.outer(sign, sign)
+    true = float((loading * sign).sum() ** 2 * phi)
+    squares = float(np.abs(beta).sum() ** 2)
+    items = [item for name in indicators for item in measures.get(name, [name])]
+    nested = sum(name in measures for name in indicators)
+    ordinary = len(items) > 1 and all(item in fit.observed for item in items)
+    flip = (
+        sign
+        if not nested
+        else np.concatenate([np.full(len(measures.get(name, [name])), s) for name, s in zip(indicators, sign, strict=True)])
+    )
+    return {
+        "construct": construct, "group": group, "items": len(items), "turned": [n for n, s in zip(indicators, sign, strict=True) if s < 0],
+        "alpha": _alpha_of(fit, items, flip, g) if ordinary else float("nan"),
+        "omega": true / (true + float(theta.sum())), "cr": squares / (squares + float((1 - beta**2).sum())), "ave": float((beta**2).mean()),
+    }  # fmt: skip
+
+
+def _alpha_of(fit: Any, items: Sequence[str], sign: Array, g: int) -> float:
+    where = [fit.observed.index(item) for item in items]
+    return _alpha(fit.sample_covs[g][np.ix_(where, where)] * np.outer(sign, sign))
+
+
+def _residuals(fit: Any, indicators: Sequence[str], group: str | None) -> Array:
+    """Residual variances and covariances (k, k) of the indicators."""
+    where = {name: k for k, name in enumerate(indicators)}
+    theta = np.zeros((len(where), len(where)))
+    for row in fit.estimates:
+        if row.term.op == "~~" and row.term.group == group and row.term.lhs in where and row.term.rhs in where:
+            i, j = where[row.term.lhs], where[row.term.rhs]
+            theta[i, j] = theta[j, i] = row.estimate
+    return theta

@@ -1,0 +1,200 @@
+"""Moderation: simple slopes and the Johnson-Neyman interval, for any family of fits with a product term.
+
+    slope(z) = b_x + b_xz z,     var = V_xx + 2 z V_xz + z^2 V_zz
+
+The slope is significant where |slope(z)| > t* se(z): between or outside the roots of a quadratic in z.
+
+Sources: Aiken, L. S. & West, S. G. (1991). Multiple Regression: Testing and Interpreting Interactions, ch. 2; Johnson,
+P. O. & Neyman, J. (1936). Statistical Research Memoirs, 1, 57-93; Bauer, D. J. & Curran, P. J. (2005). Multivariate
+Behavioral Research, 40, 373-400, eqs. 8-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from cipa.errors import InferenceError, SpecificationError, did_you_mean, public
+from cipa.inference.effects import Coefficients, coefficients
+from cipa.numerics.linalg import Array
+from cipa.results.display import ResultTable
+from cipa.results.fit import Fit, Spread
+from cipa.terms import Term
+
+_NORMAL = 1e300  # degrees of freedom at which t is the normal distribution in double precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """The slope of one variable as a line in its moderator.
+
+    Parameters
+    ----------
+    level, change : float
+        The slope where the moderator is 0, and its change per unit of the moderator.
+    cov : (2, 2) array
+    df : float
+    moderator : Spread
+    notes : tuple of str
+    """
+
+    level: float
+    change: float
+    cov: Array
+    df: float
+    moderator: Spread
+    notes: tuple[str, ...]
+
+    def at(self, values: Array) -> tuple[Array, Array]:
+        """Slopes and standard errors at the moderator's values (m,)."""
+        slopes = self.level + self.change * values
+        variances = self.cov[0, 0] + 2 * values * self.cov[0, 1] + values**2 * self.cov[1, 1]
+        return slopes, np.sqrt(np.maximum(variances, 0.0))
+
+    def critical(self, conf_level: float) -> float:
+        """Two-sided critical value of t."""
+        return float(stdtrit(min(self.df, _NORMAL), (1 + conf_level) / 2))
+
+
+@public
+def simple_slopes(
+    fit: Fit, path: str, *, by: str, at: Sequence[float] = (-1, 0, 1), values: Any = None, conf_level: float | None = None
+) -> ResultTable:
+    """The effect of x on y at some values of a moderator.
+
+    Parameters
+    ----------
+    fit : Fit
+        With the terms `y ~ x` and `y ~ x:z`.
+    path : str
+        "y ~ x".
+    by : str
+        The moderator z, as the model writes it.
+    at : sequence of float
+        Standard deviations from the moderator's mean in the estimation sample.
+    values : sequence of float, or mapping of `by` to one, optional
+        Values of the moderator instead.
+    conf_level : float, optional
+
+    Returns
+    -------
+    ResultTable
+        at (standard deviations), value, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
+
+    Raises
+    ------
+    InferenceError
+        When the fit has no such product term.
+    """
+    slope = slope_of(fit, path, by=by)
+    chosen = values[by] if isinstance(values, Mapping) else values
+    spread = slope.moderator
+    points = np.asarray(
+        spread.mean + spread.sd * np.asarray(at, dtype=np.float64) if chosen is None else chosen, dtype=np.float64
+    )
+    estimates, errors = slope.at(points)
+    statistic = estimates / errors
+    half = slope.critical(fit.conf_level if conf_level is None else conf_level) * errors
+    columns = {
+        "at": (points - spread.mean) / spread.sd,
+        "value": points,
+        "estimate": estimates,
+        "std_error": errors,
+        "statistic": statistic,
+        "df": np.full(len(points), slope.df),
+        "p_value": 2 * stdtr(min(slope.df, _NORMAL), -np.abs(statistic)),
+        "conf_low": estimates - half,
+        "conf_high": estimates + half,
+    }
+    title = f"Effect of {path} at values of {by} (in standard deviations from its mean)"
+    return ResultTable(title=title, columns={name: tuple(column.tolist()) for name, column in columns.items()}, notes=slope.notes)
+
+
+@public
+def johnson_neyman(fit: Fit, path: str, *, by: str, level: float = 0.95) -> ResultTable:
+    """Values of the moderator between which the effect differs (or does not differ) from zero.
+
+    Parameters
+    ----------
+    fit : Fit
+    path, by : str
+        As in `simple_slopes`.
+    level : float
+        Confidence level of each pointwise test.
+
+    Returns
+    -------
+    ResultTable
+        bound_low, bound_high (moderator's values; infinite where there is no bound), significant ("inside", "outside",
+        "everywhere", "nowhere"), share (of the sample where the effect is significant), share_inside (of the sample
+        between the bounds), level.
+    """
+    if not 0 < level < 1:
+        raise SpecificationError(f"ci.johnson_neyman: level={level} is not a confidence level between 0 and 1, such as 0.95.")
+    slope = slope_of(fit, path, by=by)
+    low, high, word = _region(slope, level)
+    inside = slope.moderator.share(low, high)
+    share = {"inside": inside, "outside": 1 - inside, "everywhere": 1.0, "nowhere": 0.0}[word]
+    columns = {
+        "bound_low": (low,), "bound_high": (high,), "significant": (word,), "share": (share,), "share_inside": (inside,), "level": (level,),
+    }  # fmt: skip
+    note = (
+        f"Pointwise {level:.0%} tests: the region is where a single test at that value of {by} would be significant. The difference"
+        " between a significant and a non-significant slope is not itself tested; the product term is that test."
+    )
+    return ResultTable(title=f"Johnson-Neyman interval of {path} by {by}", columns=columns, notes=(*slope.notes, note))
+
+
+def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
+    """The slope of `path` ("y ~ x") as a line in `by`; other moderators of x are held at their means."""
+    main = Term.parse(path)
+    if main.op != "~" or ":" in main.rhs:
+        raise InferenceError(f"'{path}' is not a slope. Write 'y ~ x', and the moderator as by=\"z\".")
+    others = [row.term for row in fit.estimates if _moderates(row.term, main)]
+    wanted = [term for term in others if _partner(term, main) == by]
+    if not wanted:
+        known = [_partner(term, main) for term in others]
+        raise InferenceError(
+            f"This fit has no product term '{main.lhs} ~ {main.rhs}:{by}', so {by} does not moderate the effect of {main.rhs} in it."
+            f"{did_you_mean(by, known)} Add the product to the model{f', or choose from {known}' if known else ''}."
+        )
+    held = [term for term in others if term not in wanted]
+    found = coefficients(fit, [main, wanted[0], *held])
+    levels = [fit.spread_of(_partner(term, main)).mean for term in held]
+    weights = np.array([[1.0, 0.0, *levels], [0.0, 1.0, *[0.0] * len(held)]])
+    return _line(found, weights, spread=fit.spread_of(by), held=[_partner(term, main) for term in held])
+
+
+def _line(found: Coefficients, weights: Array, *, spread: Spread, held: Sequence[str]) -> Slope:
+    level, change = (weights @ found.values).tolist()
+    notes = (f"Held at the mean: {', '.join(held)}.",) if held else ()
+    return Slope(level=level, change=change, cov=weights @ found.cov @ weights.T, df=found.df, moderator=spread, notes=notes)
+
+
+def _moderates(term: Term, main: Term) -> bool:
+    parts = term.rhs.split(":")
+    return term.op == "~" and term.lhs == main.lhs and term.group == main.group and len(parts) == 2 and main.rhs in parts
+
+
+def _partner(term: Term, main: Term) -> str:
+    first, second = term.rhs.split(":")
+    return second if first == main.rhs else first
+
+
+def _region(slope: Slope, level: float) -> tuple[float, float, str]:
+    """Roots of (b_x + b_xz z)^2 = t^2 var(z), and where the effect is significant."""
+    t2 = slope.critical(level) ** 2
+    a = slope.change**2 - t2 * slope.cov[1, 1]
+    b = slope.level * slope.change - t2 * slope.cov[0, 1]
+    c = slope.level**2 - t2 * slope.cov[0, 0]
+    root = b * b - a * c
+    if root <= 0 or a == 0:
+        return -np.inf, np.inf, "everywhere" if c > 0 else "nowhere"
+    # the numerically stable pair of roots of a z^2 + 2 b z + c
+    q = -(b + np.copysign(np.sqrt(root), b))
+    low, high = sorted((float(q / a), float(c / q) if q else 0.0))
+    return low, high, "outside" if a > 0 else "inside"
