@@ -20,7 +20,7 @@ from scipy.special import chdtrc, fdtrc
 from cipa.errors import SpecificationError, one_of, public
 from cipa.models.panel.covariance import as_vcov, covariance
 from cipa.models.panel.design import Design, build_design
-from cipa.models.panel.formula import Formula, parse_atom, parse_formula
+from cipa.models.panel.formula import Formula, parse_atom, parse_formula, term_name
 from cipa.models.panel.least_squares import Solution, least_squares, two_stage
 from cipa.models.panel.random import random_effects
 from cipa.models.panel.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
@@ -30,6 +30,7 @@ from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit, Spread, announce
 from cipa.results.statistics import Statistic, Statistics
 from cipa.results.vcov import VCov
+from cipa.terms import Term
 
 METHODS = {
     "pooled": "pooled least squares",
@@ -144,6 +145,18 @@ class Panel:
         transformed = self.transform(design)
         solution = _solve(transformed, design)
         return _assemble(self, design, transformed, solution)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The columns of the data that the formula needs."""
+        return parse_formula(self.formula).columns
+
+    @property
+    def declared_terms(self) -> tuple[Term, ...]:
+        """The effects that the formula writes (dummies of i(...) by their variable)."""
+        formula = parse_formula(self.formula)
+        outcome = str(formula.response)
+        return tuple(Term(lhs=outcome, op="~", rhs=term_name(term)) for term in (*formula.terms, *formula.endogenous))
 
     def design(self, data: Any) -> Design:
         """The estimation sample: columns, keys, and what was dropped."""

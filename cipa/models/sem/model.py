@@ -31,6 +31,7 @@ from cipa.numerics.linalg import Array
 from cipa.numerics.optimize import Solution, minimize
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
+from cipa.terms import Term
 
 ESTIMATORS = ("ml",)
 """Estimators that are derived here."""
@@ -143,6 +144,19 @@ class SEM:
     def parsed(self) -> Syntax:
         """The statements of the syntax."""
         return _parsed(self.syntax)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The columns of the data that the syntax needs, in order of appearance."""
+        latent = {row.lhs for row in self.parsed.formulas if row.op in ("=~", "<~")}
+        names = (name for row in self.parsed.formulas for name in (row.lhs, row.rhs) if name)
+        return tuple(dict.fromkeys(name for name in names if name not in latent))
+
+    @property
+    def declared_terms(self) -> tuple[Term, ...]:
+        """The parameters and defined effects that the syntax writes."""
+        written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs) for row in self.parsed.formulas]
+        return tuple([*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":=")])
 
     @public
     def fit(self, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
