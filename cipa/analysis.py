@@ -19,7 +19,16 @@ from cipa.data.dataset import Dataset, Step
 from cipa.data.score import composite, derive, reverse
 from cipa.data.screen import screen
 from cipa.data.source import load_source
-from cipa.errors import CipaError, ConvergenceError, DataError, IdentificationError, InferenceError, SpecificationError, did_you_mean, public
+from cipa.errors import (
+    CipaError,
+    ConvergenceError,
+    DataError,
+    IdentificationError,
+    InferenceError,
+    SpecificationError,
+    did_you_mean,
+    public,
+)
 from cipa.evidence.descriptives import correlations, descriptives
 from cipa.evidence.findings import Analysis
 from cipa.evidence.measurement import fornell_larcker, htmt, reliability
@@ -131,6 +140,7 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
             data = screen(data, attention=rules.attention, min_time=rules.min_time, longstring=rules.longstring)
         data = _turned(data)
         data = derive(data, source.derive)
+        data = replace(data, labels={**data.labels, **source.labels})
         if source.entity or source.time:
             entity, time = source.entity or data.roles.entity, source.time or data.roles.time
             if not (entity and time):
@@ -149,7 +159,9 @@ def _turned(data: Dataset) -> Dataset:
     if not wrong:
         return data
     turned = reverse(data, wrong)
-    step = Step(action="reverse", reason=f"reversed items turned round: {', '.join(wrong)}", rows_before=data.nobs, rows_after=data.nobs)
+    step = Step(
+        action="reverse", reason=f"reversed items turned round: {', '.join(wrong)}", rows_before=data.nobs, rows_after=data.nobs
+    )
     return replace(turned, log=(*turned.log, step))
 
 
@@ -161,7 +173,9 @@ def _constructs(study: Study, data: Dataset) -> dict[str, Construct]:
 def _with_measures(data: Dataset, constructs: Mapping[str, Construct]) -> Dataset:
     """Give a construct's measure in a panel the construct's name."""
     aliases = {
-        one.name: data[one.column] for one in constructs.values() if one.column and one.column in data.columns and one.name not in data.columns
+        one.name: data[one.column]
+        for one in constructs.values()
+        if one.column and one.column in data.columns and one.name not in data.columns
     }
     return data.with_columns(aliases) if aliases else data
 
@@ -177,7 +191,9 @@ def _model(study: Study, name: str, spec: ModelSpec, data: Dataset, constructs: 
         text = spec.formula
     else:
         if bool(spec.structure) == bool(spec.syntax) or spec.formula:
-            raise SpecificationError(f"{where}: a structural equation model needs either structure = [...] or syntax = '''...'''.")
+            raise SpecificationError(
+                f"{where}: a structural equation model needs either structure = [...] or syntax = '''...'''."
+            )
         text = spec.syntax or _generated(study, name, spec, data, constructs)
     try:
         return made(text, **options), str(engine)
@@ -256,7 +272,9 @@ def _tables(declared: Declared, name: str, fit: Fit) -> dict[str, ResultTable]:
     source = declared.study.models[name].source
     data, constructs = declared.datasets[source], declared.constructs[source]
     columns = _analysed(declared.models[name], fit, data, constructs)
-    described = Dataset(columns=columns, name=data.name, labels={**data.labels, **{one.name: one.title for one in constructs.values()}})
+    described = Dataset(
+        columns=columns, name=data.name, labels={**data.labels, **{one.name: one.title for one in constructs.values()}}
+    )
     found = {
         f"descriptives:{name}": descriptives(described),
         f"correlations:{name}": correlations(columns, title=f"Correlations, {data.name}"),
@@ -312,16 +330,14 @@ def _slopes(study: Study, name: str, fit: Fit) -> dict[str, ResultTable]:
         x, z = _focal(row.term, fit)
         if x:
             path = f"{row.term.lhs} ~ {x}"
-            found[f"simple_slopes:{name}:{path}:{z}"] = simple_slopes(fit, path, by=z, at=SLOPE_POINTS)
+            two = [0.0, 1.0] if _binary(fit, z) else None
+            found[f"simple_slopes:{name}:{path}:{z}"] = simple_slopes(fit, path, by=z, at=SLOPE_POINTS, values=two)
             found[f"johnson_neyman:{name}:{path}:{z}"] = johnson_neyman(fit, path, by=z)
     return found
 
 
 def _focal(term: Term, fit: Fit) -> tuple[str, str]:
-    """Which factor of a product is the effect, which the moderator: the first that has a main effect of its own.
-
-    A 0/1 moderator is a moderator: of two main effects, the one with more than two values is the effect.
-    """
+    """Which factor of a product is the effect, which the moderator: the effect has a main effect of its own; a 0/1 variable moderates."""
     first, second = term.rhs.split(":")
     mains: Sequence[tuple[str, str]] = [
         (x, z) for x, z in ((first, second), (second, first)) if fit.estimates.find(replace(term, rhs=x)) is not None
@@ -333,4 +349,4 @@ def _focal(term: Term, fit: Fit) -> tuple[str, str]:
 
 def _binary(fit: Fit, name: str) -> bool:
     values = fit.spread_of(name).values
-    return values is not None and len(np.unique(values)) == 2
+    return values is not None and set(np.unique(values)) == {0.0, 1.0}

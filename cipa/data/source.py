@@ -54,11 +54,20 @@ def _shipped(path: str) -> str:
     if path in datasets.names():
         return path
     parts = PurePosixPath(path).parts
-    return path.rsplit("/", 1)[-1] if len(parts) > 2 and parts[0] == ".." and parts[-2] == "datasets" and parts[-1] in datasets.names() else ""
+    return (
+        path.rsplit("/", 1)[-1]
+        if len(parts) > 2 and parts[0] == ".." and parts[-2] == "datasets" and parts[-1] in datasets.names()
+        else ""
+    )
 
 
 def _inside(path: str, base: Path, *, where: str) -> Path:
-    absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or PureWindowsPath(path).is_absolute() or path.startswith("~")
+    absolute = (
+        PurePosixPath(path).is_absolute()
+        or PureWindowsPath(path).drive
+        or PureWindowsPath(path).is_absolute()
+        or path.startswith("~")
+    )
     if not path or "\0" in path or absolute:
         raise _outside(path, where)
     target = (base / path).resolve()  # follows links, so a link out of the folder is seen

@@ -29,7 +29,10 @@ def unknown_name(structure: Sequence[str], constructs: Mapping[str, Construct], 
                     text = structure[row.line - 1]
                     column = _column_of(text, part)
                     return UnknownName(
-                        name=part, line=row.line - 1, column=column, suggestion=did_you_mean(part, [*constructs, *sorted(columns)])
+                        name=part,
+                        line=row.line - 1,
+                        column=column,
+                        suggestion=did_you_mean(part, [*constructs, *sorted(columns)]),
                     )
     return None
 

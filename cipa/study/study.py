@@ -30,6 +30,8 @@ class Source:
         Panel keys and sampling clusters, where the codebook does not name them.
     derive : mapping of str to str
         Columns to compute, in order: ``{"lnage": "age / 10"}``.
+    labels : mapping of str to str
+        How tables and figures call columns.
     """
 
     path: str
@@ -37,6 +39,7 @@ class Source:
     time: str | None = None
     cluster: str | None = None
     derive: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
+    labels: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +163,7 @@ class Study:
 
 _STUDY = ("title", "seed", "smallest_effect")
 _SECTIONS = ("study", "sources", "screening", "constructs", "hypotheses", "models", "report")
-_SOURCE = ("path", "entity", "time", "cluster", "derive")
+_SOURCE = ("path", "entity", "time", "cluster", "derive", "labels")
 _SCREENING = ("attention", "min_time", "longstring")
 _CONSTRUCT = ("label", "items", "dimensions", "column")
 _HYPOTHESIS = ("claim", "label", "models", "planned")
@@ -195,9 +198,14 @@ def _source(declared: toml.Declared, name: str, value: Any) -> Source:
     line = declared.table("sources", name, known=_SOURCE)
     if "path" not in line:
         raise declared.refuse(("sources", name), 'a source needs path = "...".')
-    derive = {key: declared.of_type(("sources", name, "derive", key), text, str) for key, text in line.pop("derive", {}).items()}
+    tables = {
+        part: _mapping(
+            {key: declared.of_type(("sources", name, part, key), text, str) for key, text in line.pop(part, {}).items()}
+        )
+        for part in ("derive", "labels")
+    }
     words = {key: declared.of_type(("sources", name, key), text, str) for key, text in line.items()}
-    return Source(**words, derive=_mapping(derive))
+    return Source(**words, **tables)
 
 
 def _screening(declared: toml.Declared, name: str) -> Screening:

@@ -1,0 +1,28 @@
+"""The sample, and what was dropped on the way to it."""
+
+from __future__ import annotations
+
+from cipa.evidence.findings import Analysis
+from cipa.report.document import Row, Table, body, columns, group
+
+_WORDS = {"read": "Rows read", "screen": "Screening", "reverse": "Recoding", "used": "Estimation sample"}
+
+
+def sample_table(analysis: Analysis) -> Table:
+    """One row for each step, source by source, then the observations of each model."""
+    heads = columns(("Step", "text"), ("What was done", "text"), ("Dropped", "int"), ("Rows left", "int"))
+    rows: list[Row] = []
+    for name, data in analysis.datasets.items():
+        title = f"Source {name}" + (f" ({data.name})" if data.name != name else "")
+        rows.append(group(title, width=4))
+        for step in data.log:
+            dropped = step.rows_before - step.rows_after
+            rows.append(body(_WORDS.get(step.action, step.action), step.reason, dropped or None, step.rows_after))
+        for model, fit in analysis.fits.items():
+            if analysis.study.models[model].source == name:
+                lost = data.nobs - fit.nobs
+                rows.append(body("Model", f"used by model {model}", lost if lost > 0 else None, fit.nobs))
+    note = (
+        "Rows that a model does not use lack a value that it needs, or became differences or means; see the notices of the model."
+    )
+    return Table(key="sample", title="The samples, and what was dropped", columns=heads, rows=tuple(rows), notes=(note,))

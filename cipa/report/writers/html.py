@@ -1,0 +1,45 @@
+"""A Document as one HTML file: no network, no script, figures inside as images, everything escaped by the template."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cipa.report.document import Column, Document, Figure, Table
+from cipa.report.words import shown
+
+_HERE = Path(__file__).parent
+
+
+def write_html(document: Document, path: Path) -> None:
+    """Write the report to `path`."""
+    path.write_text(render_html(document), encoding="utf-8", newline="\n")
+
+
+def render_html(document: Document) -> str:
+    """The report as text."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"shown": shown, "image": _image, "side": side, "kind": lambda block: type(block).__name__}
+    return environment.get_template("report.html.j2").render(document=document, numbers=numbered(document))
+
+
+def numbered(document: Document) -> dict[str, int]:
+    """Numbers of tables and figures by kind and key, in order."""
+    found: dict[str, int] = {}
+    for kind in (Table, Figure):
+        blocks = [block for block in document.blocks if isinstance(block, kind)]
+        found |= {f"{kind.__name__}:{block.key}": number for number, block in enumerate(blocks, 1)}
+    return found
+
+
+def side(column: Column) -> str:
+    """Words stand left, numbers right."""
+    return "left" if column.format == "text" else "right"
+
+
+def _image(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

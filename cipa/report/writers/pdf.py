@@ -1,0 +1,87 @@
+"""A Document as PDF, set by Typst: the template is fixed, the text arrives as JSON and is never read as markup."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, Table
+from cipa.report.words import shown
+from cipa.report.writers.html import side
+
+_TEMPLATE = Path(__file__).parent / "report.typ"
+_EPOCH = 1_577_836_800
+"""Date inside the file, the start of 2020 in seconds: a PDF of the same numbers is the same bytes."""
+
+_EAST_ASIAN = "\u2e80"
+
+
+def write_pdf(document: Document, path: Path) -> None:
+    """Write the report to `path`."""
+    path.write_bytes(render_pdf(document))
+
+
+def render_pdf(document: Document) -> bytes:
+    """The report as PDF; fonts of the system are asked only for East Asian letters, which the built-in ones lack."""
+    figures = {f"figure{k}.svg": block.svg.encode() for k, block in enumerate(_figures(document), 1)}
+    data = json.dumps(_plain(document), ensure_ascii=False)
+    files: Any = {"main.typ": _TEMPLATE.read_bytes(), "report.json": data.encode(), **figures}
+    own_fonts = not any(character >= _EAST_ASIAN for character in data)
+    return bytes(typst.compile(files, format="pdf", ignore_system_fonts=own_fonts, timestamp=_EPOCH))
+
+
+def _figures(document: Document) -> list[Figure]:
+    return [block for block in document.blocks if isinstance(block, Figure)]
+
+
+def _plain(document: Document) -> dict[str, Any]:
+    numbers = {"tables": 0, "figures": 0}
+    return {
+        "title": document.title, "author": document.author, "language": document.language,
+        "blocks": [_block(block, numbers) for block in document.blocks],
+    }  # fmt: skip
+
+
+def _block(block: Block, numbers: dict[str, int]) -> dict[str, Any]:
+    match block:
+        case Heading(text=text, level=level):
+            return {"kind": "heading", "text": text, "level": level}
+        case Paragraph(text=text):
+            return {"kind": "paragraph", "text": text}
+        case Note(text=text, severity=severity):
+            return {"kind": "note", "text": text, "severity": severity}
+        case Listing(text=text):
+            return {"kind": "listing", "text": text}
+        case Figure():
+            numbers["figures"] += 1
+            number = numbers["figures"]
+            return {
+                "kind": "figure", "title": block.title, "file": f"figure{number}.svg", "alt": block.alt, "notes": list(block.notes),
+                "number": number,
+            }  # fmt: skip
+    numbers["tables"] += 1
+    return _table(block, number=numbers["tables"])
+
+
+def _table(block: Table, *, number: int) -> dict[str, Any]:
+    heads = [column.head for column in block.columns]
+    rows: list[dict[str, Any]] = []
+    for row in block.rows:
+        cells = [shown(cell, column.format) for cell, column in zip(row.cells, block.columns, strict=True)]
+        if row.kind == "second":  # in the cells of the row above, so that no page break parts an estimate from its error
+            rows[-1]["cells"] = [f"{above}\n{below}" for above, below in zip(rows[-1]["cells"], cells, strict=True)]
+        else:
+            rows.append({"kind": row.kind, "cells": cells})
+    words = [k for k, column in enumerate(block.columns) if column.format == "text"]
+    return {
+        "kind": "table", "title": block.title, "number": number, "heads": heads, "sides": [side(column) for column in block.columns],
+        "rows": rows, "notes": list(block.notes), "flexible": _flexible(heads, rows, words),
+    }  # fmt: skip
+
+
+def _flexible(heads: list[str], rows: list[dict[str, Any]], words: list[int]) -> list[int]:
+    """Columns of words that may wrap: those with a cell longer than 24 characters."""
+    return [k for k in words if max([len(heads[k]), *(len(row["cells"][k]) for row in rows if row["kind"] != "group")]) > 24]
