@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cipa.analysis import check as check
     from cipa.analysis import run as run
     from cipa.data import datasets as datasets
     from cipa.data.moments import SampleMoments as SampleMoments
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "cipa.analysis": ("run",),
+    "cipa.analysis": ("check", "run"),
     "cipa.data.dataset": ("Dataset",),
     "cipa.data.moments": ("SampleMoments",),
     "cipa.data.read": ("read",),

@@ -92,7 +92,7 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise SpecificationError(f"ci.run: jobs={jobs!r} is not a number of workers. Give a whole number of 1 or more.")
-    declared = declare(study if isinstance(study, Study) else Study.from_toml(study), progress=progress)
+    declared = check(study, progress=progress)
     if seed is not None:
         declared = replace(declared, study=replace(declared.study, seed=seed))
     fits, failures = _fit_all(declared, jobs=jobs, progress=progress)
@@ -108,8 +108,14 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     )
 
 
-def declare(study: Study, *, progress: Progress = _silent) -> Declared:
+@public
+def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Declared:
     """Read the sources, declare the models, and look up every hypothesis; nothing is fitted.
+
+    Parameters
+    ----------
+    study : Study, or path of a study file or its folder
+    progress : callable
 
     Raises
     ------
@@ -118,6 +124,7 @@ def declare(study: Study, *, progress: Progress = _silent) -> Declared:
     DataError
         A file or column that is not there, a rule that leaves no row.
     """
+    study = study if isinstance(study, Study) else Study.from_toml(study)
     progress("data", 0, 2 * len(study.models) + 2)
     wanted = dict.fromkeys(spec.source for spec in study.models.values())
     datasets = {name: _prepared(study, name, study.sources[name]) for name in wanted}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cipa.evidence.findings import Analysis
+from cipa.evidence.findings import Analysis, VerdictWord
 from cipa.report.document import Block, Document, Figure, Heading, Note, Paragraph, not_empty
 from cipa.report.figures.path_diagram import path_diagram
 from cipa.report.figures.simple_slopes import slopes_figure
@@ -52,7 +52,7 @@ def _summary(analysis: Analysis) -> list[Block]:
 
 
 def _verdict_sentence(analysis: Analysis) -> str:
-    order = ("supported", "contrary", "not supported", "inconclusive", "not tested")
+    order: tuple[VerdictWord, ...] = ("supported", "contrary", "not supported", "inconclusive", "not tested")
     count = Counter(verdict.verdict for verdict in analysis.verdicts)
     parts = [f"{count[word]} {'is' if count[word] == 1 else 'are'} {word}" for word in order if count[word]]
     total = len({verdict.hypothesis.name for verdict in analysis.verdicts})
@@ -153,7 +153,7 @@ def _notices(analysis: Analysis) -> list[Block]:
     for name, message in analysis.failures.items():
         blocks.append(Note(text=f"The model {name} could not be fitted. {message}", severity="warning"))
     seen: set[str] = set()
-    for name, fit in analysis.fits.items():
+    for fit in analysis.fits.values():
         for notice in fit.notices:
             if notice.text not in seen:
                 same = [other for other, one in analysis.fits.items() if any(n.text == notice.text for n in one.notices)]

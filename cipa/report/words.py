@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from cipa.report.document import Cell, Format, Value
-from cipa.results.estimates import Estimate
 from cipa.results.statistics import Statistics
 from cipa.terms import Path, Term
 
@@ -103,22 +102,12 @@ def fit_sentence(found: Statistics) -> str:
         return "The model is saturated: it reproduces the sample moments exactly, and its fit cannot be tested."
     value = {name: found[name] for name in ("chisq", "cfi", "tli", "rmsea", "srmr")}
     test, rmsea = value["chisq"], value["rmsea"]
-    interval = (
-        f" (90% interval {unit(rmsea.conf_low)} to {unit(rmsea.conf_high)})" if _known(rmsea.conf_low, rmsea.conf_high) else ""
-    )  # type: ignore[arg-type]
+    low, high = (math.nan if bound is None else bound for bound in (rmsea.conf_low, rmsea.conf_high))
+    interval = f" (90% interval {unit(low)} to {unit(high)})" if math.isfinite(low) and math.isfinite(high) else ""
     return (
         f"χ²({test.df:g}) = {statistic(test.value)}, {equals_p(test.p_value or 0.0)}; CFI = {unit(value['cfi'].value)},"
         f" TLI = {unit(value['tli'].value)}, RMSEA = {unit(rmsea.value)}{interval}, SRMR = {unit(value['srmr'].value)}."
     )
-
-
-def _known(*values: float | None) -> bool:
-    return all(value is not None and math.isfinite(value) for value in values)
-
-
-def estimate_sentence(row: Estimate, level: float) -> str:
-    """One estimate with its interval and p-value."""
-    return f"b = {decimal(row.estimate)}, {level:.0%} interval [{decimal(row.conf_low)}, {decimal(row.conf_high)}], {equals_p(row.p_value)}"
 
 
 def listed(words: list[str]) -> str:
@@ -127,6 +116,6 @@ def listed(words: list[str]) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """ "1 hypothesis", "3 hypotheses"."""
+    """Count things: "1 hypothesis", "3 hypotheses"."""
     plural = f"{word[:-2]}es" if word.endswith("is") else f"{word}s"
     return f"{number} {word if number == 1 else plural}"

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import ndtr
 
+import cipa
 from cipa.errors import CipaWarning, InferenceError
 from cipa.numerics.linalg import Array
 from cipa.results.display import render_html
@@ -86,8 +87,8 @@ class Provenance:
 
 def versions_of(*packages: str) -> dict[str, str]:
     """Versions of Python, cipa and the packages named, for a Provenance."""
-    found = {"python": platform.python_version()}
-    for package in ("cipa", "numpy", "scipy", "pandas", *packages):
+    found = {"python": platform.python_version(), "cipa": cipa.__version__}
+    for package in ("numpy", "scipy", "pandas", *packages):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # a source tree that was never installed

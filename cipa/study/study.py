@@ -198,7 +198,7 @@ def _source(declared: toml.Declared, name: str, value: Any) -> Source:
     line = declared.table("sources", name, known=_SOURCE)
     if "path" not in line:
         raise declared.refuse(("sources", name), 'a source needs path = "...".')
-    tables = {
+    tables: Any = {
         part: _mapping(
             {key: declared.of_type(("sources", name, part, key), text, str) for key, text in line.pop(part, {}).items()}
         )

@@ -156,7 +156,7 @@ class SEM:
     def declared_terms(self) -> tuple[Term, ...]:
         """The parameters and defined effects that the syntax writes."""
         written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs) for row in self.parsed.formulas]
-        return tuple([*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":=")])
+        return (*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":="))
 
     @public
     def fit(self, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:

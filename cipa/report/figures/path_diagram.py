@@ -118,11 +118,8 @@ class _Scene:
         lines = {name: _wrapped(titles.get(name, name), squared.get(name)) for name in names}
         nodes = [_node(name, lines[name], own[name], sides[name], latent=name in latent) for name in names]
         dependent = {outcome for _, outcome in edges} or set(names)  # without paths, the constructs' covariances are the model
-        covariances = [
-            row
-            for row in rows
-            if row.term.op == "~~" and row.term.lhs != row.term.rhs and {row.term.lhs, row.term.rhs} <= dependent & set(names)
-        ]
+        pairs = [row for row in rows if row.term.op == "~~" and row.term.lhs != row.term.rhs]
+        covariances = [row for row in pairs if {row.term.lhs, row.term.rhs} <= dependent & set(names)]
         hidden = "" if with_items or not items else f" The {len(items)} items are in the table of loadings."
         return cls(place(nodes, edges, rank), (*paths, *drawn_upper), own, tuple(covariances), lines, sides, hidden)
 
@@ -138,7 +135,7 @@ class _Scene:
             boxes.append((node.x, node.y, node.rx, node.ry))
         note = (
             "Completely standardized estimates; dashed: p ≥ .05. Ellipses are constructs, boxes observed variables; R² stands in dependent"
-            f" ones. Variances{'' if not self.paths else ' and the covariances of exogenous variables'} are estimated and not drawn.{self.hidden}"
+            f" ones. Not drawn: variances, covariances of {'exogenous variables, and of ' if self.paths else ''}items' residuals.{self.hidden}"
         )
         alt = "Path diagram. " + "; ".join(f"{_ends(row)[0]} to {_ends(row)[1]} {unit(row.estimate)}" for row in self.paths) + "."
         return PathDiagram(svg=svg.picture(shapes, box=_bounds(boxes), title="Path diagram", description=alt), alt=alt, note=note)
@@ -181,7 +178,8 @@ class _Scene:
         end = (second.x + side, second.y + np.copysign(second.ry * 0.66, first.y - second.y))
         bend = ((start[0] + end[0]) / 2 + max(60.0, 0.45 * abs(start[1] - end[1])), (start[1] + end[1]) / 2)
         middle = np.array([(start[0] + 2 * bend[0] + end[0]) / 4, (start[1] + 2 * bend[1] + end[1]) / 4])
-        ends.append((middle - [0, 30], middle + [0, 30]))
+        up = np.array([0.0, 30.0])
+        ends.append((middle - up, middle + up))
         labels.append((unit(row.estimate), _SIZE))
         return [svg.curve(start, bend, end, dashed=row.p_value >= 0.05), svg.head(end, bend), svg.head(start, bend)]
 

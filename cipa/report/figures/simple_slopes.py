@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from cipa.report.document import Figure
@@ -14,7 +14,7 @@ from cipa.report.words import decimal, level
 from cipa.results.display import ResultTable
 from cipa.results.fit import Spread
 
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "cipa", "svg.fonttype": "path", "font.family": "STIXGeneral", "mathtext.fontset": "stix", "font.size": 10,
     "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": True, "legend.frameon": False,
 }  # fmt: skip
@@ -60,5 +60,5 @@ def as_svg(canvas: Canvas) -> str:
     """A matplotlib figure as SVG without date and program."""
     stream = io.StringIO()
     with matplotlib.rc_context(STYLE):
-        FigureCanvasSVG(canvas).print_svg(stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        canvas.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return stream.getvalue()

@@ -21,7 +21,7 @@ def descriptives_table(analysis: Analysis, model: str) -> Table | None:
     wide = len(names) if names[-1] in ave else len(names) - 1  # without AVE nothing stands in the last column
     heads = columns(
         ("Variable", "text"), ("N", "int"), ("M", "estimate"), ("SD", "estimate"), *[(str(k + 1), "unit") for k in range(wide)]
-    )  # type: ignore[arg-type]
+    )
     rows = tuple(
         Row(
             cells=(

@@ -36,7 +36,8 @@ def measurement_table(analysis: Analysis, model: str) -> Table | None:
         wording = data.items[row.term.rhs].text if row.term.rhs in data.items else titles.get(row.term.rhs, "")
         rows.append(body(row.term.rhs, wording, row.estimate, std.estimate, std.std_error, (std.conf_low, std.conf_high)))
     notes = (
-        "b: loading in the units of the items, 1 where it sets the construct's scale; λ: completely standardized loading, with its own standard error (delta method).",
+        "b: loading in the units of the items, 1 where it sets the construct's scale; λ: completely standardized loading, with its own"
+        " standard error (delta method).",
     )
     return Table(key=f"measurement-{model}", title="Measurement model: loadings", columns=heads, rows=tuple(rows), notes=notes)
 
@@ -69,7 +70,7 @@ def validity_table(analysis: Analysis, model: str) -> Table | None:
     ratio = {(a, b): value for a, b, value in zip(*(found.columns[key] for key in ("first", "second", "htmt")), strict=True)}
     names = list(dict.fromkeys([*found.columns["second"], *found.columns["first"]]))
     titles = construct_titles(analysis, model)
-    heads = columns(("Construct", "text"), *[(str(k + 1), "unit") for k in range(len(names) - 1)])  # type: ignore[arg-type]
+    heads = columns(("Construct", "text"), *[(str(k + 1), "unit") for k in range(len(names) - 1)])
     rows = tuple(
         body(
             f"{i + 1} {titles.get(name, name)}",

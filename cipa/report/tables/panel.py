@@ -36,7 +36,7 @@ def _panel_table(analysis: Analysis, outcome: str, fits: Mapping[str, Fit]) -> T
     rows = [row for term in shown for row in _pair(term, fits, titles, about)]
     rows += _dummy_rows(dummies, fits)
     rows += _foot(fits)
-    heads = columns(("", "text"), *[(name, "estimate") for name in names])  # type: ignore[arg-type]
+    heads = columns(("", "text"), *[(name, "estimate") for name in names])
     notes = [
         "Standard errors in parentheses, exact two-sided p-values below them in brackets.",
         *_error_notes(fits),

@@ -1,0 +1,39 @@
+"""What the codes of errors and notices mean, for `cipa explain CODE`."""
+
+from __future__ import annotations
+
+EXPLANATIONS = {
+    # errors
+    "CIPA": "An error that cipa raises on purpose. Its message says what is wrong, where, why it matters and what to do.",
+    "SPEC": "The declaration is wrong: syntax, formula, study file or option. Mend the text at the line that the message names. Exit code 2.",
+    "KEYWORD": "A function got a keyword that it does not have. The message names the nearest one that it understands. Exit code 2.",
+    "DATA": "The data are wrong, or lack what the model names. Mend the file, row or column that the message names. Exit code 3.",
+    "IDENT": "The model has no unique solution: different values of its parameters fit equally well. Fix or drop parameters, or give a"
+    " construct a scale and enough items. Exit code 2.",
+    "CONV": "The search for the estimates did not end at a maximum, so no estimate is reported. Look for items that hardly correlate,"
+    " variables on very different scales, or too few cases. Exit code 1.",
+    "INFER": "What was asked of a fit cannot be derived from it, for example the slope of a product that the model does not have. Exit code 1.",
+    "PART": "An optional part is not installed. The message names the command that installs it. Exit code 4.",
+    # notices about data
+    "rows_dropped": "Rows that lack a value which the model needs were not used. The estimates describe the rows that remain; with"
+    ' many rows lost, consider missing="fiml".',
+    "missing_patterns": "The model was fitted to incomplete rows by full information maximum likelihood, which is unbiased when values are"
+    " missing at random given the variables of the model.",
+    "em": "The saturated moments did not converge: some pair of variables is hardly ever observed together, and fit measures that"
+    " compare with them are uncertain.",
+    "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",
+    "gaps_not_differenced": "Rows after a gap have no difference to the period before and were not used (plm would subtract the row above).",
+    "singletons": "Entities with a single row stay in the sample; entity effects fit them exactly, so they inform no slope.",
+    # notices about solutions
+    "heywood": "A variance is estimated negative. Standard errors and fit measures of such a solution are not trustworthy. Look at the"
+    " item's loading, and at constructs with two items.",
+    "latent_cov": "The covariance matrix of the constructs is not positive definite: two constructs may be one, or a variance is negative.",
+    "zero_variance_component": "The variance of the random effects is estimated at zero or below and set to zero: the estimates are those"
+    " of pooled least squares.",
+    # notices about standard errors
+    "few_clusters": "With few clusters, tests with clustered errors reject a true null too often (Cameron & Miller 2015). Read p-values"
+    " near .05 with reserve.",
+    "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
+    "effect_rank": "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants.",
+}
+"""Code -> meaning and remedy."""
