@@ -233,13 +233,21 @@ def _refuse_homeless(study: Study, hypothesis: Hypothesis, models: Mapping[str, 
     held = {name: {_bare(term) for term in model.declared_terms} for name, model in chosen.items()}
     if any(all(_bare(step) in terms for step in steps) for terms in held.values()):
         return
-    every = sorted({str(term) for terms in held.values() for term in terms})
     missing = next((step for step in steps if not any(_bare(step) in terms for terms in held.values())), steps[0])
     raise SpecificationError(
         f"{study.where('hypotheses', hypothesis.name)}: '{hypothesis}' is about '{missing}', which no model of the study holds"
-        f"{' together with the rest of the path' if len(steps) > 1 else ''}.{did_you_mean(str(missing), every)}"
+        f"{' together with the rest of the path' if len(steps) > 1 else ''}.{_nearest(missing, held)}"
         ' Add the path to a model, or say why it is not tested yet with planned = "...".'
     )
+
+
+def _nearest(missing: Term, held: Mapping[str, set[Term]]) -> str:
+    """What the models hold instead: the same path the other way round, or the term with the nearest name."""
+    every = {term for terms in held.values() for term in terms}
+    turned = replace(missing, lhs=missing.rhs, rhs=missing.lhs)
+    if turned in every:
+        return f" A model holds '{turned}', the other way round."
+    return did_you_mean(str(missing), sorted(str(term) for term in every if term.op == missing.op))
 
 
 def _bare(term: Term) -> Term:
@@ -289,7 +297,7 @@ def _tables(declared: Declared, name: str, fit: Fit) -> dict[str, ResultTable]:
     if fit.kind == "sem" and any(row.term.op == "=~" for row in fit.estimates):
         found[f"reliability:{name}"] = reliability(fit)
         found[f"fornell_larcker:{name}"] = fornell_larcker(fit)
-        measured = _measured(fit, constructs)
+        measured = {name: items for name, items in _measured(fit).items() if len(items) > 1}
         if len(measured) > 1:
             found[f"htmt:{name}"] = htmt(data, measured)
     if fit.kind == "panel":
@@ -303,13 +311,13 @@ def _analysed(model: Any, fit: Fit, data: Dataset, constructs: Mapping[str, Cons
     used = data if len(rows) == data.nobs else data.take(rows, action="used", reason="estimation sample")
     if fit.kind != "sem":
         return {column: used.numeric([column])[:, 0] for column in model.variables}
-    measured = _measured(fit, constructs)
+    measured = _measured(fit)
     items = {row.term.rhs for row in fit.estimates if row.term.op == "=~"}
     found = {name: composite(used, indicators) for name, indicators in measured.items()}
     return {**found, **{name: used.numeric([name])[:, 0] for name in model.variables if name not in items and name not in found}}
 
 
-def _measured(fit: Fit, constructs: Mapping[str, Construct]) -> dict[str, list[str]]:
+def _measured(fit: Fit) -> dict[str, list[str]]:
     """Items of each construct that is not itself a dimension of another."""
     below: dict[str, list[str]] = {}
     for row in fit.estimates:
@@ -320,7 +328,7 @@ def _measured(fit: Fit, constructs: Mapping[str, Construct]) -> dict[str, list[s
     def items(name: str) -> list[str]:
         return [item for indicator in below[name] for item in (items(indicator) if indicator in below else [indicator])]
 
-    return {name: items(name) for name in below if name not in parts and len(items(name)) > 1}
+    return {name: items(name) for name in below if name not in parts}
 
 
 def _slopes(study: Study, name: str, fit: Fit) -> dict[str, ResultTable]:

@@ -164,8 +164,8 @@ def _group_sample(
         patterns = complete_pattern(patterns.covs[0] * factor, patterns.means[0], len(values))
     _refuse_few(values, variables, place=place)
     unrestricted = saturated(patterns)
-    if unrestricted is None or (collinear := _collinear(unrestricted.cov, variables)):
-        raise DataError(_collinear_message(collinear if unrestricted is not None else "", variables, place=place))
+    if unrestricted is None or _collinear(unrestricted.cov) is not None:
+        raise DataError(_collinear_message(unrestricted, values, variables, place=place))
     if not unrestricted.converged:
         text = (
             f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is hardly"
@@ -225,27 +225,32 @@ def _refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
         )
 
 
-def _collinear(cov: Array, variables: Sequence[str]) -> str:
-    """The first variable that the ones before it determine, or ""."""
+def _collinear(cov: Array) -> int | None:
+    """Position of the first variable that the ones before it determine, or None."""
     scale = np.sqrt(cov.diagonal())
     correlation = cov / np.outer(scale, scale)
     factor = cholesky_or_none(correlation)
     if factor is not None and (factor.diagonal() ** 2 > _COLLINEAR).all():
-        return ""
-    for size in range(2, len(cov) + 1):
+        return None
+    for size in range(2, len(cov)):
         factor = cholesky_or_none(correlation[:size, :size])
         if factor is None or factor[-1, -1] ** 2 <= _COLLINEAR:
-            return variables[size - 1]
-    return variables[-1]
+            return size - 1
+    return len(cov) - 1
 
 
-def _collinear_message(name: str, variables: Sequence[str], *, place: str) -> str:
-    before = ", ".join(variables[: list(variables).index(name)]) if name else ""
-    which = (
-        f"'{name}' is an exact linear combination of {before}"
-        if name
-        else "Some variables are exact linear combinations of others"
-    )
+def _collinear_message(unrestricted: Saturated | None, values: Array, variables: Sequence[str], *, place: str) -> str:
+    """Which variable is a combination of which; from the complete cases where the likelihood has no maximum."""
+    complete = values[~np.isnan(values).any(axis=1)]
+    cov = unrestricted.cov if unrestricted is not None else np.cov(complete.T) if len(complete) > len(variables) else None
+    position = None if cov is None else _collinear(cov)
+    which = "Some variables are exact linear combinations of others (collinear)"
+    if cov is not None and position is not None:
+        scale = np.sqrt(cov.diagonal())
+        correlation = cov / np.outer(scale, scale)
+        weights = np.linalg.lstsq(correlation[:position, :position], correlation[:position, position], rcond=None)[0]
+        partners = [variables[k] for k in range(position) if abs(weights[k]) > 1e-6]
+        which = f"'{variables[position]}' is collinear: it is an exact linear combination of {', '.join(partners)}"
     return (
         f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that"
         " was computed from its parts."

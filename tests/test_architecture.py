@@ -1,0 +1,148 @@
+"""The floors of the house: a room imports only from floors below it; heavy libraries stay in their rooms."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "cipa"
+
+FLOORS = {
+    "errors": 1, "explain": 1, "numerics": 1, "terms": 2, "study": 3, "data": 4, "results": 5, "models": 6, "inference": 6, "evidence": 7,
+    "report": 8, "analysis": 9, "cli": 10, "__main__": 11,
+}  # fmt: skip
+
+WITHIN_MODELS = {"sem": 1, "panel": 1, "engines": 2, "kinds": 3}
+
+HEAVY = {
+    "pandas": {"data", "results/display.py", "results/estimates.py", "results/statistics.py", "models/engines"},
+    "matplotlib": {"report/figures"},
+    "seaborn": {"report/figures"},
+    "jinja2": {"report/writers/html.py"},
+    "typst": {"report/writers/pdf.py"},
+    "linearmodels": {"models/engines/linearmodels.py"},
+    "semopy": {"models/engines/semopy.py"},
+    "statsmodels": {"models/engines/statsmodels.py"},
+    "pyreadstat": {"data/read.py"},
+    "click": {"cli.py"},
+}
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if not {"_datasets", "_analyses"} & set(path.parts))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def type_checking(module: ast.Module) -> set[ast.AST]:
+    """Nodes below `if TYPE_CHECKING`, which no program runs."""
+    blocks = [node for node in ast.walk(module) if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"]
+    return {inner for block in blocks for inner in ast.walk(block)}
+
+
+def imports(path: Path) -> list[str]:
+    """Full names of the modules that a file imports when it runs."""
+    found, module = [], tree(path)
+    skipped = type_checking(module)
+    for node in ast.walk(module):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [name if name in MODULES else str(node.module) for name in names]
+    return found
+
+
+MODULES = {f"cipa.{name_of(path)}" for path in FILES}
+
+
+def room(name: str) -> str:
+    return name.removeprefix("cipa.").split(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_down(path: Path) -> None:
+    own = name_of(path)
+    if not own:
+        return  # cipa/__init__.py names the public names and loads none of them
+    for other in (name for name in imports(path) if name.startswith("cipa.")):
+        mine, theirs = room(own), room(other)
+        if mine == theirs:
+            if mine == "models":
+                a, b = own.split(".")[1] if "." in own else "kinds", other.split(".")[2] if other.count(".") > 1 else "kinds"
+                assert a == b or WITHIN_MODELS[b] < WITHIN_MODELS[a], f"{own} imports {other}"
+            continue
+        assert FLOORS[theirs] < FLOORS[mine], f"{own} (floor {FLOORS[mine]}) imports {other} (floor {FLOORS[theirs]})"
+        if mine in ("report", "evidence"):
+            assert theirs != "models", f"{own} imports {other}: whatever it needs stands in the fit"
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    graph = {f"cipa.{name_of(path)}": {name for name in imports(path) if name in MODULES} for path in FILES if name_of(path)}
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join([*above, name])
+        if name not in done:
+            for other in graph.get(name, ()):
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+    assert len(done) >= len(graph)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    here = path.relative_to(PACKAGE).as_posix()
+    for name in imports(path):
+        allowed = HEAVY.get(name.split(".")[0])
+        assert allowed is None or any(here == place or here.startswith(f"{place}/") for place in allowed), (
+            f"{here} imports {name}"
+        )
+        if here.startswith("numerics/"):
+            assert name.split(".")[0] in ("numpy", "scipy", "cipa", "__future__", "collections", "dataclasses", "functools", "itertools",
+                                          "math", "typing"), f"{here} imports {name}"  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_import_inside_a_function_and_no_code_from_text(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            inner = [one for one in ast.walk(node) if isinstance(one, (ast.Import, ast.ImportFrom))]
+            assert not inner, f"{path.name}: {node.name} imports inside"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec", "compile", "__import__"), f"{path.name}: {node.func.id}()"
+    doors = {"models/kinds.py", "report/publish.py", "__init__.py", "results/fit.py"}
+    if "importlib" in imports(path) and path.relative_to(PACKAGE).as_posix() not in doors | {"cli.py"}:
+        pytest.fail(f"{path.name} opens modules by name; the doors are {sorted(doors)}")
+
+
+def test_no_folder_is_crowded() -> None:
+    for folder in {path.parent for path in FILES}:
+        assert len(list(folder.glob("*.py"))) <= 13 + 1, folder  # thirteen files and __init__.py
+
+
+def test_value_types_are_frozen() -> None:
+    loose = []
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                for mark in node.decorator_list:
+                    if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "dataclass":
+                        frozen = any(word.arg == "frozen" and getattr(word.value, "value", False) for word in mark.keywords)
+                        loose += [] if frozen else [f"{path.name}: {node.name}"]
+    assert not loose
