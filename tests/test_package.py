@@ -58,7 +58,7 @@ def test_every_code_is_explained() -> None:
 
 
 def test_an_unknown_keyword_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ci.SpecificationError, match="no keyword 'estimater'.*Did you mean 'estimator'"):
+    with pytest.raises(ci.SpecificationError, match=r"no keyword .estimater.\..*Did you mean .estimator."):
         ci.SEM("f =~ x1 + x2 + x3", estimater="ml")
     with pytest.raises(TypeError):
         ci.Panel("y ~ x", metod="within")

@@ -245,7 +245,8 @@ def _split(tokens: list[Token], sign: str, *, source: str) -> list[list[Token]]:
         else:
             parts[-1].append(token)
     if not all(parts):
-        place = next((token for token in tokens if token.text == sign), tokens[0])
+        signs = [token for token in tokens if token.text == sign] or [tokens[0]]
+        place = signs[max(parts.index([]) - 1, 0)]
         raise at(source, place.line, place.column, f"Something is missing next to '{sign}'.")
     if depth:
         raise at(source, tokens[-1].line, tokens[-1].column, "A ')' is missing.")

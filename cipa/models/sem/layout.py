@@ -77,6 +77,7 @@ def build_layout(
     for k, position in enumerate(theta):
         if rows[position].label:
             labels.setdefault(rows[position].label, k)
+    _refuse_unknown_labels(rows, syntax)
     R, r = _constraint_matrix(rows, theta, syntax, labels=labels, effect_coding=effect_coding)
     K, offset = _affine(R, r, size=len(theta))
     return Layout(
@@ -128,6 +129,21 @@ def _place(row: Parameter, where: Mapping[str, int]) -> tuple[int, int]:
     if row.op == "=~":
         return rhs, lhs
     return (max(lhs, rhs), min(lhs, rhs)) if row.op == "~~" else (lhs, rhs)
+
+
+def _refuse_unknown_labels(rows: Sequence[Parameter], syntax: Syntax) -> None:
+    """Refuse a `:=` effect on a label that no parameter carries and no line before it defines."""
+    known = {row.label for row in rows if row.label}
+    for constraint in syntax.constraints:
+        if constraint.op == ":=":
+            for name in constraint.names:
+                if name not in known:
+                    raise syntax.refuse(
+                        constraint,
+                        f"'{name}' is neither a label of the model nor defined above.{did_you_mean(name, known)} Label a parameter"
+                        f" by writing '{name}*x' in its formula.",
+                    )
+            known.add(constraint.lhs)
 
 
 def _constraint_matrix(

@@ -1,0 +1,192 @@
+"""What must hold whatever the data: invariances, identities with other methods, derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cipa as ci
+from cipa.models.sem.discrepancy import Likelihood
+from cipa.models.sem.model import _held, _objective, declare
+from cipa.models.sem.moments import prepare
+from cipa.numerics.derivatives import central_jacobian
+
+NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+CHISQ = 1e-8  # relative; the same optimum found along another road
+
+pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+
+
+def holzinger() -> pd.DataFrame:
+    return ci.datasets.load("holzinger1939").to_frame()
+
+
+def chisq(model: ci.SEM, data: Any) -> float:
+    return model.fit(data).statistics["chisq"].value
+
+
+def with_holes(share: float, seed: int = 3) -> pd.DataFrame:
+    data = holzinger()
+    items = [f"x{k}" for k in range(1, 10)]
+    data[items] = data[items].mask(np.random.default_rng(seed).random((len(data), 9)) < share)
+    return data
+
+
+@pytest.mark.parametrize("options", [{"std_lv": True}, {"effect_coding": True}, {"meanstructure": True}], ids=str)
+def test_the_scale_of_a_construct_changes_no_fit(options: dict[str, bool]) -> None:
+    assert chisq(ci.SEM(NINE, **options), holzinger()) == pytest.approx(chisq(ci.SEM(NINE), holzinger()), rel=CHISQ)
+
+
+def test_another_marker_changes_no_fit() -> None:
+    other = NINE.replace("x1 + x2", "NA*x1 + 1*x2")
+    assert chisq(ci.SEM(other), holzinger()) == pytest.approx(chisq(ci.SEM(NINE), holzinger()), rel=CHISQ)
+
+
+def test_rescaled_shifted_permuted_and_reordered_data_give_the_same_fit() -> None:
+    data = holzinger()
+    moved = data.sample(frac=1, random_state=1)[list(data.columns[::-1])]
+    moved["x1"] = 1000 * moved["x1"] + 5
+    moved["x8"] = -moved["x8"] / 300
+    first, second = ci.SEM(NINE).fit(data), ci.SEM(NINE).fit(moved)
+    assert second.statistics["chisq"].value == pytest.approx(first.statistics["chisq"].value, rel=CHISQ)
+    for row in first.estimates:
+        other = second.estimates[row.term]
+        assert abs(other.standardized) == pytest.approx(abs(row.standardized), abs=1e-7)
+
+
+def test_fiml_without_holes_is_ml() -> None:
+    full, complete = ci.SEM(NINE, missing="fiml", information="expected"), ci.SEM(NINE, meanstructure=True)
+    a, b = full.fit(holzinger()), complete.fit(holzinger())
+    assert a.params == pytest.approx(b.params, abs=1e-8)
+    assert a.statistics["chisq"].value == pytest.approx(b.statistics["chisq"].value, rel=CHISQ)
+
+
+def test_groups_without_constraints_are_separate_fits() -> None:
+    data = holzinger()
+    together = ci.SEM(NINE, group="school").fit(data)
+    apart = [ci.SEM(NINE, meanstructure=True).fit(data[data.school == school]) for school in data.school.unique()]
+    assert together.statistics["chisq"].value == pytest.approx(sum(one.statistics["chisq"].value for one in apart), rel=CHISQ)
+    assert together.loglik == pytest.approx(sum(one.loglik for one in apart), rel=1e-10)
+
+
+def test_an_equality_is_a_shared_label() -> None:
+    labels = NINE.replace("x2 + x3", "a*x2 + a*x3")
+    constraint = NINE.replace("x2 + x3", "a*x2 + b*x3") + "\na == b"
+    one, two = ci.SEM(labels).fit(holzinger()), ci.SEM(constraint).fit(holzinger())
+    assert one.statistics["chisq"].value == pytest.approx(two.statistics["chisq"].value, rel=CHISQ)
+    assert one.npar == two.npar
+    assert one.estimates["a"].std_error == pytest.approx(two.estimates["a"].std_error, rel=1e-7)
+
+
+def test_a_just_identified_model_reproduces_the_moments() -> None:
+    fit = ci.SEM("f =~ x1 + x2 + x3").fit(holzinger())
+    sample = np.cov(holzinger()[["x1", "x2", "x3"]].T, bias=True)
+    assert fit.implied_cov == pytest.approx(sample, rel=1e-8)
+    assert fit.statistics["chisq"].df == 0
+
+
+def test_a_path_model_is_least_squares() -> None:
+    data = holzinger()
+    fit = ci.SEM("x4 ~ x1 + x2 + x3", meanstructure=True).fit(data)
+    X = np.column_stack([np.ones(len(data)), data[["x1", "x2", "x3"]]])
+    slopes, *_ = np.linalg.lstsq(X, data["x4"].to_numpy(), rcond=None)
+    assert [fit.estimates[f"x4 ~ x{k}"].estimate for k in (1, 2, 3)] == pytest.approx(slopes[1:], rel=1e-9)
+    assert fit.estimates["x4 ~1"].estimate == pytest.approx(slopes[0], rel=1e-9)
+    residual = data["x4"].to_numpy() - X @ slopes
+    errors = np.sqrt((residual @ residual) / len(data) * np.linalg.inv(X.T @ X).diagonal())
+    assert [fit.estimates[f"x4 ~ x{k}"].std_error for k in (1, 2, 3)] == pytest.approx(errors[1:], rel=1e-9)
+
+
+def test_a_just_identified_system_is_two_stage_least_squares() -> None:
+    data = holzinger()
+    fit = ci.SEM("x4 ~ x1 + x2\nx7 ~ x4 + x1\nx4 ~~ x7").fit(data)
+    used = data[["x1", "x2", "x4", "x7"]].to_numpy()
+    centred = used - used.mean(axis=0)
+    Z, X, y = centred[:, :2], centred[:, [2, 0]], centred[:, 3]
+    slopes = np.linalg.solve(Z.T @ X, Z.T @ y)
+    assert [fit.estimates["x7 ~ x4"].estimate, fit.estimates["x7 ~ x1"].estimate] == pytest.approx(slopes, rel=1e-7)
+
+
+def test_moments_alone_give_the_fit_of_the_data() -> None:
+    data = holzinger()[[f"x{k}" for k in range(1, 10)]]
+    moments = ci.SampleMoments(cov=data.cov(), nobs=len(data))
+    assert chisq(ci.SEM(NINE), moments) == pytest.approx(chisq(ci.SEM(NINE), data), rel=CHISQ)
+
+
+def likelihood(data: pd.DataFrame, syntax: str, **options: Any) -> Likelihood:
+    model = ci.SEM(syntax, **options)
+    layout, labels = declare(model, data)
+    sample = prepare(
+        data, model.parsed, observed=[block.observed for block in layout.blocks],
+        exogenous=[_held(model, roles.exogenous) for roles in layout.roles], labels=labels, group=model.group,
+        missing=model.missing, likelihood=model.likelihood,
+    )  # fmt: skip
+    return _objective(model, layout, sample)
+
+
+CASES = [
+    pytest.param(NINE, {}, 0.0, id="cfa"),
+    pytest.param(NINE + "\nvisual ~~ 0.2*speed", {"meanstructure": True}, 0.0, id="means"),
+    pytest.param(
+        NINE + "\nspeed ~ visual + textual\ntextual ~ visual\nvisual ~ ageyr", {"missing": "fiml"}, 0.15, id="fiml-paths"
+    ),
+    pytest.param(NINE.replace("x2 + x3", "a*x2 + a*x3"), {"group": "school"}, 0.0, id="groups-tied"),
+    pytest.param("x4 ~ x1 + x5\nx5 ~ x2 + x4\nx1 ~~ x2", {}, 0.0, id="feedback"),
+]
+
+
+@pytest.mark.parametrize(("syntax", "options", "holes"), CASES)
+def test_derivatives_against_difference_quotients(syntax: str, options: dict[str, Any], holes: float) -> None:
+    data = with_holes(holes) if holes else holzinger()
+    objective = likelihood(data, syntax, **options)
+    fit = ci.SEM(syntax, **options).fit(data)
+    K = objective.layout.K
+    eta = np.linalg.lstsq(K, fit.params - objective.layout.offset, rcond=None)[0] * 1.03 + 0.01
+
+    def value(at: np.ndarray) -> float:
+        point = objective.evaluate(at)
+        assert point is not None
+        return point.value
+
+    def slope(at: np.ndarray) -> np.ndarray:
+        point = objective.evaluate(at)
+        assert point is not None
+        return point.gradient
+
+    point = objective.evaluate(eta)
+    assert point is not None
+    assert point.gradient == pytest.approx(central_jacobian(value, eta)[0], abs=2e-7)
+    assert objective.curvature(point, exact=True) == pytest.approx(central_jacobian(slope, eta), abs=2e-6)
+
+
+def test_scores_sum_to_the_gradient_which_is_zero_at_the_estimate() -> None:
+    for data, missing in ((holzinger(), "listwise"), (with_holes(0.2), "fiml")):
+        scores = ci.SEM(NINE, missing=missing).fit(data).scores
+        assert scores is not None
+        assert np.abs(scores.sum(axis=0)).max() < 1e-4
+        assert len(scores) == 301
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(30, 200), st.booleans())
+def test_random_models_end_at_a_stationary_point_or_in_a_plain_error(seed: int, nobs: int, missing: bool) -> None:
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(nobs, 2)) @ np.linalg.cholesky(np.array([[1, 0.4], [0.4, 1]])).T
+    loadings = rng.uniform(-0.2, 1.0, size=8)
+    data = pd.DataFrame({f"y{k}": loadings[k] * factors[:, k // 4] + 0.6 * rng.normal(size=nobs) for k in range(8)})
+    if missing:
+        data = data.mask(rng.random(data.shape) < 0.1)
+    syntax = "f =~ y0 + y1 + y2 + y3\ng =~ y4 + y5 + y6 + y7\ng ~ f"
+    try:
+        fit = ci.SEM(syntax, missing="fiml" if missing else "listwise").fit(data)
+    except ci.CipaError:
+        return
+    assert fit.convergence.converged
+    assert fit.scores is not None
+    scale = np.sqrt(np.maximum((fit.scores**2).sum(axis=0), 1e-12))
+    assert np.abs(fit.scores.sum(axis=0) / scale).max() < 1e-3
