@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cipa.errors import DataError, did_you_mean
+from cipa.frozen import FrozenDict
 from cipa.numerics.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
 
@@ -93,7 +93,7 @@ class Dataset:
         converted = _columns(table, chosen)
         rows = len(table)
         log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
-        return cls(columns=MappingProxyType(converted), name=name, log=log)
+        return cls(columns=FrozenDict(converted), name=name, log=log)
 
     @property
     def nobs(self) -> int:
@@ -109,6 +109,15 @@ class Dataset:
             found.update(name.encode() + b"\0")
             found.update(values.astype("<f8").tobytes() if values.dtype == np.float64 else repr(values.tolist()).encode())
         return found.hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for values in state["columns"].values():
+            _read_only(values)  # a pickled array forgets that it is read-only
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     def __getitem__(self, name: str) -> Column:
         require([name], present=self.columns, name=self.name)
@@ -128,7 +137,7 @@ class Dataset:
         kept = {name: _read_only(values[rows]) for name, values in self.columns.items()}
         after = len(next(iter(kept.values()), ()))
         step = Step(action=action, reason=reason, rows_before=self.nobs, rows_after=after)
-        return replace(self, columns=MappingProxyType(kept), log=(*self.log, step))
+        return replace(self, columns=FrozenDict(kept), log=(*self.log, step))
 
     def keep(self, mask: BoolArray, *, action: str, reason: str) -> Dataset:
         """Keep the rows where `mask` holds."""
@@ -140,7 +149,7 @@ class Dataset:
         for name, values in added.items():
             if len(values) != self.nobs:
                 raise DataError(f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows.")
-        return replace(self, columns=MappingProxyType({**self.columns, **added}))
+        return replace(self, columns=FrozenDict({**self.columns, **added}))
 
     def panel(self, *, entity: str, time: str) -> Dataset:
         """Name the panel keys; refuses a key that is not there, is missing somewhere, or repeats a pair."""

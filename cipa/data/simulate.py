@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from cipa.data.dataset import Column, Dataset
 from cipa.errors import SpecificationError
+from cipa.frozen import FrozenDict
 from cipa.numerics.linalg import Array, IntArray
 
 CONSTRUCTS = ("FIRM", "COL", "ENV", "INET")
@@ -32,17 +32,17 @@ CORRELATIONS = np.array(
 INTRACLASS = (0.0, 0.04, 0.08, 0.15, 0.20)
 """Share of the variance that lies between clusters."""
 
-RI = MappingProxyType({"FIRM": 0.20, "COL": 0.25, "ENV": 0.15, "INET": 0.35, "INET:COL": 0.12})
-MS = MappingProxyType({"FIRM": 0.10, "COL": 0.35, "ENV": 0.20, "INET": 0.25})
-CIP = MappingProxyType(
+RI = FrozenDict({"FIRM": 0.20, "COL": 0.25, "ENV": 0.15, "INET": 0.35, "INET:COL": 0.12})
+MS = FrozenDict({"FIRM": 0.10, "COL": 0.35, "ENV": 0.20, "INET": 0.25})
+CIP = FrozenDict(
     {
         **{"COL": 0.20, "ENV": 0.10, "RI": 0.25, "MS": 0.20, "INET": 0.05, "INET:FIRM": 0.00, "INET:COL": 0.15, "INET:ENV": 0.08},
         **{"size": 0.08, "age": -0.04, "soe": -0.10},
     }
 )
-FIRM_TO_CIP = MappingProxyType({"core": 0.30, "auxiliary": 0.09})
-MODES = MappingProxyType({"HS": 0.80, "CS": 0.70, "TS": 0.85, "PS": 0.75})
-LOADINGS: Mapping[str, tuple[float, ...]] = MappingProxyType(
+FIRM_TO_CIP = FrozenDict({"core": 0.30, "auxiliary": 0.09})
+MODES = FrozenDict({"HS": 0.80, "CS": 0.70, "TS": 0.85, "PS": 0.75})
+LOADINGS: Mapping[str, tuple[float, ...]] = FrozenDict(
     {
         "FIRM": (0.80, 0.76, 0.72, 0.84, 0.68),
         "HS": (0.82, 0.78, 0.74),
@@ -57,7 +57,7 @@ LOADINGS: Mapping[str, tuple[float, ...]] = MappingProxyType(
         "MRK": (0.75, 0.70, 0.72),
     }
 )
-ITEMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+ITEMS: Mapping[str, tuple[str, ...]] = FrozenDict(
     {
         **{name: tuple(f"{name.lower()}{j + 1}" for j in range(len(values))) for name, values in LOADINGS.items()},
         "RI": ("opt1", "opt2", "liq1", "liq2", "sha1", "sha2"),
@@ -80,7 +80,7 @@ _BASE = {
 _BY_POSITION = (0.0, 0.2, -0.2, 0.1, -0.1, 0.15)
 YEARS = np.arange(2011, 2023)
 NET_USERS = (5.13, 5.64, 6.18, 6.49, 6.88, 7.31, 7.72, 8.29, 9.04, 9.89, 10.32, 10.67)
-TREATMENT = MappingProxyType({2014: 0.30, 2015: 0.24, 2016: 0.18, 2018: 0.12})
+TREATMENT = FrozenDict({2014: 0.30, 2015: 0.24, 2016: 0.18, 2018: 0.12})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,6 +202,12 @@ class Fit:
             engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=self.data.digest
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)  # a pickled array forgets that it is read-only
+        self.__dict__.update(state)
+
     def spread_of(self, name: str) -> Spread:
         """How a variable of the model varies; each family says it in its own way."""
         raise InferenceError(f"A {self.kind} fit by engine '{self.engine}' does not know how '{name}' varies. Give values=[...].")

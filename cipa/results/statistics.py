@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cipa.errors import InferenceError, did_you_mean
+from cipa.frozen import FrozenDict
 from cipa.results.display import frame, render_html, render_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Statistics(Mapping[str, Statistic]):
     @property
     def values_by_name(self) -> Mapping[str, float]:
         """The bare numbers."""
-        return MappingProxyType({row.name: row.value for row in self.rows})
+        return FrozenDict({row.name: row.value for row in self.rows})
 
     def to_frame(self) -> pd.DataFrame:
         """A fresh DataFrame, one row per statistic."""

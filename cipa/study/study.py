@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from cipa.errors import SpecificationError, did_you_mean
+from cipa.frozen import FrozenDict
 from cipa.study import toml
 from cipa.study.constructs import Construct
 from cipa.study.hypotheses import Hypothesis
 
 
 def _mapping(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(found))
+    return FrozenDict(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,10 +43,10 @@ def ranks_of(names: Sequence[str], edges: Sequence[Edge], *, late: Sequence[str]
     A feedback loop is cut at its last edge.
     """
     rank = dict.fromkeys(names, 0)
-    for _ in names:
+    for _ in range(len(names) + 1):
         moved = False
         for cause, outcome in edges:
-            if rank[outcome] <= rank[cause] < len(names):
+            if rank[outcome] <= rank[cause]:
                 rank[outcome], moved = rank[cause] + 1, True
         if not moved:
             break

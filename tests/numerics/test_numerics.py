@@ -1,0 +1,145 @@
+"""Kernels: likelihoods, absorbing, sandwiches, the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from cipa.numerics.absorb import Effect, absorb
+from cipa.numerics.derivatives import central_jacobian, complex_jacobian, jacobian
+from cipa.numerics.linalg import cholesky_or_none, frozen, inverse_and_logdet, null_space, symmetric, vech
+from cipa.numerics.normal import evaluate, loglik, patterns_of, saturated
+from cipa.numerics.optimize import minimize
+from cipa.numerics.sandwich import bartlett, clustered_meat, multiway_meats, nearest_positive
+
+
+def test_linear_algebra() -> None:
+    A = np.array([[4.0, 1.0], [1.0, 3.0]])
+    found = inverse_and_logdet(A)
+    assert found is not None
+    assert found[0] @ A == pytest.approx(np.eye(2))
+    assert found[1] == pytest.approx(np.log(11))
+    assert inverse_and_logdet(np.array([[1.0, 2.0], [2.0, 1.0]])) is None
+    assert cholesky_or_none(-A) is None
+    assert vech(A).tolist() == [4, 1, 3]
+    assert symmetric(np.array([[1.0, 2.0], [0.0, 1.0]])).tolist() == [[1, 1], [1, 1]]
+    N = null_space(np.array([[1.0, 1.0, 0.0]]))
+    assert N.shape == (3, 2)
+    assert np.abs(np.array([1.0, 1.0, 0.0]) @ N).max() < 1e-14
+    with pytest.raises(ValueError, match="read-only"):
+        frozen([1.0])[0] = 2
+
+
+def test_the_likelihood_of_patterns_is_the_normal_density_of_what_was_seen() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 3))
+    values[rng.random(values.shape) < 0.25] = np.nan
+    values = values[~np.isnan(values).all(axis=1)]
+    cov, mean = np.array([[1.0, 0.3, 0.1], [0.3, 1.2, 0.2], [0.1, 0.2, 0.8]]), np.array([0.1, -0.2, 0.3])
+    expected = 0.0
+    for row in values:
+        seen = ~np.isnan(row)
+        expected += multivariate_normal(mean[seen], cov[np.ix_(seen, seen)]).logpdf(row[seen])
+    patterns = patterns_of(values)
+    found = evaluate(patterns, cov, mean)
+    assert found is not None
+    assert loglik(patterns, found.value) == pytest.approx(expected, rel=1e-12)
+
+
+def test_saturated_moments_are_a_maximum() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(200, 3)) @ np.array([[1, 0.5, 0.2], [0, 1, 0.3], [0, 0, 1]])
+    values[rng.random(values.shape) < 0.2] = np.nan
+    patterns = patterns_of(values[~np.isnan(values).all(axis=1)])
+    best = saturated(patterns)
+    assert best is not None
+    assert best.converged
+    for change in (0.01 * np.eye(3), -0.01 * np.eye(3), 0.01 * np.ones((3, 3))):
+        near = evaluate(patterns, best.cov + change, best.mean)
+        assert near is not None
+        assert loglik(patterns, near.value) < best.loglik
+
+
+def test_absorbing_is_projecting_off_the_dummies() -> None:
+    rng = np.random.default_rng(2)
+    n = 120
+    codes = [rng.integers(0, size, n) for size in (9, 7, 5)]
+    effects = [Effect(codes=np.unique(code, return_inverse=True)[1], levels=len(np.unique(code))) for code in codes]
+    columns = np.asfortranarray(rng.normal(size=(n, 2)))
+    weights = rng.uniform(0.5, 2, n)
+    for used in (effects[:1], effects[:2], effects):
+        for w in (None, weights):
+            D = np.hstack([np.eye(effect.levels)[effect.codes] for effect in used])
+            root = np.sqrt(np.ones(n) if w is None else w)[:, None]
+            slopes = np.linalg.lstsq(D * root, columns * root, rcond=None)[0]
+            found = absorb(columns, used, weights=w)
+            assert found.converged
+            assert found.values == pytest.approx(columns - D @ slopes, abs=1e-8)
+            if len(used) < 3:
+                assert found.rank == np.linalg.matrix_rank(D)
+
+
+def test_sandwiches() -> None:
+    rng = np.random.default_rng(3)
+    scores, codes = rng.normal(size=(50, 2)), rng.integers(0, 6, 50)
+    codes = np.unique(codes, return_inverse=True)[1]
+    groups = int(codes.max()) + 1
+    sums = np.array([scores[codes == g].sum(axis=0) for g in range(groups)])
+    assert clustered_meat(scores, codes, groups) == pytest.approx(sums.T @ sums)
+    alone = np.arange(50)
+    parts = multiway_meats(scores, [codes, alone])
+    total = sum(sign * part for part, sign, _ in parts)
+    assert total == pytest.approx(sums.T @ sums)  # every row is its own cluster in the second way and in the intersection
+    assert bartlett(2) == pytest.approx([2 / 3, 1 / 3])
+    mended, changed = nearest_positive(np.diag([1.0, -0.5]))
+    assert changed
+    assert mended == pytest.approx(np.diag([1.0, 0.0]))
+
+
+def test_derivatives() -> None:
+    def f(x: np.ndarray) -> np.ndarray:
+        return np.array([np.exp(x[0]) * x[1], x[0] ** 2])
+
+    point = np.array([0.3, -1.2])
+    exact = np.array([[np.exp(0.3) * -1.2, np.exp(0.3)], [0.6, 0.0]])
+    assert complex_jacobian(f, point) == pytest.approx(exact, rel=1e-14)
+    assert central_jacobian(f, point) == pytest.approx(exact, rel=1e-8)
+    assert jacobian(lambda x: np.abs(x), point) == pytest.approx(np.diag([1.0, -1.0]))
+
+
+@dataclass(frozen=True)
+class At:
+    eta: np.ndarray
+    value: float
+    gradient: np.ndarray
+
+
+class Rosenbrock:
+    switch = 1e9
+
+    def evaluate(self, eta: np.ndarray) -> At | None:
+        x, y = eta
+        if y > 50:
+            return None
+        return At(
+            eta, float((1 - x) ** 2 + 100 * (y - x * x) ** 2), np.array([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)])
+        )
+
+    def curvature(self, point: At, *, exact: bool) -> np.ndarray:
+        x, y = point.eta
+        return np.array([[2 - 400 * (y - 3 * x * x), -400 * x], [-400 * x, 200.0]])
+
+
+def test_the_search_finds_the_bottom_of_a_bent_valley() -> None:
+    solution, point = minimize(Rosenbrock(), np.array([-1.2, 1.0]))
+    assert solution.converged
+    assert point is not None
+    assert point.eta == pytest.approx([1, 1], abs=1e-8)
+
+
+def test_a_search_that_is_cut_short_says_so() -> None:
+    solution, _ = minimize(Rosenbrock(), np.array([-1.2, 1.0]), max_iterations=2)
+    assert not solution.converged

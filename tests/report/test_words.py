@@ -1,0 +1,58 @@
+"""Numbers as words."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import cipa as ci
+from cipa.report.document import Cell
+from cipa.report.words import arrow, counted, decimal, equals_p, level, listed, p_value, per_cent, shown, statistic, unit
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.23456, "1.235"), (-0.5, "−0.500"), (0.0, "0.000"), (-0.0, "0.000"), (0.00042, "0.0004"), (-0.00042, "−0.0004"), (0.00004, "0.00004"),
+     (0.00000321, "3.2×10⁻⁶"), (-1234.5, "−1234.500"), (math.inf, "∞")],
+)  # fmt: skip
+def test_decimals(value: float, text: str) -> None:
+    assert decimal(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.345, ".345"), (-0.345, "−.345"), (1.2, "1.200"), (0.99999, "1.000"), (-0.0001, ".000")]
+)
+def test_units(value: float, text: str) -> None:
+    assert unit(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0004, "< .001"), (0.001, ".001"), (0.0496, ".050"), (0.32, ".320"), (1.0, "1.000")]
+)
+def test_p_values(value: float, text: str) -> None:
+    assert p_value(value) == text
+
+
+def test_cells() -> None:
+    assert shown(None, "estimate") == shown(float("nan"), "p") == shown((float("nan"), 1.0), "interval") == ""
+    assert shown((-0.1, 0.25), "interval") == "[−0.100, 0.250]"
+    assert shown(Cell(0.02, "paren"), "text") == "(0.020)"
+    assert shown(12.0, "int") == "12"
+    assert shown("<b>", "text") == "<b>"
+    assert statistic(3.14159) == "3.14"
+    assert level(1.0) == "1"
+    assert level(-0.5) == "−0.500"
+
+
+def test_prose() -> None:
+    assert equals_p(0.0001) == "p < .001"
+    assert equals_p(0.25) == "p = .250"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(["a"]) == "a"
+    assert counted(1, "hypothesis") == "1 hypothesis"
+    assert counted(3, "model") == "3 models"
+    assert per_cent(0.065) == "6.5 %"
+    assert per_cent(0.65) == "65 %"
+    assert arrow(ci.Term.parse("y ~ x:z"), {"y": "Profit"}) == "x × z → Profit"
+    assert arrow(ci.Path.parse("a -> b -> c"), {}) == "a → b → c"

@@ -1,0 +1,103 @@
+"""Tables of estimates and statistics: columns, look-up, printing, and that nothing can be changed."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import cipa as ci
+from cipa.results.estimates import tabulate
+from cipa.results.fit import Spread
+from cipa.results.statistics import Statistic, Statistics
+
+COLUMNS = [
+    *("lhs", "op", "rhs", "group", "level", "label", "status", "estimate", "std_error", "statistic", "df", "p_value"),
+    *("conf_low", "conf_high", "standardized"),
+]
+
+
+def table(df: float = np.inf):
+    terms = [ci.Term.parse(text) for text in ("y ~ x", "y ~ x:z", "y ~1")]
+    return tabulate(terms, np.array([1.0, -2.0, 0.5]), np.array([0.5, 0.0, np.nan]), labels=["a", "", ""], df=df)
+
+
+def test_columns_in_the_order_of_the_interface() -> None:
+    assert list(table().to_frame().columns) == COLUMNS
+
+
+@pytest.mark.parametrize("df", [np.inf, 7.0])
+def test_wald_statistics(df: float) -> None:
+    row = table(df)["y ~ x"]
+    law = stats.norm if np.isinf(df) else stats.t(df)
+    assert row.statistic == 2
+    assert row.p_value == pytest.approx(2 * law.sf(2), rel=1e-12)
+    assert row.conf_high == pytest.approx(1 + 0.5 * law.ppf(0.975), rel=1e-12)
+
+
+def test_a_parameter_without_an_error_has_no_test() -> None:
+    for name in ("y ~ z:x", "y ~ 1"):
+        assert np.isnan(table()[name].p_value)
+
+
+def test_look_up_by_term_label_and_position() -> None:
+    found = table()
+    assert found["a"] is found[0] is found[ci.Term.parse("y~x")]
+    assert table().find("y ~ q") is None
+    with pytest.raises(ci.InferenceError, match="no parameter 'y ~ xx'"):
+        table()["y ~ xx"]
+
+
+def test_values_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        table()[0].estimate = 5  # type: ignore[misc]
+    fit = ci.SEM("x4 ~ x1").fit(ci.datasets.load("holzinger1939"))
+    with pytest.raises(ValueError, match="read-only"):
+        fit.params[0] = 1
+    with pytest.raises(FrozenInstanceError):
+        fit.nobs = 3
+    frame = fit.estimates.to_frame()
+    frame.loc[0, "estimate"] = 99
+    assert fit.estimates[0].estimate != 99
+
+
+def test_statistics() -> None:
+    found = Statistics((Statistic(name="chisq", value=3.0, df=2, p_value=0.22), Statistic(name="cfi", value=0.99)))
+    assert found["cfi"].value == 0.99
+    assert "tli" not in found
+    assert found.values_by_name["chisq"] == 3.0
+    assert found.to_frame().shape[0] == 2
+    with pytest.raises(ci.InferenceError, match="Did you mean 'chisq'"):
+        found["chsq"]
+
+
+def test_spread() -> None:
+    normal = Spread(mean=1.0, sd=2.0)
+    assert normal.share(-1.0, 3.0) == pytest.approx(stats.norm.cdf(1) - stats.norm.cdf(-1))
+    assert Spread(mean=2.0, sd=1.0, values=np.array([1.0, 2.0, 3.0, 4.0])).share(1.5, 3.0) == 0.5
+
+
+def test_models_and_fits_survive_pickling() -> None:
+    model = ci.SEM("visual =~ x1 + x2 + x3")
+    fit = model.fit(ci.datasets.load("holzinger1939").to_frame()[["x1", "x2", "x3"]])
+    assert pickle.loads(pickle.dumps(model)) == model
+    again = pickle.loads(pickle.dumps(fit))
+    assert again.params == pytest.approx(fit.params)
+    with pytest.raises(ValueError, match="read-only"):
+        again.params[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        again.data["x1"][0] = 1
+    with pytest.raises(TypeError, match="cannot be changed"):
+        again.data.columns["x1"] = 1
+
+
+def test_provenance_names_engine_versions_and_data() -> None:
+    fit = ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld"))
+    found = fit.provenance
+    assert found.engine == "native"
+    assert found.engine_version == ci.__version__
+    assert found.data_digest == ci.datasets.load("grunfeld").digest
+    assert {"python", "cipa", "numpy", "scipy", "pandas"} <= set(found.versions)
