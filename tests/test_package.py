@@ -68,3 +68,12 @@ def test_errors_belong_to_the_families_of_python_too() -> None:
     assert issubclass(ci.SpecificationError, ValueError)
     assert issubclass(ci.ConvergenceError, RuntimeError)
     assert issubclass(errors.MissingPartError, ImportError)
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    root = PACKAGE.parent
+    if not (root / "README.md").is_file():
+        root = Path(__file__).parent.parent
+    links = re.findall(r"\]\(([^)#:]+)\)", (root / "README.md").read_text(encoding="utf-8"))
+    assert len(links) > 10
+    assert not [link for link in links if not (root / link).exists()]
