@@ -213,8 +213,8 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
 
 def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:
     """Copies of columns; floats that stand in one frame are copied in one block, which a model then uses as it is."""
-    part = table[list(chosen.values())]
-    if len(chosen) > 1 and (part.dtypes == np.float64).all():
+    part = table if len(chosen) == table.shape[1] else table[list(chosen.values())]
+    if len(chosen) > 1 and set(part.dtypes) == {np.dtype(np.float64)}:
         block = np.array(part.to_numpy(), order="F", copy=True)
         block.setflags(write=False)
         return {text: block[:, position] for position, text in enumerate(chosen)}
@@ -253,9 +253,9 @@ def _read_only(values: Column) -> Column:
 
 
 def _refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
-    labels = pd.Index([str(label) for label in table.columns])
-    if not labels.is_unique:
-        twice = sorted(set(labels[labels.duplicated()]))
+    labels = [str(label) for label in table.columns]
+    if len(set(labels)) < len(labels):
+        twice = sorted({label for label in labels if labels.count(label) > 1})
         raise DataError(
             f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them."
         )
