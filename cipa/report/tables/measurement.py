@@ -33,7 +33,8 @@ def measurement_table(analysis: Analysis, model: str) -> Table | None:
             seen.add(key)
             rows.append(group(_head(titles, *key), width=6))
         std = errors[row.term]
-        wording = data.items[row.term.rhs].text if row.term.rhs in data.items else titles.get(row.term.rhs, "")
+        item = data.items.get(row.term.rhs)
+        wording = f"{item.text}{' (reversed)' if item.reversed else ''}" if item else titles.get(row.term.rhs, "")
         rows.append(body(row.term.rhs, wording, row.estimate, std.estimate, std.std_error, (std.conf_low, std.conf_high)))
     notes = (
         "b: loading in the units of the items, 1 where it sets the construct's scale; λ: completely standardized loading, with its own"
