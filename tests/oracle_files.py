@@ -19,6 +19,7 @@ _OPTIONS = {
     "group.equal": "group_equal",
     "group.partial": "group_partial",
     "effect.coding": "effect_coding",
+    "sampling.weights": "sampling_weight",
 }
 _MISSING = {"ml": "fiml", "fiml": "fiml", "ml.x": "fiml_x"}
 

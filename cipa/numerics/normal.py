@@ -66,11 +66,15 @@ def complete_pattern(cov: Array, mean: Array, nobs: float) -> Patterns:
     )
 
 
-def patterns_of(values: Array) -> Patterns:
-    """Patterns of (n, p) values with NaN for missing; cases without any value belong to none."""
+def patterns_of(values: Array, weights: Array | None = None) -> Patterns:
+    """Patterns of (n, p) values with NaN for missing; cases without any value belong to none.
+
+    `weights` (n,) make every case count so often; then counts are sums of weights and moments are weighted.
+    """
     if np.isfinite(values.sum()):  # a sum is finite only when every value is
-        cov, mean = moments(values)
-        return replace(complete_pattern(cov, mean, len(values)), membership=np.zeros(len(values), dtype=np.intp))
+        cov, mean = moments(values, weights)
+        total = len(values) if weights is None else float(weights.sum())
+        return replace(complete_pattern(cov, mean, total), membership=np.zeros(len(values), dtype=np.intp))
     seen = ~np.isnan(values)
     packed = np.packbits(seen, axis=1)
     _, first, label = np.unique(packed, axis=0, return_index=True, return_inverse=True)
@@ -87,16 +91,24 @@ def patterns_of(values: Array) -> Patterns:
     means, covs = np.zeros((count, size)), np.zeros((count, size, size))
     for r in range(count):
         inside = observed[r]
-        cov, mean = moments(values[membership == r][:, inside])
+        mine = membership == r
+        cov, mean = moments(values[mine][:, inside], None if weights is None else weights[mine])
         means[r, inside] = mean
         covs[r][np.ix_(inside, inside)] = cov
-    counts = np.bincount(membership[membership >= 0], minlength=count).astype(np.float64)
+    seen_rows = membership >= 0
+    every = None if weights is None else weights[seen_rows]
+    counts = np.bincount(membership[seen_rows], weights=every, minlength=count).astype(np.float64)
     return Patterns(counts=counts, observed=observed, means=means, covs=covs, membership=membership)
 
 
-def moments(values: Array) -> tuple[Array, Array]:
-    """Covariance (p, p), divisor n, and mean (p,) of complete (n, p) values."""
+def moments(values: Array, weights: Array | None = None) -> tuple[Array, Array]:
+    """Covariance (p, p), divisor n (or the sum of the weights), and mean (p,) of complete (n, p) values."""
     count = len(values)
+    if weights is not None:
+        share = weights / weights.sum()
+        mean = share @ values
+        centred = values - mean
+        return symmetric((centred * share[:, None]).T @ centred), mean
     mean = np.full(count, 1 / count) @ values
     products = values.T @ values / count
     if (mean**2 <= _SAFE_SHIFT * (products.diagonal() - mean**2)).all():
@@ -228,3 +240,20 @@ def saturated_information(found: Evaluation) -> Array:
     m = np.arange(p)[:, None]
     crossed = (triple[rows[None], m, cols[None]] + triple[cols[None], m, rows[None]]) * half
     return np.block([[covariances, crossed.T], [crossed, np.einsum("r,rij->ij", w, P)]])
+
+
+def saturated_scores(values: Array, patterns: Patterns, found: Evaluation, mean: Array) -> Array:
+    """Casewise derivatives (n, p(p+1)/2 + p) of the log-likelihood in unrestricted moments: row-wise vech Sigma, then mu.
+
+    With a = P (x - mu) of the case's pattern: (a_i a_j - P_ij), halved for i = j, and a.
+    """
+    p = values.shape[1]
+    rows, cols = np.tril_indices(p)
+    half = np.where(rows == cols, 0.5, 1.0)
+    scores = np.zeros((len(values), len(rows) + p))
+    for r, P in enumerate(found.P):
+        mine = np.flatnonzero(patterns.membership == r)
+        a = np.where(patterns.observed[r], values[mine] - mean, 0.0) @ P
+        scores[np.ix_(mine, np.arange(len(rows)))] = (a[:, rows] * a[:, cols] - P[rows, cols]) * half
+        scores[np.ix_(mine, np.arange(len(rows), len(rows) + p))] = a
+    return scores

@@ -13,15 +13,16 @@ from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem import robust_fiml
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
+from cipa.models.sem.information import bread, casewise_scores, covariance
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.standardize import explained_variance, scale_factors
+from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
 from cipa.numerics.linalg import Array, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
 from cipa.results.fit import Convergence, Fit, Notice, Spread
-from cipa.results.vcov import VCov
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
 
@@ -147,16 +148,19 @@ def assemble(
     labels: Sequence[str],
 ) -> SEMFit:
     """The fit at the end point of the search."""
-    observed_information = (model.information or ("expected" if sample.missing == "listwise" else "observed")) == "observed"
+    recipe = model.recipe(sample)
     nobs = _chisq_n(model, sample)
-    bread = _bread(objective, point, observed=observed_information, nobs=nobs)
+    inverse = bread(objective, point, observed=recipe.information == "observed", nobs=nobs)
+    vcov = covariance(recipe.se, objective, point, sample, inverse=inverse, nobs=nobs)
     found = _measures(model, layout, sample, point, nobs=nobs)
+    if recipe.test in SCALED_TESTS:
+        found |= _scaled(recipe.test, objective, point, sample, found, nobs=nobs)
     values = row_values(layout, point, objective)
     parsed = model.parsed.constraints
     slopes = np.zeros((len(values), layout.nfree))
     slopes[list(layout.theta), np.arange(layout.nfree)] = 1.0
     full, slopes = _with_defined(parsed, layout, values, slopes)
-    errors = _delta_errors(slopes, bread)
+    errors = _delta_errors(slopes, vcov)
     matrices_s = tuple(_full_s(layout, g, point, objective) for g in range(len(layout.blocks)))
     beta, _ = _with_defined(
         parsed, layout, standardized_values(layout, point, values, matrices_s, kind="std_all", slopes=False)[0], None
@@ -164,11 +168,10 @@ def assemble(
     terms, names, statuses = _rows(layout, labels, parsed)
     estimates = tabulate(terms, full, errors, labels=names, statuses=statuses, standardized=beta)
     notices = (*sample.notices, *_admissible(layout, labels, estimates, point, errors))
-    means = "observed information" if observed_information else "expected information"
     return SEMFit(
         model=model, data=sample.data, kind="sem", terms=tuple(terms[position] for position in layout.theta),
-        params=frozen(point.theta), vcov=frozen(bread), bread=frozen(bread), nobs=sample.nobs, df_resid=found["df"], loglik=found["logl"],
-        npar=layout.npar, vcov_type=VCov(kind=means, convention="none", note=f"inverse {means}"), estimates=estimates,
+        params=frozen(point.theta), vcov=frozen(vcov), bread=frozen(inverse), nobs=sample.nobs, df_resid=found["df"], loglik=found["logl"],
+        npar=layout.npar, vcov_type=recipe.described(sample), estimates=estimates,
         convergence=Convergence(converged=True, iterations=solution.iterations, criterion=solution.decrement, message=solution.message),
         statistics=as_statistics(found), notices=notices, title=_title(model, sample), layout=layout, sample=sample, point=point,
         objective=objective, group_labels=tuple(labels), measures=found,
@@ -190,19 +193,6 @@ def _title(model: SEM, sample: Sample) -> str:
 
 def _chisq_n(model: SEM, sample: Sample) -> int:
     return sample.nobs - (len(sample.groups) if model.likelihood == "wishart" else 0)
-
-
-def _bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nobs: int) -> Array:
-    """Covariance (k, k) of the estimates: K (K' I K)^-1 K' / n."""
-    layout = objective.layout
-    reduced = (
-        layout.K.T @ objective.information(point, observed=observed) @ layout.K
-        if layout.tied
-        else objective.information(point, observed=observed)
-    )
-    scale = 1 / np.sqrt(np.abs(reduced.diagonal()))
-    inverse = np.linalg.inv(reduced * np.outer(scale, scale)) * np.outer(scale, scale) / nobs if len(reduced) else reduced
-    return np.asarray(layout.K @ inverse @ layout.K.T if layout.tied else inverse)
 
 
 def row_values(layout: Layout, point: LikelihoodPoint, objective: Likelihood) -> Array:
@@ -268,6 +258,14 @@ def _rows(layout: Layout, labels: Sequence[str], constraints: Sequence[Any]) -> 
             names.append(one.lhs)
             statuses.append("defined")
     return terms, names, statuses
+
+
+def _scaled(
+    kind: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, found: Mapping[str, float], *, nobs: int
+) -> dict[str, float]:
+    baseline = Test(chisq=found["baseline.chisq"], df=found["baseline.df"]) if "baseline.df" in found else None
+    test = Test(chisq=found["chisq"], df=found["df"])
+    return scaled_measures(kind, objective, point, sample, test=test, baseline=baseline, nobs=nobs)
 
 
 def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int) -> dict[str, float]:
@@ -353,25 +351,6 @@ def _marginal(group: GroupSample, columns: list[int]) -> float:
         patterns = patterns_of(values[~np.isnan(values).all(axis=1)])
     found = saturated(patterns)
     return found.loglik if found is not None else float("nan")
-
-
-def casewise_scores(layout: Layout, groups: Sequence[GroupSample], point: LikelihoodPoint) -> Array | None:
-    """Derivatives of the log-likelihood of each case: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu)."""
-    if any(group.values is None for group in groups):
-        return None
-    found = []
-    for block, group, here in zip(layout.blocks, groups, point.groups, strict=True):
-        assert group.values is not None
-        part = np.zeros((len(group.values), layout.nfree))
-        mean = here.moments.mean if layout.means else group.saturated.mean
-        for r, P in enumerate(here.likelihood.P):
-            rows = np.flatnonzero(group.patterns.membership == r)
-            a = np.where(group.patterns.observed[r], group.values[rows] - mean, 0.0) @ P
-            aU, aV = a @ here.factors.U, a @ here.factors.V
-            base = np.einsum("ik,ik->k", here.factors.U, P @ here.factors.V)
-            part[np.ix_(rows, block.free)] = aU * aV - base + here.factors.t * aU
-        found.append(part)
-    return np.vstack(found)
 
 
 def _admissible(

@@ -101,7 +101,7 @@ def measures(
         "pvalue": test.p_value,
     }
     if baseline is not None:
-        found.update(_incremental(test, baseline))
+        found.update(incremental(test, baseline))
     found.update(
         {
             "logl": loglik, "unrestricted.logl": loglik_saturated, "aic": -2 * loglik + 2 * npar,
@@ -115,14 +115,14 @@ def measures(
     return found
 
 
-def _incremental(test: Test, baseline: Test) -> dict[str, float]:
+def incremental(test: Test, baseline: Test) -> dict[str, float]:
     """Comparisons with the baseline model."""
     x, df, b, db = test.chisq, test.df, baseline.chisq, baseline.df
     excess, worst = max(x - df, 0.0), max(x - df, b - db, 0.0)
     cfi = 1.0 if worst == 0 else 1 - excess / worst
     if df > 0 and db > 0 and b != db:
         tli = (b / db - x / df) / (b / db - 1)
-        rfi = (b / db - x / df) / (b / db) if b else math.nan
+        rfi = (b / db - x / df) / (b / db) if b and b / db >= x / df else 1.0 if b else math.nan  # as lavaan
     else:
         tli = rfi = 1.0
     nfi = (b - x) / b if b else math.nan

@@ -23,18 +23,17 @@ from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint, bases_with_
 from cipa.models.sem.fit import SEMFit as SEMFit
 from cipa.models.sem.fit import assemble
 from cipa.models.sem.identification import check_identified
+from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table
 from cipa.models.sem.starts import starting_values
+from cipa.models.sem.testing import SCALED_TESTS
 from cipa.numerics.linalg import Array
 from cipa.numerics.optimize import Solution, minimize
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
-
-ESTIMATORS = ("ml",)
-"""Estimators that are derived here."""
 
 _parsed = lru_cache(maxsize=128)(parse)
 
@@ -48,13 +47,15 @@ class SEM:
     ----------
     syntax : str
         lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks).
-    estimator : {"ml"}
-        Normal-theory maximum likelihood.
+    estimator : {"ml", "mlm", "mlmv", "mlmvs", "mlr", "mlf"}
+        Maximum likelihood; with robust errors and a scaled test: mlm (Satorra-Bentler), mlmv (scaled and shifted), mlmvs (mean and
+        variance adjusted), mlr (Yuan-Bentler, also with missing values); mlf, with first-order errors.
     missing : {"listwise", "fiml", "fiml_x"}
         Complete cases; full information maximum likelihood (cases with a missing exogenous variable are dropped, as
         lavaan does); the same with exogenous variables made random, so that no case is lost.
-    se : {"standard"}, optional
-    test : {"standard"}, optional
+    se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
+    test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler_mplus"}, optional
+        Instead of the estimator's own.
     information : {"expected", "observed"}, optional
         For standard errors. Default as lavaan: expected with complete data, observed with missing values.
     likelihood : {"normal", "wishart"}
@@ -116,9 +117,13 @@ class SEM:
         one_of(self.missing, MISSING, what="missing", where=where)
         one_of(self.likelihood, ("normal", "wishart"), what="likelihood", where=where)
         one_of(self.defaults, ("sem", "cfa", "growth", "lavaan"), what="defaults", where=where)
-        for name, allowed in (("information", ("expected", "observed")), ("se", ("standard",)), ("test", ("standard",))):
-            if getattr(self, name) is not None:
-                one_of(getattr(self, name), allowed, what=name, where=where)
+        allowed = {"information": ("expected", "observed"), "se": (*ERRORS, "robust"), "test": ("standard", *SCALED_TESTS)}
+        for name, words in allowed.items():
+            given = getattr(self, name)
+            if given is not None:
+                word = given.replace(".", "_") if isinstance(given, str) else given  # lavaan's spelling has dots
+                object.__setattr__(self, name, one_of(word, words, what=name, where=where))
+        self._refuse_contradictions()
         for word in _words(self, "group_equal"):
             one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
         for word in _words(self, "group_partial"):
@@ -127,9 +132,34 @@ class SEM:
         self._refuse_unavailable()
         _refuse_unavailable_syntax(_parsed(self.syntax))
 
+    def _refuse_contradictions(self) -> None:
+        """Refuse errors and tests that are not derived for these data."""
+        fourth = self.estimator in ("mlm", "mlmv", "mlmvs") or self.se == "robust_sem" or self.test in SCALED_TESTS[:3]
+        if fourth and (self.missing != "listwise" or self.cluster or self.sampling_weight):
+            what = f'estimator="{self.estimator}"' if self.estimator != "ml" else "robust_sem and its tests"
+            raise SpecificationError(
+                f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
+                " derived for missing values, clusters and weights."
+            )
+        if self.likelihood == "wishart" and (self.estimator != "ml" or self.cluster or self.sampling_weight):
+            raise SpecificationError('ci.SEM: likelihood="wishart" goes with estimator="ml". Leave likelihood="normal".')
+
+    def recipe(self, sample: Sample) -> Recipe:
+        """Which information, standard errors and test this model reports for a sample."""
+        found = recipe(
+            self.estimator, se=self.se, test=self.test, information=self.information, complete=sample.missing == "listwise",
+            design=bool(self.cluster or self.sampling_weight),
+        )  # fmt: skip
+        if any(group.values is None for group in sample.groups) and (found.se != "standard" or found.test != "standard"):
+            raise SpecificationError(
+                f'ci.SEM: estimator="{self.estimator}" corrects by what the cases show, and a covariance matrix has no cases. Give the data,'
+                ' or use estimator="ml".'
+            )
+        return found
+
     def _refuse_unavailable(self) -> None:
         """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
-        for name in ("ordered", "cluster", "sampling_weight", "conditional_x", "interaction", "nodes", "bounds"):
+        for name in ("ordered", "conditional_x", "interaction", "nodes", "bounds"):
             if getattr(self, name):
                 raise SpecificationError(
                     f"ci.SEM: {name}={getattr(self, name)!r} is not available in this version, and no other option stands in for it."
@@ -187,6 +217,8 @@ class SEM:
             group=self.group,
             missing=self.missing,
             likelihood=self.likelihood,
+            cluster=self.cluster,
+            weight=self.sampling_weight,
         )
         _refuse_means_without_means(self, layout, sample)
         objective = _objective(self, layout, sample)
@@ -242,7 +274,13 @@ def wants_means(model: SEM, syntax: Syntax, *, ngroups: int, data: Any) -> bool:
     written = any(row.op == "~1" for row in syntax.formulas)
     given = [data] if not isinstance(data, (list, tuple)) else list(data)
     without = any(getattr(one, "mean", 0) is None for one in given)
-    return written or model.missing != "listwise" or model.defaults == "growth" or (ngroups > 1 and not without)
+    return (
+        written
+        or model.missing != "listwise"
+        or model.cluster is not None
+        or model.defaults == "growth"
+        or (ngroups > 1 and not without)
+    )
 
 
 def _words(model: SEM, name: str) -> tuple[str, ...]:

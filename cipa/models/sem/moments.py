@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from cipa.data.dataset import as_dataset
+from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
+from cipa.data.panel import category_codes
 from cipa.errors import DataError, IdentificationError, SpecificationError, did_you_mean, one_of
 from cipa.numerics.linalg import Array, IntArray, cholesky_or_none
 from cipa.numerics.normal import Patterns, Saturated, available_moments, complete_pattern, patterns_of, saturated
@@ -33,6 +34,8 @@ class GroupSample:
     saturated: Saturated
     values: Array | None
     rows: IntArray
+    weights: Array | None = None
+    clusters: IntArray | None = None
 
     @property
     def nobs(self) -> int:
@@ -53,6 +56,18 @@ class Sample:
     def nobs(self) -> int:
         """Cases of all groups."""
         return sum(group.nobs for group in self.groups)
+
+    @property
+    def weights(self) -> Array | None:
+        """Sampling weights (n,) of the cases used, with mean 1."""
+        found = [group.weights for group in self.groups if group.weights is not None]
+        return np.concatenate(found) if found else None
+
+    @property
+    def clusters(self) -> IntArray | None:
+        """Codes (n,) of the clusters of the cases used."""
+        found = [group.clusters for group in self.groups if group.clusters is not None]
+        return np.unique(np.concatenate(found), return_inverse=True)[1].reshape(-1) if found else None
 
 
 def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
@@ -76,7 +91,7 @@ def _label(value: Any) -> str:
 
 def prepare(
     data: Any, syntax: Syntax, *, observed: Sequence[Sequence[str]], exogenous: Sequence[Sequence[str]], labels: Sequence[str],
-    group: str | None, missing: str, likelihood: str,
+    group: str | None, missing: str, likelihood: str, cluster: str | None = None, weight: str | None = None,
 ) -> Sample:  # fmt: skip
     """The sample of every group.
 
@@ -90,12 +105,15 @@ def prepare(
     one_of(missing, MISSING, what="missing", where="ci.SEM")
     if isinstance(data, SampleMoments) or (isinstance(data, (list, tuple)) and data and isinstance(data[0], SampleMoments)):
         given = [data] if isinstance(data, SampleMoments) else list(data)
+        _refuse_design(cluster, weight)
         return _from_moments(given, syntax, observed=observed, labels=labels, likelihood=likelihood, missing=missing)
     names = list(dict.fromkeys(name for block in observed for name in block))
     present = [str(name) for name in getattr(data, "columns", ())]
     if len(present):
         _require_columns(syntax, names, present=present, source=getattr(data, "name", "the data"))
-    dataset = as_dataset(data, columns=[*names, *([group] if group and group not in names else [])])
+    extra = dict.fromkeys(column for column in (group, cluster, weight) if column and column not in names)
+    dataset = as_dataset(data, columns=[*names, *extra])
+    clusters, weights = _clusters(dataset, cluster), _weights(dataset, weight)
     values = dataset.numeric(names)
     codes = np.zeros(len(values), dtype=np.intp)
     if group is not None:
@@ -121,9 +139,64 @@ def prepare(
                 missing=missing,
                 likelihood=likelihood,
                 notices=notices,
+                weights=weights,
+                clusters=clusters,
             )
         )
+    if weights is not None:
+        groups = _normalised(groups)
     return Sample(groups=tuple(groups), data=dataset, notices=tuple(notices), missing=missing)
+
+
+def _refuse_design(cluster: str | None, weight: str | None) -> None:
+    if cluster or weight:
+        raise SpecificationError(
+            f"{'cluster' if cluster else 'sampling_weight'}= needs the cases; a covariance matrix has none. Give the data instead."
+        )
+
+
+def _clusters(data: Dataset, name: str | None) -> IntArray | None:
+    """Codes (n,) of the clusters; a case without one is refused."""
+    if name is None:
+        return None
+    codes, labels = category_codes(data, name)
+    missing = np.flatnonzero(codes < 0)
+    if missing.size or len(labels) < 2:
+        what = f"is missing in {missing.size} rows, first in row {missing[0] + 1}" if missing.size else "has one value"
+        raise DataError(
+            f"{data.name}: the cluster column '{name}' {what}. Clustered errors compare clusters: fill it, or choose another."
+        )
+    return codes
+
+
+def _weights(data: Dataset, name: str | None) -> Array | None:
+    """Sampling weights (n,), positive."""
+    if name is None:
+        return None
+    values = data.numeric([name])[:, 0]
+    wrong = np.flatnonzero(~(values > 0))
+    if wrong.size:
+        raise DataError(
+            f"{data.name}: the sampling weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not positive)."
+            " A weight says how many firms a case stands for: drop those rows, or mend the column."
+        )
+    return values
+
+
+def _normalised(groups: Sequence[GroupSample]) -> list[GroupSample]:
+    """Weights that sum to the number of cases, over all groups (lavaan's "total")."""
+    total = sum(len(group.rows) for group in groups)
+    factor = total / sum(float(group.weights.sum()) for group in groups if group.weights is not None)
+    found = []
+    for group in groups:
+        assert group.values is not None
+        assert group.weights is not None
+        weights = group.weights * factor
+        patterns = patterns_of(group.values, weights)
+        unrestricted = saturated(patterns)
+        assert unrestricted is not None  # it was with other units of the weights
+        found.append(replace(group, weights=weights, patterns=patterns, saturated=unrestricted))
+    return found
 
 
 def _require_columns(syntax: Syntax, names: Sequence[str], *, present: Sequence[str], source: str) -> None:
@@ -140,7 +213,7 @@ def _require_columns(syntax: Syntax, names: Sequence[str], *, present: Sequence[
 
 def _group_sample(
     values: Array, rows: IntArray, variables: Sequence[str], exogenous: Sequence[str],
-    *, label: str, missing: str, likelihood: str, notices: list[Notice],
+    *, label: str, missing: str, likelihood: str, notices: list[Notice], weights: Array | None = None, clusters: IntArray | None = None,
 ) -> GroupSample:  # fmt: skip
     place = f" in group {label}" if label else ""
     if np.isnan(values.sum()):
@@ -157,7 +230,8 @@ def _group_sample(
         raise DataError(
             f'No case{place} has a value for every variable of the model. Use missing="fiml", or drop the emptiest variable.'
         )
-    patterns = patterns_of(values)
+    own_weights = None if weights is None else weights[rows]
+    patterns = patterns_of(values, own_weights)
     _refuse_constant(values, patterns, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
@@ -173,8 +247,9 @@ def _group_sample(
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
     return GroupSample(
-        label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows
-    )
+        label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows,
+        weights=own_weights, clusters=None if clusters is None else clusters[rows],
+    )  # fmt: skip
 
 
 def _kept_rows(holes: Array, variables: Sequence[str], exogenous: Sequence[str], *, missing: str) -> Array:

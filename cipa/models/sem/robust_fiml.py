@@ -4,12 +4,13 @@ With missing values the plain indices describe the misfit of the *incomplete* da
 The corrected ones compare the EM moments with the implied ones as complete data would, X3, and correct its
 expectation by c = k / df,
 
-    k = tr(Wc Wm^-1) - tr(Wc D (D' Wm D)^-1 D'),
+    k = tr(R Wc R' G),    R = I - Wm D (D'Wm D)^-1 D',    G = Wm^-1 J Wm^-1,
 
-with Wm the observed information of the unrestricted moments, Wc its complete-data counterpart, D the Jacobian.
+with Wm the observed information of the unrestricted moments, Wc its complete-data counterpart, D the Jacobian. J is Wm for
+normal data (version 6, used without a scaled test) or the outer product of the moments' scores (version 3, with one).
 
 Source: Zhang, X. & Savalei, V. (2023). New computations for RMSEA and CFI following FIML and TS estimation with
-missing data. Psychological Methods, 28(2), 263-283 (version 6, as lavaan 0.6 without a scaled test).
+missing data. Psychological Methods, 28(2), 263-283.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipa.models.sem.indices import Test, rmsea
+from cipa.models.sem.information import meat
 from cipa.models.sem.moments import GroupSample
+from cipa.models.sem.testing import baseline_candidate, baseline_moments, kept_moments
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array
-from cipa.numerics.normal import Evaluation, complete_pattern, evaluate, saturated_information
+from cipa.numerics.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
 
 if TYPE_CHECKING:
     from cipa.models.sem.fit import SEMFit
@@ -36,8 +39,11 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
     if all(group.patterns.complete for group in groups) or fit.df_resid == 0:
         return {}
     weights = [group.nobs / fit.nobs for group in groups]
-    information = [_informations(group) for group in groups]
-    kept = [_kept(len(group.variables), block.exogenous) for group, block in zip(groups, fit.layout.blocks, strict=True)]
+    information = [_informations(group, robust="chisq.scaled" in fit.measures) for group in groups]
+    kept = [
+        kept_moments(block.exogenous, len(group.variables), means=True)
+        for group, block in zip(groups, fit.layout.blocks, strict=True)
+    ]
     model = _corrected(
         fit, information, kept, weights, [_model_jacobian(fit, g) for g in range(len(groups))], _model_gap(fit), fit.df_resid
     )
@@ -45,25 +51,23 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         [block.observed.index(name) for name in roles.exogenous]
         for block, roles in zip(fit.layout.blocks, fit.layout.roles, strict=True)
     ]
-    jacobians = _baseline_jacobians(groups, exogenous)
+    jacobians = list(baseline_candidate(fit.objective, fit.sample, fit.measures["baseline.df"]).jacobians)
     base = _corrected(fit, information, kept, weights, jacobians, _baseline_gap(fit, exogenous), fit.measures["baseline.df"])
     return _indices(model, base, nobs=fit.nobs, ngroups=len(groups))
 
 
-def _informations(group: GroupSample) -> tuple[Array, Array]:
-    """Wm and Wc of a group, at its saturated moments."""
+def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Array]:
+    """Wm, Wc and J of a group, at its saturated moments."""
     cov, mean = group.saturated.cov, group.saturated.mean
     with_holes, without = evaluate(group.patterns, cov, mean), evaluate(complete_pattern(cov, mean, group.nobs), cov, mean)
     assert isinstance(with_holes, Evaluation)
     assert isinstance(without, Evaluation)
-    return saturated_information(with_holes), saturated_information(without)
-
-
-def _kept(size: int, exogenous: Array) -> Array:
-    """Moments that are not held: those of exogenous variables carry no information."""
-    held = np.isin(np.arange(size), exogenous)
-    rows, cols = np.tril_indices(size)
-    return np.flatnonzero(np.concatenate([~(held[rows] & held[cols]), ~held]))
+    Wm, Wc = saturated_information(with_holes), saturated_information(without)
+    if not robust or group.values is None:
+        return Wm, Wc, Wm
+    scores = saturated_scores(group.values, group.patterns, with_holes, mean)
+    weighted = scores if group.weights is None else scores * group.weights[:, None]
+    return Wm, Wc, meat(weighted, group.clusters) / group.nobs
 
 
 def _model_jacobian(fit: SEMFit, g: int) -> Array:
@@ -74,39 +78,12 @@ def _model_jacobian(fit: SEMFit, g: int) -> Array:
     return full @ layout.K
 
 
-def _baseline_jacobians(groups: tuple[GroupSample, ...], exogenous: list[list[int]]) -> list[Array]:
-    """Variances and means of all variables, and covariances among exogenous ones, free in every group."""
-    chosen = []
-    for group, held in zip(groups, exogenous, strict=True):
-        p = len(group.variables)
-        rows, cols = np.tril_indices(p)
-        free = (rows == cols) | (np.isin(rows, held) & np.isin(cols, held))
-        chosen.append(np.eye(len(rows) + p)[:, np.concatenate([free, np.ones(p, dtype=bool)])])
-    widths = [one.shape[1] for one in chosen]
-    total = sum(widths)
-    found, at = [], 0
-    for one, width in zip(chosen, widths, strict=True):
-        full = np.zeros((len(one), total))
-        full[:, at : at + width] = one
-        found.append(full)
-        at += width
-    return found
-
-
 def _model_gap(fit: SEMFit) -> float:
     return _gap(fit, [(point.moments.cov, point.moments.mean) for point in fit.point.groups])
 
 
 def _baseline_gap(fit: SEMFit, exogenous: list[list[int]]) -> float:
-    moments = []
-    for group, held in zip(fit.sample.groups, exogenous, strict=True):
-        assert group.values is not None
-        mean = np.nanmean(group.values, axis=0)
-        cov = np.diag(np.nanvar(group.values, axis=0))
-        index = np.ix_(held, held)
-        cov[index] = group.saturated.cov[index]
-        mean[held] = group.saturated.mean[held]
-        moments.append((cov, mean))
+    moments = [baseline_moments(group, held) for group, held in zip(fit.sample.groups, exogenous, strict=True)]
     return _gap(fit, moments)
 
 
@@ -124,7 +101,7 @@ def _gap(fit: SEMFit, moments: list[tuple[Array, Array]]) -> float:
 
 def _corrected(
     fit: SEMFit,
-    information: list[tuple[Array, Array]],
+    information: list[tuple[Array, Array, Array]],
     kept: list[Array],
     weights: list[float],
     jacobians: list[Array],
@@ -132,13 +109,18 @@ def _corrected(
     df: float,
 ) -> tuple[float, float, float]:
     """(X3, df, c)."""
-    whole, spread, bread = 0.0, 0.0, 0.0
-    for (Wm, Wc), keep, weight, D in zip(information, kept, weights, jacobians, strict=True):
+    whole, bread, spread, crossed, noise = 0.0, 0.0, 0.0, 0.0, 0.0
+    for (Wm, Wc, J), keep, weight, D in zip(information, kept, weights, jacobians, strict=True):
         index = np.ix_(keep, keep)
-        whole += float(np.trace(np.linalg.solve(Wm[index], Wc[index])))
-        bread = bread + weight * D[keep].T @ Wm[index] @ D[keep]
-        spread = spread + weight * D[keep].T @ Wc[index] @ D[keep]
-    explained = float(np.trace(np.linalg.lstsq(np.asarray(bread), np.asarray(spread), rcond=None)[0]))
+        Wm, Wc, J, D = Wm[index], Wc[index], J[index], D[keep]
+        CJ = np.linalg.solve(Wm, Wc).T @ J  # Wc Wm^-1 J
+        whole += float(np.trace(np.linalg.solve(Wm, CJ.T)))
+        bread = bread + weight * D.T @ Wm @ D
+        spread = spread + weight * D.T @ Wc @ D
+        crossed = crossed + weight * D.T @ CJ @ D
+        noise = noise + weight * D.T @ J @ D
+    inverse = np.linalg.pinv(np.asarray(bread), hermitian=True)
+    explained = 2 * float(np.trace(inverse @ crossed)) - float(np.trace(inverse @ spread @ inverse @ noise))
     return gap, df, (whole - explained) / df if df else math.nan
 
 
