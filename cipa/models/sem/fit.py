@@ -13,11 +13,12 @@ from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem import robust_fiml
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
-from cipa.models.sem.information import bread, casewise_scores, covariance
+from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.standardize import explained_variance, scale_factors
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
+from cipa.numerics import ram
 from cipa.numerics.linalg import Array, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
 from cipa.numerics.optimize import Solution
@@ -67,7 +68,7 @@ class SEMFit(Fit):
 
     def standardized_solution(self, kind: str) -> Estimates:
         """The standardized solution of one kind ("std_all", "std_lv", "std_nox")."""
-        values, slopes = standardized_values(self.layout, self.point, self._values, self._matrices_s, kind=kind)
+        values, slopes = standardized_values(self.layout, self.point, self._values, self.residual_matrices, kind=kind)
         values, slopes = _with_defined(self.model.parsed.constraints, self.layout, values, slopes)
         errors = _delta_errors(slopes, self.vcov)
         errors = np.where(errors > 1e-9 * np.maximum(1.0, np.abs(values)), errors, np.nan)
@@ -77,7 +78,7 @@ class SEMFit(Fit):
     @cached_property
     def r_squared_rows(self) -> tuple[tuple[str, str | None, float], ...]:
         """(variable, group label or None, R²) of every dependent variable."""
-        found = explained_variance(self.layout, tuple(point.moments for point in self.point.groups), self._matrices_s)
+        found = explained_variance(self.layout, tuple(point.moments for point in self.point.groups), self.residual_matrices)
         several = len(self.group_labels) > 1
         return tuple((name, self.group_labels[group] if several else None, value) for group, name, value in found)
 
@@ -118,6 +119,42 @@ class SEMFit(Fit):
         position = block.variables.index(name)
         return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
 
+    def scaling_factor_at(self, other: Fit) -> float:
+        """The scaling factor of this model's test at the estimates of another (restricted) model, for difference tests."""
+        layout = self.layout
+        theta = self.params.copy()
+        for k, term in enumerate(self.terms):
+            row = other.estimates.find(term)
+            theta[k] = theta[k] if row is None else row.estimate
+        eta = np.linalg.lstsq(layout.K, theta - layout.offset, rcond=None)[0] if layout.tied else theta
+        point = self.objective.evaluate(eta)
+        if point is None:
+            raise InferenceError(
+                "The estimates of the restricted model imply no covariance matrix in the general one: the models are not nested."
+            )
+        test = Test(chisq=self.measures["chisq"], df=self.df_resid)
+        kind = self.model.recipe(self.sample).test
+        found = scaled_measures(kind, self.objective, point, self.sample, test=test, baseline=None, nobs=self.nobs)
+        return found["chisq.scaling.factor"]
+
+    def release_tests(self) -> list[tuple[Term, float, float]]:
+        """(term, chi-square, expected change) of freeing each parameter that is held equal to others (expected information)."""
+        layout = self.layout
+        if not layout.tied:
+            return []
+        gradient = np.zeros(layout.nfree)
+        for block, here, weight in zip(layout.blocks, self.point.groups, self.objective.weights, strict=True):
+            gradient[block.free] += weight * ram.gradient(here.factors, here.likelihood.W, here.likelihood.w)
+        full = expected_information(self.objective, self.point)
+        inner = scaled_inverse(layout.K.T @ full @ layout.K)
+        found = []
+        for k in np.flatnonzero((np.abs(layout.K) > 1e-12).sum(axis=1) > 0):
+            cross = layout.K.T @ full[:, k]
+            left = full[k, k] - cross @ inner @ cross
+            if left > 1e-8 * full[k, k]:  # otherwise it is free already
+                found.append((self.terms[k], float(self.nobs * gradient[k] ** 2 / left), float(-gradient[k] / left)))
+        return found
+
     @cached_property
     def robust_measures(self) -> Mapping[str, float]:
         """CFI, TLI and RMSEA corrected for missing values; empty with complete data."""
@@ -133,7 +170,8 @@ class SEMFit(Fit):
         return row_values(self.layout, self.point, self.objective)
 
     @cached_property
-    def _matrices_s(self) -> tuple[Array, ...]:
+    def residual_matrices(self) -> tuple[Array, ...]:
+        """S of each group: variances and covariances of what is not explained."""
         return tuple(_full_s(self.layout, g, self.point, self.objective) for g in range(len(self.layout.blocks)))
 
 

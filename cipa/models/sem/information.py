@@ -23,6 +23,7 @@ import numpy as np
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
+from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, symmetric
 from cipa.results.vcov import VCov
 
@@ -93,6 +94,17 @@ def bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nobs
     if not layout.tied:
         return scaled_inverse(full) / nobs
     return np.asarray(layout.K @ scaled_inverse(layout.K.T @ full @ layout.K) @ layout.K.T / nobs)
+
+
+def expected_information(objective: Likelihood, point: LikelihoodPoint) -> Array:
+    """Expected information (k, k) of an average case, with missing values that of the patterns seen."""
+    layout = objective.layout
+    total = np.zeros((layout.nfree, layout.nfree))
+    for block, here, weight in zip(layout.blocks, point.groups, objective.weights, strict=True):
+        found = here.likelihood
+        part = ram.curvature(here.factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
+        total[np.ix_(block.free, block.free)] += weight * part
+    return total
 
 
 def covariance(se: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, inverse: Array, nobs: int) -> Array:

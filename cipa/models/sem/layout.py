@@ -93,8 +93,7 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
     for position, row in enumerate(rows):
         if row.group != group:
             continue
-        kind = _KIND[row.op]
-        i, j = _place(row, where)
+        kind, i, j = place_of(row, where)
         if position in index:
             kinds.append(kind)
             places.append(i)
@@ -122,13 +121,15 @@ def _index(values: Sequence[int]) -> IntArray:
     return np.array(values, dtype=np.intp)
 
 
-def _place(row: Parameter, where: Mapping[str, int]) -> tuple[int, int]:
+def place_of(row: Parameter, where: Mapping[str, int]) -> tuple[int, int, int]:
+    """Which matrix (0 A, 1 S, 2 M), row and column a parameter stands at."""
+    kind = _KIND[row.op]
     if row.op == "~1":
-        return where[row.lhs], 0
+        return kind, where[row.lhs], 0
     lhs, rhs = where[row.lhs], where[row.rhs]
     if row.op == "=~":
-        return rhs, lhs
-    return (max(lhs, rhs), min(lhs, rhs)) if row.op == "~~" else (lhs, rhs)
+        return kind, rhs, lhs
+    return (kind, max(lhs, rhs), min(lhs, rhs)) if row.op == "~~" else (kind, lhs, rhs)
 
 
 def _refuse_unknown_labels(rows: Sequence[Parameter], syntax: Syntax) -> None:

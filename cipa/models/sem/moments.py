@@ -235,7 +235,7 @@ def _group_sample(
     _refuse_constant(values, patterns, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
-        patterns = complete_pattern(patterns.covs[0] * factor, patterns.means[0], len(values))
+        patterns = replace(patterns, covs=patterns.covs * factor)
     _refuse_few(values, variables, place=place)
     unrestricted = saturated(patterns)
     if unrestricted is None or _collinear(unrestricted.cov) is not None:

@@ -1,0 +1,244 @@
+"""Tests of restrictions: likelihood ratio (plain and scaled), Wald, and score tests of equality constraints.
+
+    likelihood ratio            X0 - X1,  df0 - df1
+    satorra_bentler_2001        (X0 - X1) / c,  c = (df0 c0 - df1 c1) / (df0 - df1)
+    satorra_bentler_2010        c = (df0 c0 - df1 c10) / (df0 - df1),  c10 of model 1 at the estimates of model 0
+    Wald                        h' (J V J')^-1 h  for restrictions h(theta) = 0 with Jacobian J
+
+The 2001 factor can be negative in small samples; then the test is not defined and says so (use 2010, which cannot).
+
+Sources: Satorra, A. & Bentler, P. M. (2001). Psychometrika, 66, 507-514; Satorra & Bentler (2010). Psychometrika, 75,
+243-248; Bentler, P. M. & Satorra, A. (2010). Psychological Methods, 15, 111-123 (nesting); Bollen (1989), ch. 7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc
+
+from cipa.errors import InferenceError, SpecificationError, did_you_mean, one_of, public
+from cipa.results.display import ResultTable
+from cipa.results.fit import Fit
+from cipa.results.statistics import Statistic
+from cipa.study.expressions import Binary, Expression, Parser, gradient_of, names_in
+from cipa.study.tokens import Token, tokenize
+
+METHODS = ("default", "satorra_bentler_2001", "satorra_bentler_2010", "none")
+
+
+@public
+def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
+    """Likelihood-ratio (chi-square difference) tests of nested models.
+
+    Parameters
+    ----------
+    *fits : Fit
+        Two or more, of nested models fitted to the same data; they are ordered by degrees of freedom.
+    method : {"default", "satorra_bentler_2001", "satorra_bentler_2010", "none"}, optional
+        Default: 2001 for fits with a scaled test, the plain difference otherwise ("none" forces it).
+
+    Returns
+    -------
+    ResultTable
+        model (position among the arguments, 1 first), df, aic, bic, chisq, chisq_diff, df_diff, p_value; each row is compared
+        with the one above it.
+
+    Raises
+    ------
+    InferenceError
+        When the models cannot be nested: other data, the same degrees of freedom, or a restricted model that fits better.
+    """
+    chosen = one_of(method or "default", METHODS, what="method", where="ci.lr_test")
+    if len(fits) < 2:
+        raise SpecificationError("ci.lr_test compares two or more fits: ci.lr_test(restricted, general).")
+    order = sorted(range(len(fits)), key=lambda k: (fits[k].df_resid, k))
+    ordered = [fits[k] for k in order]
+    rows: list[tuple[Any, ...]] = []
+    for position, fit in enumerate(ordered):
+        difference = (math.nan, math.nan, math.nan) if not position else _difference(fit, ordered[position - 1], chosen)
+        value = fit.statistics.values_by_name
+        rows.append(
+            (order[position] + 1, fit.df_resid, value.get("aic", math.nan), value.get("bic", math.nan), _chisq(fit), *difference)
+        )
+    heads = ("model", "df", "aic", "bic", "chisq", "chisq_diff", "df_diff", "p_value")
+    notes = tuple(f"{k + 1}: {fit.title}" for k, fit in enumerate(fits))
+    return ResultTable(
+        title="Difference tests of nested models",
+        columns={h: tuple(r[k] for r in rows) for k, h in enumerate(heads)},
+        notes=notes,
+    )
+
+
+def _chisq(fit: Fit) -> float:
+    return fit.statistics["chisq"].value if "chisq" in fit.statistics else -2 * fit.loglik
+
+
+def _difference(restricted: Fit, general: Fit, method: str) -> tuple[float, float, float]:
+    """(difference, df, p) of two neighbours."""
+    _refuse_unnested(restricted, general)
+    df = restricted.df_resid - general.df_resid
+    gap = _chisq(restricted) - _chisq(general)
+    scaled = [fit.statistics.values_by_name.get("chisq.scaling.factor") for fit in (restricted, general)]
+    if method == "default":
+        method = "none" if scaled[0] is None else "satorra_bentler_2001"
+    if method != "none":
+        gap /= _factor(restricted, general, method, df)
+    return gap, df, float(chdtrc(df, max(gap, 0.0)))
+
+
+def _factor(restricted: Fit, general: Fit, method: str, df: float) -> float:
+    statistics = [fit.statistics.values_by_name for fit in (restricted, general)]
+    if any("chisq.scaling.factor" not in one for one in statistics):
+        raise InferenceError(
+            f'ci.lr_test: method="{method}" needs fits with a scaled test (estimator "mlm", "mlr", …). Use method="none".'
+        )
+    kinds = {fit.model.estimator for fit in (restricted, general)}
+    if kinds & {"mlmv", "mlmvs"}:
+        raise InferenceError(
+            'ci.lr_test: the difference of mean-and-variance adjusted tests is not derived here. Fit both with "mlm" or "mlr".'
+        )
+    c0, c1 = (one["chisq.scaling.factor"] for one in statistics)
+    if method == "satorra_bentler_2010":
+        c1 = general.scaling_factor_at(restricted)  # type: ignore[attr-defined]
+    inner = general.df_resid * c1 if general.df_resid else 0.0
+    factor = (restricted.df_resid * c0 - inner) / df
+    if not factor > 0:
+        raise InferenceError(
+            f"ci.lr_test: the scaling factor of the difference is estimated at {factor:.3g}, and a variance cannot be negative. It happens"
+            ' in small samples with the 2001 formula: use method="satorra_bentler_2010".'
+        )
+    return float(factor)
+
+
+def _refuse_unnested(restricted: Fit, general: Fit) -> None:
+    saturated = [fit.statistics.values_by_name.get("unrestricted.logl", 0.0) for fit in (restricted, general)]
+    if restricted.nobs != general.nobs or not math.isclose(*saturated, rel_tol=1e-7, abs_tol=1e-7):
+        raise InferenceError(
+            f"ci.lr_test: the models were fitted to different data or variables ({restricted.nobs} and {general.nobs} cases). A difference"
+            " test compares models of the same moments: fit both to the same data, and keep the same variables in both."
+        )
+    if restricted.df_resid <= general.df_resid:
+        raise InferenceError(
+            f"ci.lr_test: two models have {restricted.df_resid:g} degrees of freedom each, so neither is a restriction of the other. Compare"
+            " them by AIC or BIC."
+        )
+    if _chisq(restricted) < _chisq(general) - 1e-6 * max(1.0, _chisq(general)):
+        raise InferenceError(
+            f"ci.lr_test: the model with more degrees of freedom fits better ({_chisq(restricted):.4g} against {_chisq(general):.4g}), so it is"
+            " not a restriction of the other. The models are not nested: compare them by AIC or BIC."
+        )
+
+
+@public
+def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
+    """Wald test of restrictions on labelled parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+    restrictions : str or sequence of str
+        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit.
+
+    Returns
+    -------
+    Statistic
+        With df, the number of independent restrictions, and its p-value.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("x4 ~ a*x1 + b*x2").fit(ci.datasets.load("holzinger1939"))
+    >>> round(ci.wald_test(fit, "a == b").p_value, 4)
+    0.0005
+    """
+    lines = [
+        line
+        for text in ([restrictions] if isinstance(restrictions, str) else restrictions)
+        for line in text.replace(";", "\n").splitlines()
+    ]
+    parsed = [_restriction(line) for line in lines if line.strip()]
+    if not parsed:
+        raise SpecificationError("ci.wald_test: no restriction is given. Write 'a == b' or 'a*b == 0'.")
+    labels = {row.label: k for k, row in reversed(list(enumerate(_free_rows(fit)))) if row.label}
+    for expression in parsed:
+        for name in names_in(expression):
+            if name not in labels:
+                raise InferenceError(f"ci.wald_test: '{name}' is not the label of a free parameter.{did_you_mean(name, labels)}")
+    pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
+    h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
+    spread = J @ fit.vcov @ J.T
+    rank = int(np.linalg.matrix_rank(spread, hermitian=True))
+    if rank < len(parsed):
+        raise InferenceError(
+            f"ci.wald_test: {len(parsed)} restrictions, of which {rank} are independent of each other. Drop the others."
+        )
+    wald = float(h @ np.linalg.solve(spread, h))
+    return Statistic(
+        name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label="Wald test"
+    )
+
+
+def _free_rows(fit: Fit) -> list[Any]:
+    where = {row.term: row for row in fit.estimates if row.status == "free"}
+    return [where[term] for term in fit.terms]
+
+
+def _restriction(line: str) -> Expression:
+    """Read "left == right" as left - right."""
+    tokens = [token for token in tokenize(line) if token.kind != "newline"]
+    split = [k for k, token in enumerate(tokens) if token.text == "=="]
+    if len(split) != 1:
+        raise SpecificationError(f"ci.wald_test: '{line.strip()}' is not a restriction. Write one '==', for example 'a == b'.")
+    left, right = _side(tokens[: split[0]], line), _side(tokens[split[0] + 1 :], line)
+    return Binary("-", left, right)
+
+
+def _side(tokens: Sequence[Token], line: str) -> Expression:
+    return Parser(tokens, source=line).parse()
+
+
+@public
+def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
+    """Score (Lagrange multiplier) tests of equality constraints, parameter by parameter.
+
+    Parameters
+    ----------
+    fit : Fit
+        With parameters held equal by labels, `group_equal` or `==`.
+    release : sequence of str, optional
+        Terms to free ("visual =~ x2 [Pasteur]"); default: every parameter that is held equal to others.
+
+    Returns
+    -------
+    ResultTable
+        lhs, op, rhs, group, chisq, df, p_value, epc (change of the parameter when it alone is freed), largest first.
+    """
+    tests = getattr(fit, "release_tests", None)
+    if tests is None:
+        raise InferenceError(
+            f"ci.score_test looks at the constraints of a structural equation model; this fit is a {fit.kind} model."
+        )
+    found = tests()
+    if not found:
+        raise InferenceError("ci.score_test: this model holds no parameters equal, so there is no constraint to test.")
+    if release is not None:
+        known = {str(term): (term, *rest) for term, *rest in found}
+        for name in release:
+            if name not in known:
+                raise InferenceError(
+                    f"ci.score_test: '{name}' is not held equal to another parameter.{did_you_mean(name, known)}"
+                )
+        found = [known[name] for name in release]
+    found = sorted(found, key=lambda one: -one[1])
+    columns = {name: tuple(getattr(one[0], name) for one in found) for name in ("lhs", "op", "rhs", "group")}
+    chisq = [one[1] for one in found]
+    return ResultTable(
+        title="Score tests of equality constraints",
+        columns={**columns, "chisq": tuple(chisq), "df": (1,) * len(found), "p_value": tuple(chdtrc(1, np.array(chisq)).tolist()),
+                 "epc": tuple(one[2] for one in found)},
+        notes=("Each test frees one parameter; after looking at several, their p-values need correction.",),
+    )  # fmt: skip

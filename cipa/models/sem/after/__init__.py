@@ -1,0 +1,1 @@
+"""What is asked of a fitted structural equation model: modification indices, residuals, factor scores."""

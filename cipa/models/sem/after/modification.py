@@ -1,0 +1,146 @@
+"""Modification indices: what the chi-square would lose, about, if one fixed parameter were free.
+
+    MI = n g^2 / V,   EPC = -g / V,   V = I_22 - I_21 I_11^-1 I_12
+
+with g the derivative of the discrepancy (per case) in the fixed parameter and I the expected information of the extended
+model. A constraint of equality stays as it is.
+
+Sources: Sörbom, D. (1989). Psychometrika, 54, 371-384; Saris, W., Satorra, A. & Sörbom, D. (1987). Sociological
+Methodology, 17, 105-129; Chou, C.-P. & Bentler, P. (1990). MBR, 25, 115-136 (standardized EPC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import chdtrc
+
+from cipa.errors import public
+from cipa.models.sem.layout import Layout, place_of
+from cipa.models.sem.parameters import Parameter
+from cipa.models.sem.standardize import scale_factors
+from cipa.numerics import ram
+from cipa.numerics.linalg import Array
+from cipa.results.display import ResultTable
+
+if TYPE_CHECKING:
+    from cipa.models.sem.fit import SEMFit
+
+_CONFOUNDED = 1e-8
+"""Share of a parameter's own information below which nothing is left beside the others: it cannot be freed alone."""
+
+
+@public
+def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
+    """Modification indices of all parameters that the model leaves out or fixes, largest first.
+
+    Parameters
+    ----------
+    fit : SEMFit
+    minimum : float
+        Leave out indices below it (3.84 is the 5 % point of a chi-square with 1 df).
+
+    Returns
+    -------
+    ResultTable
+        lhs, op, rhs, group, mi, p_value, epc, sepc_lv, sepc_all, sepc_nox. A parameter that could not be freed alone (a
+        second marker loading) is not listed. After looking at many of them, p-values are not those of one test.
+    """
+    rows = candidates(fit)
+    extended = _extended(fit.layout, rows)
+    gradient, information = _derivatives(fit, extended, rows)
+    k = fit.layout.nfree
+    K = fit.layout.K
+    inner = K.T @ information[:k, :k] @ K
+    cross = K.T @ information[:k, k:]
+    own = information[k:, k:].diagonal()
+    left = own - np.einsum("ij,ij->j", cross, np.linalg.solve(inner, cross)) if len(inner) else own
+    clear = left > _CONFOUNDED * np.maximum(own, 1e-300)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mi = np.where(clear, fit.nobs * gradient[k:] ** 2 / left, np.nan)
+        epc = np.where(clear, -gradient[k:] / left, np.nan)
+    scales = {kind: _scaled(fit, extended, kind)[-len(rows) :] for kind in ("std_lv", "std_all", "std_nox")} if rows else {}
+    order = [int(i) for i in np.argsort(-np.nan_to_num(mi, nan=-1.0), kind="stable") if clear[i] and mi[i] >= minimum]
+    terms = [rows[i].term(fit.group_labels) for i in order]
+    columns = {
+        **{name: tuple(getattr(term, name) for term in terms) for name in ("lhs", "op", "rhs", "group")},
+        "mi": tuple(mi[order].tolist()), "p_value": tuple(chdtrc(1, mi[order]).tolist()), "epc": tuple(epc[order].tolist()),
+        **{name: tuple((epc * scales[kind])[order].tolist()) if rows else () for name, kind in
+           (("sepc_lv", "std_lv"), ("sepc_all", "std_all"), ("sepc_nox", "std_nox"))},
+    }  # fmt: skip
+    return ResultTable(title="Modification indices (expected information)", columns=columns)
+
+
+def candidates(fit: SEMFit) -> list[Parameter]:
+    """Parameters that could be added or freed, group by group: loadings, (residual) covariances, paths, means."""
+    free = {row.term(fit.group_labels) for row in fit.layout.rows if row.free or row.exogenous}
+    values = {row.term(fit.group_labels): row.value for row in fit.layout.rows if not row.free}
+    found: list[Parameter] = []
+    for g, roles in enumerate(fit.layout.roles):
+        own = [row for row in fit.layout.rows if row.group == g]
+        outer = [name for name in roles.observed if name not in roles.exogenous]
+        indicators = {row.rhs for row in own if row.op == "=~"}
+        paths = [row for row in own if row.op == "~"]
+        equations = list(dict.fromkeys([*(row.lhs for row in paths), *(row.rhs for row in paths)]))
+        new = [("=~", f, y) for f in roles.latent for y in outer if y not in equations]
+        measured = [y for y in outer if y in indicators]
+        new += [("~~", a, b) for j, b in enumerate(measured) for a in measured[: j + 1]]
+        new += [("~~", a, b) for j, b in enumerate(roles.latent) for a in roles.latent[: j + 1]]
+        outcomes = [name for name in equations if name not in roles.exogenous]
+        new += [("~", y, x) for y in outcomes for x in equations if x != y and not (y in indicators and x in roles.latent)]
+        if fit.layout.means:
+            new += [("~1", name, "") for name in (*outer, *roles.latent)]
+        new += [(row.op, row.lhs, row.rhs) for row in own if not row.free and not row.exogenous]
+        for op, lhs, rhs in new:
+            row = Parameter(lhs=lhs, op=op, rhs=rhs, group=g)
+            term = row.term(fit.group_labels)
+            if term not in free:
+                free.add(term)
+                found.append(replace(row, value=values.get(term, 0.0)))
+    return found
+
+
+def _extended(layout: Layout, rows: Sequence[Parameter]) -> Layout:
+    """The layout with the candidate rows as free parameters behind its own."""
+    k = layout.nfree
+    blocks = []
+    for g, block in enumerate(layout.blocks):
+        mine = [i for i, row in enumerate(rows) if row.group == g]
+        where = {name: position for position, name in enumerate(block.variables)}
+        places = [place_of(rows[i], where) for i in mine]
+        blocks.append(
+            replace(
+                block,
+                places=ram.Places(
+                    kind=np.concatenate([block.places.kind, np.array([one[0] for one in places], dtype=np.intp)]),
+                    row=np.concatenate([block.places.row, np.array([one[1] for one in places], dtype=np.intp)]),
+                    col=np.concatenate([block.places.col, np.array([one[2] for one in places], dtype=np.intp)]),
+                ),
+                free=np.concatenate([block.free, k + np.array(mine, dtype=np.intp)]),
+            )
+        )
+    theta = (*layout.theta, *range(len(layout.rows), len(layout.rows) + len(rows)))
+    size = k + len(rows)
+    return replace(layout, rows=(*layout.rows, *rows), blocks=tuple(blocks), theta=theta, K=np.eye(size), offset=np.zeros(size))
+
+
+def _derivatives(fit: SEMFit, extended: Layout, rows: Sequence[Parameter]) -> tuple[Array, Array]:
+    """Gradient (k + r,) and expected information of an average case in all parameters, old and new."""
+    size = extended.nfree
+    gradient, information = np.zeros(size), np.zeros((size, size))
+    for block, here, weight in zip(extended.blocks, fit.point.groups, fit.objective.weights, strict=True):
+        factors = ram.factors(here.moments, block.places)
+        found = here.likelihood
+        gradient[block.free] += weight * ram.gradient(factors, found.W, found.w)
+        part = ram.curvature(factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
+        information[np.ix_(block.free, block.free)] += weight * part
+    return gradient, information
+
+
+def _scaled(fit: SEMFit, extended: Layout, kind: str) -> Array:
+    moments = tuple(one.moments for one in fit.point.groups)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return scale_factors(extended, moments, fit.residual_matrices, kind=kind, slopes=False)[0]

@@ -1,0 +1,129 @@
+"""Residual moments: where the model and the sample part, raw, as correlations, and over their standard errors.
+
+    standardized   r / se,  cov(r) = Q G Q' / n,  Q = I - D (D'W D)^-1 D'W
+    normalized     r / se of the sample moment alone (conservative)
+
+G is the covariance of the sample moments, estimated by the inverse information of the unrestricted model (or, for robust
+tests, by its sandwich); W the weight at the fitted moments.
+
+Sources: Bentler, P. M. (1995). EQS Structural Equations Program Manual; Ogasawara, H. (2001). Behaviormetrika, 28, 1-20;
+Maydeu-Olivares, A. (2017). Structural Equation Modeling, 24, 383-394.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipa.errors import one_of, public
+from cipa.models.sem.testing import kept_moments
+from cipa.numerics import ram
+from cipa.numerics.linalg import Array
+from cipa.numerics.normal import complete_pattern, evaluate, saturated_information
+from cipa.results.display import ResultTable
+
+if TYPE_CHECKING:
+    from cipa.models.sem.fit import SEMFit
+
+KINDS = {
+    "raw": "sample less implied moments",
+    "cor_bentler": "sample less implied correlations, each over the sample's standard deviations (Bentler)",
+    "cor": "sample correlations less implied correlations (Bollen)",
+    "normalized": "raw residuals over the standard errors of the sample moments",
+    "standardized": "raw residuals over their own standard errors",
+}
+_NOTHING = 1e-10  # share of a sample moment's variance; below it a residual has no variance of its own
+
+
+@public
+def residuals(fit: SEMFit, *, kind: str = "cor_bentler") -> ResultTable:
+    """Residual covariances (and means) of the observed variables.
+
+    Parameters
+    ----------
+    fit : SEMFit
+    kind : {"raw", "cor_bentler", "cor", "normalized", "standardized"}
+
+    Returns
+    -------
+    ResultTable
+        group, lhs, op ("~~" or "~1"), rhs, residual: lower triangle with diagonal, then means where they are modelled.
+        Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0.
+    """
+    one_of(kind, KINDS, what="kind", where="ci.residuals")
+    rows: list[tuple[Any, ...]] = []
+    for g, names in enumerate(block.observed for block in fit.layout.blocks):
+        cov, mean = _matrices(fit, g, kind)
+        label = fit.group_labels[g] if len(fit.group_labels) > 1 else None
+        rows += [(label, names[i], "~~", names[j], float(cov[i, j])) for i in range(len(names)) for j in range(i + 1)]
+        if fit.layout.means:
+            rows += [(label, name, "~1", "", float(mean[i])) for i, name in enumerate(names)]
+    columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "lhs", "op", "rhs", "residual"))}
+    return ResultTable(title=f"Residuals: {KINDS[kind]}", columns=columns)
+
+
+def _matrices(fit: SEMFit, g: int, kind: str) -> tuple[Array, Array]:
+    group, here = fit.sample.groups[g], fit.point.groups[g].moments
+    S, Sigma = group.saturated.cov, here.cov
+    raw, mean = S - Sigma, group.saturated.mean - (here.mean if fit.layout.means else group.saturated.mean)
+    sd, implied = np.sqrt(S.diagonal()), np.sqrt(Sigma.diagonal())
+    if kind == "raw":
+        return raw, mean
+    if kind == "cor_bentler":
+        return raw / np.outer(sd, sd), mean / sd
+    if kind == "cor":
+        return S / np.outer(sd, sd) - Sigma / np.outer(implied, implied), mean / sd
+    variance = _variances(fit, g, standardized=kind == "standardized")
+    p = len(S)
+    rows, cols = np.tril_indices(p)
+    spread = np.zeros((p, p))
+    spread[rows, cols] = spread[cols, rows] = variance[: len(rows)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(spread > 0, raw / np.sqrt(spread), 0.0)
+        z_mean = np.where(variance[len(rows) :] > 0, mean / np.sqrt(variance[len(rows) :]), 0.0)
+    return z, z_mean
+
+
+def _variances(fit: SEMFit, g: int, *, standardized: bool) -> Array:
+    """Variances (p(p+1)/2 + p,) of the residual moments; zero where a moment is reproduced whatever the data."""
+    group, block = fit.sample.groups[g], fit.layout.blocks[g]
+    keep = kept_moments(block.exogenous, len(block.observed), means=fit.layout.means)
+    index = np.ix_(keep, keep)
+    sample = evaluate(group.patterns, group.saturated.cov, group.saturated.mean)
+    assert sample is not None
+    acov = np.linalg.inv(saturated_information(sample)[index]) / group.nobs
+    own = acov.diagonal().copy()
+    if standardized:
+        here = fit.point.groups[g]
+        implied_mean = here.moments.mean if fit.layout.means else group.saturated.mean
+        patterns = complete_pattern(here.moments.cov, implied_mean, group.nobs) if group.patterns.complete else group.patterns
+        found = evaluate(patterns, here.moments.cov, implied_mean)
+        assert found is not None
+        W = saturated_information(found)[index]
+        part = ram.jacobian(here.factors, with_means=True)
+        D = np.zeros((len(part), fit.layout.nfree))
+        D[:, block.free] = part
+        D = D[keep] @ fit.layout.K
+        total = sum(_weighted(fit, h) for h in range(len(fit.sample.groups)))
+        Q = np.eye(len(keep)) - group.nobs / fit.nobs * D @ np.linalg.solve(np.asarray(total), D.T @ W)
+        acov = Q @ acov @ Q.T
+    variance = acov.diagonal()
+    found_variances = np.zeros(len(block.observed) * (len(block.observed) + 3) // 2)
+    found_variances[keep] = np.where(variance > _NOTHING * own, variance, 0.0)
+    return found_variances
+
+
+def _weighted(fit: SEMFit, g: int) -> Array:
+    """n_g / n D'W D of a group."""
+    group, block, here = fit.sample.groups[g], fit.layout.blocks[g], fit.point.groups[g]
+    keep = kept_moments(block.exogenous, len(block.observed), means=fit.layout.means)
+    mean = here.moments.mean if fit.layout.means else group.saturated.mean
+    patterns = complete_pattern(here.moments.cov, mean, group.nobs) if group.patterns.complete else group.patterns
+    found = evaluate(patterns, here.moments.cov, mean)
+    assert found is not None
+    part = ram.jacobian(here.factors, with_means=True)
+    D = np.zeros((len(part), fit.layout.nfree))
+    D[:, block.free] = part
+    D = D[keep] @ fit.layout.K
+    return np.asarray(group.nobs / fit.nobs * D.T @ saturated_information(found)[np.ix_(keep, keep)] @ D)

@@ -1,0 +1,96 @@
+"""Factor scores: where each case stands on the constructs.
+
+    regression   E(eta | y) = alpha + Phi L' Sigma^-1 (y - mu)                    (Thomson; Thurstone 1935)
+    Bartlett     (L' Theta^-1 L)^-1 L' Theta^-1 (y - nu)                          (Bartlett 1937)
+
+with Phi L' = cov(eta, y). A case with missing values is scored from what it answered. Regression scores shrink towards
+the mean and have the smallest error; Bartlett scores are unbiased given the construct. Neither is the construct: use
+them to describe cases, and a structural model to relate constructs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipa.errors import InferenceError, one_of, public
+from cipa.numerics.linalg import Array, IntArray
+from cipa.results.display import ResultTable
+
+if TYPE_CHECKING:
+    from cipa.models.sem.fit import SEMFit
+
+
+@public
+def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
+    """Factor scores of every case of the data.
+
+    Parameters
+    ----------
+    fit : SEMFit
+    method : {"regression", "bartlett"}
+
+    Returns
+    -------
+    ResultTable
+        One column for each construct, one row for each case, in the order of the data; NaN for cases that were not used.
+
+    Raises
+    ------
+    InferenceError
+        For a fit to a covariance matrix, or a model without constructs.
+    """
+    one_of(method, ("regression", "bartlett"), what="method", where="ci.factor_scores")
+    if any(group.values is None for group in fit.sample.groups):
+        raise InferenceError(
+            "ci.factor_scores: the model was fitted to a covariance matrix, which has no cases to score. Fit it to the data."
+        )
+    if not fit.latent:
+        raise InferenceError("ci.factor_scores: the model measures no construct ('=~'), so there is nothing to score.")
+    found = np.full((fit.data.nobs, len(fit.latent)), np.nan)
+    for g, group in enumerate(fit.sample.groups):
+        assert group.values is not None
+        for r, seen in enumerate(group.patterns.observed):
+            mine = np.flatnonzero(group.patterns.membership == r)
+            weights, centre, origin = _weights(fit, g, np.flatnonzero(seen), method)
+            found[group.rows[mine]] = origin + (group.values[mine][:, seen] - centre) @ weights.T
+    columns = {name: tuple(found[:, k].tolist()) for k, name in enumerate(fit.latent)}
+    return ResultTable(title=f"Factor scores ({method})", columns=columns)
+
+
+def _weights(fit: SEMFit, g: int, seen: IntArray, method: str) -> tuple[Array, Array, Array]:
+    """Weights (l, q), what is subtracted from the q values seen, and the constant (l,)."""
+    block, here, group = fit.layout.blocks[g], fit.point.groups[g].moments, fit.sample.groups[g]
+    where = np.array([block.variables.index(name) for name in fit.latent], dtype=np.intp)
+    mean = here.mean if fit.layout.means else group.saturated.mean
+    A, S = _matrices(fit, g)
+    alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, group.saturated.mean)[where]
+    if method == "regression":
+        cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
+        return np.linalg.solve(cov, cross.T).T, mean[seen], alpha
+    p = len(block.observed)
+    inner = np.linalg.inv(np.eye(p) - A[:p, :p])
+    loadings = (inner @ A[:p][:, where])[seen]
+    theta = (inner @ S[:p, :p] @ inner.T)[np.ix_(seen, seen)]
+    inverse = np.linalg.pinv(theta, hermitian=True)
+    weights = np.linalg.pinv(loadings.T @ inverse @ loadings, hermitian=True) @ loadings.T @ inverse
+    return weights, mean[seen] - loadings @ alpha, np.zeros(len(where))
+
+
+def _matrices(fit: SEMFit, g: int) -> tuple[Array, Array]:
+    """A and S of a group at the estimates."""
+    block = fit.layout.blocks[g]
+    A = block.base.A.copy()
+    directed = block.places.kind == 0
+    A[block.places.row[directed], block.places.col[directed]] = fit.point.theta[block.free[directed]]
+    return A, fit.residual_matrices[g]
+
+
+def _from_predictors(A: Array, B: Array, sample_mean: Array) -> Array:
+    """Means of all variables that follow from those of observed variables that only predict; others have mean zero."""
+    p = len(sample_mean)
+    only = np.asarray(~A.any(axis=1) & A.any(axis=0))
+    M = np.zeros(len(A))
+    M[:p] = np.where(only[:p], sample_mean, 0.0)
+    return np.asarray(B @ M)
