@@ -41,6 +41,7 @@ _ROOMS = {
     "cipa.evidence.descriptives": ("descriptives",),
     "cipa.evidence.findings": ("Analysis", "Verdict"),
     "cipa.evidence.measurement": ("cronbach_alpha", "fornell_larcker", "htmt", "reliability"),
+    "cipa.inference.bootstrap": ("bootstrap",),
     "cipa.inference.compare": ("compare",),
     "cipa.inference.mediation": ("indirect",),
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),

@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from cipa.errors import InferenceError, SpecificationError, public
+from cipa.inference.bootstrap import Bootstrapped, intervals
 from cipa.inference.effects import Coefficients, coefficients, groups_of
 from cipa.numerics.linalg import Array
 from cipa.results.estimates import Estimate, Estimates, tabulate
@@ -27,14 +28,14 @@ from cipa.terms import Path, Term
 
 @public
 def indirect(
-    fit: Fit, path: str | Path, *, draws: int = 0, seed: int | None = None, conf_level: float | None = None
+    fit: Fit | Bootstrapped, path: str | Path, *, draws: int = 0, seed: int | None = None, conf_level: float | None = None
 ) -> Estimates:
     r"""The effect along a path, one row for each group.
 
     Parameters
     ----------
-    fit : Fit
-        Of any family that holds every step of the path.
+    fit : Fit, or Bootstrapped
+        Of any family that holds every step of the path; with the draws of `ci.bootstrap`, their products make the interval.
     path : str
         "x -> m -> y", with any number of mediators.
     draws : int
@@ -62,6 +63,8 @@ def indirect(
     0.0579
     """
     chain = Path.parse(path) if isinstance(path, str) else path
+    if isinstance(fit, Bootstrapped):
+        return _bootstrapped(fit, chain, level=fit.fit.conf_level if conf_level is None else conf_level)
     if draws and draws < 1000:
         raise SpecificationError(
             f"ci.indirect: draws={draws} leaves the tails of the interval to chance. Use 0, or 1,000 and more."
@@ -77,6 +80,23 @@ def indirect(
         rows += _effect(chain, steps, group, level)
         if draws:
             rows[-1] = _monte_carlo(rows[-1], steps, draws, seed=seed, level=level)
+    return Estimates(tuple(rows))
+
+
+def _bootstrapped(found: Bootstrapped, chain: Path, *, level: float) -> Estimates:
+    """Products of the draws along the path, with the interval type of the bootstrap (bca as bc: products are not jackknifed)."""
+    rows = []
+    where = {row.term: k for k, row in enumerate(found.estimates)}
+    for group in groups_of(found.fit, chain.steps[0]):
+        steps = coefficients(found.fit, [replace(step, group=group) for step in chain.steps])
+        base = _effect(chain, steps, group, level)[0]
+        products = found.draws[:, [where[row.term] for row in steps.rows]].prod(axis=1, keepdims=True)
+        kind = "bc" if found.conf_type == "bca" else found.conf_type
+        low, high = intervals(np.array([base.estimate]), products, level=level, conf_type=kind)
+        error = float(products.std(ddof=1))
+        rows.append(
+            replace(base, std_error=error, statistic=np.nan, p_value=np.nan, conf_low=float(low[0]), conf_high=float(high[0]))
+        )
     return Estimates(tuple(rows))
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipa.errors import InferenceError, did_you_mean
-from cipa.models.sem import robust_fiml
+from cipa.models.sem.after import robust_fiml
+from cipa.models.sem.after.resample import Resampler
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
 from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
@@ -19,7 +20,7 @@ from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.standardize import explained_variance, scale_factors
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
 from cipa.numerics import ram
-from cipa.numerics.linalg import Array, frozen
+from cipa.numerics.linalg import Array, IntArray, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
@@ -118,6 +119,25 @@ class SEMFit(Fit):
             raise InferenceError(f"'{name}' is not a variable of this model.{did_you_mean(name, block.variables)}")
         position = block.variables.index(name)
         return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """Cases used in each group."""
+        return tuple(len(group.rows) for group in self.sample.groups)
+
+    @property
+    def cluster_codes(self) -> IntArray | None:
+        """Codes (n,) of the clusters of the cases used, or None."""
+        return self.sample.clusters
+
+    def values_at(self, point: LikelihoodPoint, objective: Likelihood) -> Array:
+        """All rows of the estimates, defined effects included, at a point of an objective of this layout."""
+        values = row_values(self.layout, point, objective)
+        return _with_defined(self.model.parsed.constraints, self.layout, values, None)[0]
+
+    def resampler(self, kind: str) -> Resampler:
+        """A function from rows (or a generator, for parametric draws) to (values of all rows, chi-square), or None."""
+        return Resampler.of(self, kind)
 
     def scaling_factor_at(self, other: Fit) -> float:
         """The scaling factor of this model's test at the estimates of another (restricted) model, for difference tests."""

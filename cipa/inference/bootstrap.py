@@ -1,0 +1,211 @@
+"""Bootstrap: the estimates of resampled data, and intervals from them.
+
+- perc   quantiles of the draws;   basic  2 b - quantiles;   norm  b ± z sd(draws);
+- bc     quantiles shifted for bias (Efron 1981);   bca  also for acceleration, from the jackknife (Efron 1987).
+
+Kinds: case (rows within groups), cluster (whole clusters), parametric (from the fitted model), bollen_stine (rows of data that
+were rotated to fit the model; for the p-value of its chi-square). Draws in which the search does not converge are left out
+and counted. Draw r depends on the seed and on r only.
+
+Sources: Efron, B. & Tibshirani, R. (1993); Efron, B. (1987). JASA, 82, 171-185; Bollen, K. A. & Stine, R. A. (1992).
+Sociological Methods & Research, 21, 205-229.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from cipa.errors import ConvergenceError, InferenceError, SpecificationError, one_of, public
+from cipa.numerics.linalg import Array, frozen
+from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
+from cipa.results.display import render_html, render_text
+from cipa.results.estimates import Estimates
+from cipa.results.fit import Fit
+
+KINDS = ("case", "cluster", "parametric", "bollen_stine")
+CONF_TYPES = ("perc", "basic", "norm", "bc", "bca")
+_ENOUGH = 0.5  # share of draws that must converge; with fewer the intervals describe a selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootstrapped:
+    """Estimates with bootstrap errors and intervals.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit that was resampled.
+    estimates : Estimates
+        All parameters, `std_error` the standard deviation of the draws, intervals of type `conf_type`; no p-values.
+    draws : (R, m) array
+        Values of all rows of `estimates` in each draw that converged.
+    chisq : (R,) array
+        The chi-square of each draw (NaN for families without one).
+    failed : int
+        Draws that did not converge.
+    """
+
+    fit: Fit
+    estimates: Estimates
+    draws: Array
+    chisq: Array
+    failed: int
+    kind: str
+    conf_type: str
+    seed: int
+
+    @property
+    def p_value(self) -> float:
+        """Share of draws with a chi-square as large as the sample's; NaN but for kind "bollen_stine"."""
+        if self.kind != "bollen_stine":
+            return math.nan
+        return float((self.chisq >= self.fit.statistics["chisq"].value).mean())
+
+    def to_frame(self) -> Any:
+        """A fresh DataFrame of the estimates."""
+        return self.estimates.to_frame()
+
+    def __str__(self) -> str:
+        head = f"Bootstrap ({self.kind}), {len(self.draws)} draws, seed {self.seed}, intervals: {self.conf_type}"
+        lost = f"; {self.failed} draws did not converge and are left out" if self.failed else ""
+        return f"{head}{lost}\n{render_text(self.to_frame().dropna(axis='columns', how='all'))}"
+
+    def _repr_html_(self) -> str:
+        return render_html(self.to_frame())
+
+
+@public
+def bootstrap(
+    fit: Fit,
+    *,
+    draws: int = 5000,
+    seed: int | None = None,
+    kind: str = "case",
+    conf_type: str = "perc",
+    conf_level: float | None = None,
+) -> Bootstrapped:
+    """Bootstrap a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Of a structural equation model fitted to cases.
+    draws : int
+        At least 100.
+    seed : int
+        Needed, so that the result can be reproduced.
+    kind : {"case", "cluster", "parametric", "bollen_stine"}
+    conf_type : {"perc", "basic", "norm", "bc", "bca"}
+    conf_level : float, optional
+        Default: the fit's.
+
+    Returns
+    -------
+    Bootstrapped
+
+    Raises
+    ------
+    InferenceError
+        For a fit that cannot be resampled; when fewer than half of the draws converge.
+    """
+    one_of(kind, KINDS, what="kind", where="ci.bootstrap")
+    one_of(conf_type, CONF_TYPES, what="conf_type", where="ci.bootstrap")
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 100:
+        raise SpecificationError(
+            f"ci.bootstrap: draws={draws!r}. Intervals rest on the tails of the draws: take at least 100, better 5,000."
+        )
+    if seed is None:
+        raise SpecificationError("ci.bootstrap needs a seed, so that the result can be reproduced. Write seed=1.")
+    resampler = getattr(fit, "resampler", None)
+    if resampler is None:
+        raise InferenceError(
+            f"ci.bootstrap: {fit.kind} fits are not resampled here. Clustered errors are available: ci.clustered(...)."
+        )
+    refit = resampler(kind)
+    found = [refit(_rows(fit, kind, rng)) for rng in generators(seed, int(draws))]
+    kept = [one for one in found if one is not None]
+    if len(kept) < _ENOUGH * draws:
+        raise ConvergenceError(
+            f"ci.bootstrap: {draws - len(kept)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
+            " samples. Simplify the model, or use more cases."
+        )
+    values = np.array([one[0] for one in kept])
+    level = fit.conf_level if conf_level is None else conf_level
+    jackknife = _jackknife(fit, refit) if conf_type == "bca" else None
+    estimates = _with_intervals(fit.estimates, values, level, conf_type, jackknife)
+    return Bootstrapped(
+        fit=fit, estimates=estimates, draws=frozen(values), chisq=frozen([one[1] for one in kept]), failed=int(draws) - len(kept),
+        kind=kind, conf_type=conf_type, seed=seed,
+    )  # fmt: skip
+
+
+def _rows(fit: Any, kind: str, rng: np.random.Generator) -> Any:
+    """What a draw is made of: rows of each group, or the generator for a parametric draw."""
+    sizes = fit.group_sizes
+    if kind == "parametric":
+        return rng
+    if kind != "cluster":
+        return case_rows(rng, sizes)
+    codes = fit.cluster_codes
+    if codes is None:
+        raise InferenceError(
+            'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
+        )
+    rows = cluster_rows(rng, codes)
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    return [rows[(rows >= a) & (rows < b)] - a for a, b in pairwise(edges.tolist())]
+
+
+def _with_intervals(rows: Estimates, draws: Array, level: float, conf_type: str, jackknife: Array | None) -> Estimates:
+    point = np.array([row.estimate for row in rows])
+    error = draws.std(axis=0, ddof=1)
+    low, high = intervals(point, draws, level=level, conf_type=conf_type, jackknife=jackknife)
+    nan = math.nan
+    found = []
+    for k, row in enumerate(rows):
+        varies = error[k] > 1e-12 * max(1.0, abs(point[k]))
+        bounds = (float(error[k]), float(low[k]), float(high[k])) if varies else (nan, nan, nan)
+        found.append(replace(row, std_error=bounds[0], statistic=nan, p_value=nan, conf_low=bounds[1], conf_high=bounds[2]))
+    return Estimates(tuple(found))
+
+
+def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackknife: Array | None = None) -> tuple[Array, Array]:
+    """Lower and upper bounds (m,) from draws (R, m) about the estimates (m,)."""
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    size = len(point)
+    if conf_type == "norm":
+        half = float(ndtri(tails[1])) * draws.std(axis=0, ddof=1)
+        return point - half, point + half
+    if conf_type in ("perc", "basic"):
+        low, high = (quantiles(draws, np.full(size, tail)) for tail in tails)
+        return (low, high) if conf_type == "perc" else (2 * point - high, 2 * point - low)
+    shift = ndtri(np.clip((draws < point).mean(axis=0), 0.5 / len(draws), 1 - 0.5 / len(draws)))
+    acceleration = np.zeros(size)
+    if jackknife is not None:
+        centred = jackknife.mean(axis=0) - jackknife
+        spread = (centred**2).sum(axis=0) ** 1.5
+        acceleration = np.where(spread > 0, (centred**3).sum(axis=0) / (6 * np.maximum(spread, 1e-300)), 0.0)
+    bounds = []
+    for tail in tails:
+        z = shift + ndtri(tail)
+        bounds.append(quantiles(draws, ndtr(shift + z / (1 - acceleration * z))))
+    return bounds[0], bounds[1]
+
+
+def _jackknife(fit: Any, refit: Any) -> Array:
+    """Estimates without each case in turn (n, m)."""
+    found = []
+    every = [np.arange(size) for size in fit.group_sizes]
+    for g, size in enumerate(fit.group_sizes):
+        for case in range(size):
+            rows = [np.delete(one, case) if h == g else one for h, one in enumerate(every)]
+            one = refit(rows)
+            if one is not None:
+                found.append(one[0])
+    return np.array(found)

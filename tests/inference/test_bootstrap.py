@@ -1,0 +1,133 @@
+"""Bootstrap: against closed forms, across kinds and interval types; a draw depends on the seed and its number only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import cipa as ci
+from cipa.inference.bootstrap import intervals
+from cipa.numerics.resample import cluster_rows, generators, quantiles
+
+NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+
+
+def path_fit(**options: Any) -> Any:
+    return ci.SEM("x4 ~ a*x1 + x2\nx7 ~ b*x4 + x1\nab := a*b", **options).fit(ci.datasets.load("holzinger1939"))
+
+
+def test_draws_are_the_least_squares_of_the_rows_drawn() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    found = ci.bootstrap(path_fit(), draws=100, seed=3)
+    where = [str(row.term) for row in found.estimates].index("x4 ~ x1")
+    for draw, rng in zip(found.draws[:10], generators(3, 100), strict=False):
+        rows = data.iloc[rng.integers(301, size=301)]
+        X = np.column_stack([np.ones(301), rows[["x1", "x2"]]])
+        assert draw[where] == pytest.approx(np.linalg.lstsq(X, rows["x4"].to_numpy(), rcond=None)[0][1], rel=1e-6)
+
+
+def test_defined_effects_are_recomputed_in_each_draw() -> None:
+    found = ci.bootstrap(path_fit(), draws=200, seed=1)
+    names = [row.label for row in found.estimates]
+    product = found.draws[:, names.index("a")] * found.draws[:, names.index("b")]
+    assert found.draws[:, names.index("ab")] == pytest.approx(product, rel=1e-10)
+    indirect = ci.indirect(found, "x1 -> x4 -> x7")[0]
+    assert (indirect.conf_low, indirect.conf_high) == pytest.approx(
+        (found.estimates["ab"].conf_low, found.estimates["ab"].conf_high), rel=1e-10
+    )
+
+
+def test_errors_are_close_to_robust_errors() -> None:
+    data = ci.datasets.load("holzinger1939")
+    robust = ci.SEM(NINE, estimator="mlr").fit(data)
+    found = ci.bootstrap(ci.SEM(NINE).fit(data), draws=400, seed=5)
+    ratio = [found.estimates[row.term].std_error / row.std_error for row in robust.estimates if row.status == "free"]
+    assert np.median(ratio) == pytest.approx(1, abs=0.1)
+    assert found.failed < 10
+
+
+def test_the_same_seed_gives_the_same_draws_and_more_draws_begin_alike() -> None:
+    fit = path_fit()
+    one, two, more = (ci.bootstrap(fit, draws=draws, seed=4) for draws in (100, 100, 150))
+    assert np.array_equal(one.draws, two.draws)
+    assert np.array_equal(one.draws, more.draws[:100])
+    assert not np.array_equal(one.draws, ci.bootstrap(fit, draws=100, seed=5).draws)
+
+
+def test_bollen_stine_has_its_mean_near_df_and_rejects_the_three_factor_model() -> None:
+    fit = ci.SEM(NINE).fit(ci.datasets.load("holzinger1939"))
+    found = ci.bootstrap(fit, draws=200, seed=2, kind="bollen_stine")
+    assert found.chisq.mean() == pytest.approx(24, abs=3)
+    assert found.p_value < 0.01
+    assert np.isnan(ci.bootstrap(fit, draws=100, seed=2).p_value)
+
+
+def test_parametric_draws_have_the_fitted_moments_and_holes() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    data.loc[:50, "x1"] = np.nan
+    fit = ci.SEM("visual =~ x1 + x2 + x3 + x4", missing="fiml").fit(data)
+    found = ci.bootstrap(fit, draws=150, seed=2, kind="parametric")
+    assert found.draws.mean(axis=0) == pytest.approx([row.estimate for row in fit.estimates], abs=0.12)
+
+
+def test_clusters_stay_together() -> None:
+    data = ci.datasets.load("cluster_survey")
+    fit = ci.SEM("cip1 ~ col\ncol =~ hs1 + hs2 + hs3", cluster="cluster_id").fit(data)
+    found = ci.bootstrap(fit, draws=100, seed=1, kind="cluster")
+    assert found.estimates["cip1 ~ col"].std_error == pytest.approx(fit.estimates["cip1 ~ col"].std_error, rel=0.4)
+    rows = cluster_rows(np.random.default_rng(1), np.array([0, 0, 1, 2, 2, 2]))
+    assert (rows == 0).sum() == (rows == 1).sum()
+    with pytest.raises(ci.InferenceError, match="needs a model with cluster"):
+        ci.bootstrap(path_fit(), draws=100, seed=1, kind="cluster")
+
+
+def test_interval_types() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.normal(2.0, 1.0, size=(20_000, 1))
+    point = np.array([2.0])
+    for kind in ("perc", "basic", "norm", "bc", "bca"):
+        low, high = intervals(point, draws, level=0.95, conf_type=kind, jackknife=rng.normal(size=(50, 1)))
+        assert (low[0], high[0]) == pytest.approx((2 - 1.96, 2 + 1.96), abs=0.12), kind
+    skewed = rng.exponential(size=(20_000, 1))
+    perc, basic = (intervals(np.array([1.0]), skewed, level=0.9, conf_type=kind) for kind in ("perc", "basic"))
+    assert perc[0][0] == pytest.approx(stats.expon.ppf(0.05), abs=0.02)
+    assert basic[1][0] == pytest.approx(2 - perc[0][0])
+    assert quantiles(np.array([[1.0], [2.0], [4.0]]), np.array([0.75]))[0] == np.quantile([1, 2, 4], 0.75)
+
+
+def test_bca_of_a_mean_agrees_with_scipy() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    data["skew"] = np.exp(data.x1)
+    fit = ci.SEM("skew ~ 1").fit(data)
+    found = ci.bootstrap(fit, draws=4000, seed=1, conf_type="bca")
+    other = stats.bootstrap((data["skew"].to_numpy(),), np.mean, n_resamples=4000, method="BCa", rng=np.random.default_rng(2))
+    row = found.estimates["skew ~1"]
+    width = other.confidence_interval.high - other.confidence_interval.low
+    assert row.conf_low == pytest.approx(other.confidence_interval.low, abs=0.06 * width)
+    assert row.conf_high == pytest.approx(other.confidence_interval.high, abs=0.06 * width)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"draws": 10, "seed": 1}, "draws=10"),
+        ({"draws": 100}, "needs a seed"),
+        ({"draws": 100, "seed": 1, "kind": "cases"}, "Did you mean 'case'"),
+        ({"draws": 100, "seed": 1, "conf_type": "percentile"}, "conf_type"),
+    ],
+)
+def test_options_are_refused_plainly(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ci.SpecificationError, match=said):
+        ci.bootstrap(path_fit(), **options)
+
+
+def test_fits_that_cannot_be_resampled_are_refused() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    moments = ci.SEM("visual =~ x1 + x2 + x3 + x4").fit(ci.SampleMoments(cov=data[["x1", "x2", "x3", "x4"]].cov(), nobs=301))
+    with pytest.raises(ci.InferenceError, match="no cases to draw from"):
+        ci.bootstrap(moments, draws=100, seed=1)
+    with pytest.raises(ci.InferenceError, match="panel fits are not resampled"):
+        ci.bootstrap(ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld")), draws=100, seed=1)
