@@ -43,6 +43,7 @@ _ROOMS = {
     "cipa.evidence.measurement": ("cronbach_alpha", "fornell_larcker", "htmt", "reliability"),
     "cipa.inference.bootstrap": ("bootstrap",),
     "cipa.inference.compare": ("compare",),
+    "cipa.inference.invariance": ("invariance",),
     "cipa.inference.mediation": ("indirect",),
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
     "cipa.inference.restrictions": ("lr_test", "score_test", "wald_test"),
