@@ -10,6 +10,8 @@ from oracle_files import case
 
 import cipa as ci
 
+pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+
 NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
 
 
