@@ -97,7 +97,7 @@ def _factor(restricted: Fit, general: Fit, method: str, df: float) -> float:
             f'ci.lr_test: method="{method}" needs fits with a scaled test (estimator "mlm", "mlr", …). Use method="none".'
         )
     kinds = {fit.model.estimator for fit in (restricted, general)}
-    if kinds & {"mlmv", "mlmvs"}:
+    if kinds & {"mlmv", "mlmvs", "wlsmv", "ulsmv"} or any(getattr(fit.model, "ordered", ()) for fit in (restricted, general)):
         raise InferenceError(
             'ci.lr_test: the difference of mean-and-variance adjusted tests is not derived here. Fit both with "mlm" or "mlr".'
         )

@@ -17,7 +17,7 @@ from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
 from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
-from cipa.models.sem.standardize import explained_variance, scale_factors
+from cipa.models.sem.standardize import dependent_residuals, explained_variance, scale_factors
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
@@ -25,6 +25,7 @@ from cipa.numerics.normal import available_moments, complete_pattern, loglik, pa
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
 from cipa.results.fit import Convergence, Fit, Notice, Spread
+from cipa.results.vcov import VCov
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
 
@@ -43,7 +44,7 @@ class SEMFit(Fit):
     layout: Layout
     sample: Sample
     point: LikelihoodPoint
-    objective: Likelihood
+    objective: Any
     group_labels: tuple[str, ...]
     measures: Mapping[str, float]
 
@@ -120,6 +121,14 @@ class SEMFit(Fit):
         position = block.variables.index(name)
         return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
 
+    def require_likelihood(self, what: str) -> None:
+        """Refuse what is derived here for fits by maximum likelihood only."""
+        if "logl" not in self.measures:
+            raise InferenceError(
+                f"{what} is derived here for fits by maximum likelihood, and this one is by least squares"
+                f' (estimator {self.model.estimator_used}). Fit the model with estimator="mlr" to look at it.'
+            )
+
     @property
     def group_sizes(self) -> tuple[int, ...]:
         """Cases used in each group."""
@@ -137,10 +146,12 @@ class SEMFit(Fit):
 
     def resampler(self, kind: str) -> Resampler:
         """A function from rows (or a generator, for parametric draws) to (values of all rows, chi-square), or None."""
+        self.require_likelihood("ci.bootstrap")
         return Resampler.of(self, kind)
 
     def scaling_factor_at(self, other: Fit) -> float:
         """The scaling factor of this model's test at the estimates of another (restricted) model, for difference tests."""
+        self.require_likelihood("The 2010 difference test")
         layout = self.layout
         theta = self.params.copy()
         for k, term in enumerate(self.terms):
@@ -159,6 +170,7 @@ class SEMFit(Fit):
 
     def release_tests(self) -> list[tuple[Term, float, float]]:
         """(term, chi-square, expected change) of freeing each parameter that is held equal to others (expected information)."""
+        self.require_likelihood("ci.score_test")
         layout = self.layout
         if not layout.tied:
             return []
@@ -213,6 +225,37 @@ def assemble(
     found = _measures(model, layout, sample, point, nobs=nobs)
     if recipe.test in SCALED_TESTS:
         found |= _scaled(recipe.test, objective, point, sample, found, nobs=nobs)
+    described = recipe.described(sample)
+    return solved(
+        model,
+        layout,
+        sample,
+        objective,
+        point,
+        solution,
+        labels=labels,
+        vcov=vcov,
+        inverse=inverse,
+        measures=found,
+        described=described,
+    )
+
+
+def solved(
+    model: SEM,
+    layout: Layout,
+    sample: Sample,
+    objective: Any,
+    point: LikelihoodPoint,
+    solution: Solution,
+    *,
+    labels: Sequence[str],
+    vcov: Array,
+    inverse: Array,
+    measures: Mapping[str, float],
+    described: VCov,
+) -> SEMFit:
+    """The fit, once covariance and measures are known: estimates with errors, standardized values, notices."""
     values = row_values(layout, point, objective)
     parsed = model.parsed.constraints
     slopes = np.zeros((len(values), layout.nfree))
@@ -228,11 +271,11 @@ def assemble(
     notices = (*sample.notices, *_admissible(layout, labels, estimates, point, errors))
     return SEMFit(
         model=model, data=sample.data, kind="sem", terms=tuple(terms[position] for position in layout.theta),
-        params=frozen(point.theta), vcov=frozen(vcov), bread=frozen(inverse), nobs=sample.nobs, df_resid=found["df"], loglik=found["logl"],
-        npar=layout.npar, vcov_type=recipe.described(sample), estimates=estimates,
+        params=frozen(point.theta), vcov=frozen(vcov), bread=frozen(inverse), nobs=sample.nobs, df_resid=measures["df"],
+        loglik=measures.get("logl", float("nan")), npar=layout.npar, vcov_type=described, estimates=estimates,
         convergence=Convergence(converged=True, iterations=solution.iterations, criterion=solution.decrement, message=solution.message),
-        statistics=as_statistics(found), notices=notices, title=_title(model, sample), layout=layout, sample=sample, point=point,
-        objective=objective, group_labels=tuple(labels), measures=found,
+        statistics=as_statistics(measures), notices=notices, title=_title(model, sample), layout=layout, sample=sample, point=point,
+        objective=objective, group_labels=tuple(labels), measures=measures,
     )  # fmt: skip
 
 
@@ -246,7 +289,11 @@ def _title(model: SEM, sample: Sample) -> str:
         sample.missing
     ]
     groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
-    return f"Structural equation model, maximum likelihood, {how}{groups}"
+    by = {"gls": "generalized", "uls": "unweighted", "wls": "weighted", "dwls": "diagonally weighted"}
+    kind = {"ulsm": "uls", "ulsmv": "uls", "wlsm": "dwls", "wlsmv": "dwls"}.get(model.estimator_used, model.estimator_used)
+    estimator = f"{by[kind]} least squares" if kind in by else "maximum likelihood"
+    ordered = ", ordered variables" if model.ordered else ""
+    return f"Structural equation model, {estimator}, {how}{groups}{ordered}"
 
 
 def _chisq_n(model: SEM, sample: Sample) -> int:
@@ -286,6 +333,8 @@ def standardized_values(
             return found, log_slope
         derivative = found[:, None] * log_slope
     derivative[list(layout.theta), np.arange(layout.nfree)] += ratio[list(layout.theta)]
+    for position, slope in dependent_residuals(layout, tuple(one.moments for one in point.groups), matrices_s):
+        derivative[position] += ratio[position] * slope
     return found, derivative
 
 

@@ -110,7 +110,7 @@ def measures(
         }
     )  # fmt: skip
     found.update(rmsea(test, nobs=nobs, ngroups=len(groups)))
-    found.update(_residual_measures(groups, means=means))
+    found.update(residual_measures(groups, means=means))
     found.update(_absolute(test, groups, npar=npar, nobs=nobs, means=means))
     return found
 
@@ -168,7 +168,7 @@ def rmsea(test: Test, *, nobs: int, ngroups: int = 1, scale: float = 1.0) -> dic
     }
 
 
-def _residual_measures(groups: Sequence[GroupMoments], *, means: bool) -> dict[str, float]:
+def residual_measures(groups: Sequence[GroupMoments], *, means: bool) -> dict[str, float]:
     """Root mean squares of raw, Bentler-standardized, correlation and Mplus residuals, with and without means."""
     found: dict[str, float] = {}
     for name, residuals in (("rmr", _raw), ("srmr", _bentler), ("crmr", _correlation), ("srmr_mplus", _mplus)):

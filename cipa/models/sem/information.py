@@ -34,6 +34,14 @@ ESTIMATORS = {
     "mlmvs": ("robust_sem", "mean_var_adjusted", "expected"),
     "mlr": ("robust_huber_white", "yuan_bentler_mplus", "observed"),
     "mlf": ("first_order", "standard", ""),
+    "gls": ("standard", "standard", "expected"),
+    "uls": ("standard", "standard", "expected"),
+    "ulsm": ("robust_sem", "satorra_bentler", "expected"),
+    "ulsmv": ("robust_sem", "scaled_shifted", "expected"),
+    "wls": ("standard", "standard", "expected"),
+    "dwls": ("standard", "standard", "expected"),
+    "wlsm": ("robust_sem", "satorra_bentler", "expected"),
+    "wlsmv": ("robust_sem", "scaled_shifted", "expected"),
 }
 """Estimator -> standard errors, test, and information ("" is the default for the data)."""
 
@@ -52,6 +60,7 @@ class Recipe:
     information: str
     se: str
     test: str
+    estimator: str = "ml"
 
     def described(self, sample: Sample) -> VCov:
         """The standard errors in words."""
@@ -76,7 +85,7 @@ def recipe(estimator: str, *, se: str | None, test: str | None, information: str
     se = {"robust": own_se if own_se.startswith("robust") else "robust_huber_white"}.get(se or "", se) or own_se
     observed = se == "robust_huber_white" or not complete
     chosen = information or own_information or ("observed" if observed else "expected")
-    return Recipe(information=chosen, se=se, test=test or own_test)
+    return Recipe(information=chosen, se=se, test=test or own_test, estimator=estimator)
 
 
 def scaled_inverse(matrix: Array) -> Array:

@@ -7,7 +7,7 @@ constraints; eta (q,) is what the search moves, and q is the number of parameter
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,7 +26,8 @@ class Block:
     """One group: its variables (observed first), the places of its free parameters, and the fixed entries.
 
     `free` (k_g,) are positions in theta; `places` where they stand; `base` the matrices with the fixed values in;
-    `exogenous` positions of the observed variables whose moments are held at the sample's.
+    `exogenous` positions of the observed variables whose moments are held at the sample's; `thresholds` positions in theta of
+    the thresholds of ordered variables, in the order of the variables.
     """
 
     variables: tuple[str, ...]
@@ -35,6 +36,7 @@ class Block:
     free: IntArray
     base: Matrices
     exogenous: IntArray
+    thresholds: IntArray = field(default_factory=lambda: _index([]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +92,12 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
     where = {name: position for position, name in enumerate(variables)}
     A, S, M = np.zeros((len(variables), len(variables))), np.zeros((len(variables), len(variables))), np.zeros(len(variables))
     kinds, places, cols, free = [], [], [], []
+    thresholds: list[tuple[int, int]] = []
     for position, row in enumerate(rows):
-        if row.group != group:
+        if row.group != group or row.op == "~*~":
+            continue
+        if row.op == "|":
+            thresholds.append((where[row.lhs], index[position]))
             continue
         kind, i, j = place_of(row, where)
         if position in index:
@@ -114,6 +120,7 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
         free=_index(free),
         base=Matrices(A=A, S=S, M=M, observed=len(roles.observed)),
         exogenous=_index([where[name] for name in roles.exogenous if name in held]),
+        thresholds=_index([k for _, k in sorted(thresholds)]),
     )
 
 

@@ -16,6 +16,7 @@ from cipa.errors import (
     ConvergenceError,
     InadmissibleWarning,
     SpecificationError,
+    did_you_mean,
     one_of,
     public,
 )
@@ -29,6 +30,7 @@ from cipa.models.sem.moments import MISSING, Sample, group_labels, prepare, refu
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table
 from cipa.models.sem.starts import starting_values
 from cipa.models.sem.testing import SCALED_TESTS
+from cipa.models.sem.weighted.fit import WEIGHTS, codes_of, continuous_targets, fit_weighted, ordered_rows, ordinal_sample
 from cipa.numerics.linalg import Array
 from cipa.numerics.optimize import Solution, minimize
 from cipa.results.fit import announce
@@ -159,16 +161,33 @@ class SEM:
 
     def _refuse_unavailable(self) -> None:
         """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
-        for name in ("ordered", "conditional_x", "interaction", "nodes", "bounds"):
+        for name in ("conditional_x", "interaction", "nodes", "bounds"):
             if getattr(self, name):
                 raise SpecificationError(
                     f"ci.SEM: {name}={getattr(self, name)!r} is not available in this version, and no other option stands in for it."
                     " Leave it out, or fit this model with a program that has it."
                 )
         if self.parameterization != "delta":
+            raise SpecificationError('ci.SEM: parameterization="theta" is not available in this version; "delta" is.')
+        if self.estimator_used in WEIGHTS and (self.cluster or self.sampling_weight or self.missing != "listwise"):
             raise SpecificationError(
-                "ci.SEM: parameterization concerns ordered variables, which are not available in this version."
+                f'ci.SEM: estimator="{self.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
+                " missing values, clusters and weights."
             )
+        if self.ordered and self.estimator_used not in WEIGHTS:
+            raise SpecificationError(
+                f'ci.SEM: estimator="{self.estimator}" treats variables as continuous. For ordered variables use "wlsmv" (the default), "wlsm",'
+                ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
+            )
+        if self.ordered and (self.group or self.fixed_x):
+            raise SpecificationError(
+                "ci.SEM: ordered variables with group= are not available in this version. Fit the groups one by one."
+            )
+
+    @property
+    def estimator_used(self) -> str:
+        """The estimator; with ordered variables ML means WLSMV, as in lavaan."""
+        return "wlsmv" if self.ordered and self.estimator == "ml" else self.estimator
 
     @property
     def parsed(self) -> Syntax:
@@ -207,6 +226,8 @@ class SEM:
         ConvergenceError
             The search did not end at a stationary point.
         """
+        if self.ordered:
+            return self._fit_ordered(data)
         layout, labels = declare(self, data)
         sample = prepare(
             data,
@@ -221,6 +242,12 @@ class SEM:
             weight=self.sampling_weight,
         )
         _refuse_means_without_means(self, layout, sample)
+        if self.estimator in WEIGHTS:
+            refuse_underidentified(layout.npar, moment_count(layout))
+            targets = continuous_targets(WEIGHTS[self.estimator], sample, means=layout.means)
+            fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), self.recipe(sample), labels)
+            announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
+            return fit
         objective = _objective(self, layout, sample)
         refuse_underidentified(layout.npar, moment_count(layout))
         theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
@@ -235,6 +262,44 @@ class SEM:
         fit = assemble(self, layout, sample, objective, point, solution, labels=labels)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
         return fit
+
+    def _fit_ordered(self, data: Any) -> SEMFit:
+        """Weighted least squares of thresholds and polychoric correlations."""
+        rules = Rules(defaults=self.defaults, means=True, std_lv=self.std_lv, orthogonal=self.orthogonal, fixed_x=True)
+        rows, roles = parameter_table(self.parsed, rules=rules, group_labels=("",))
+        names = roles[0].observed
+        _refuse_unordered(self, names, [row.rhs for row in rows if row.op == "~"], data)
+        dataset, codes, categories = codes_of(data, names)
+        sizes = {name: len(found) for name, found in zip(names, categories, strict=True)}
+        layout = build_layout(ordered_rows(rows, sizes), roles, self.parsed, means=True)
+        kind = WEIGHTS[self.estimator_used]
+        sample, target = ordinal_sample(dataset, codes, categories, names, kind)
+        refuse_underidentified(layout.npar, len(target.s))
+        chosen = recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False)
+        fit = fit_weighted(self, layout, sample, (target,), tuple(block.base for block in layout.blocks), chosen, ("",))
+        announce(fit.notices, category=InadmissibleWarning, stacklevel=5)
+        return fit
+
+
+def _refuse_unordered(model: SEM, observed: Sequence[str], predictors: Sequence[str], data: Any) -> None:
+    """Only models in which every observed variable is ordered and an outcome are derived here."""
+    ordered = (model.ordered,) if isinstance(model.ordered, str) else tuple(model.ordered)
+    present = [str(name) for name in getattr(data, "columns", ())]
+    for name in ordered:
+        if name not in observed:
+            raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the model.{did_you_mean(name, observed)}")
+    other = [name for name in observed if name not in ordered]
+    if other or set(predictors) & set(observed):
+        which = ", ".join(other or sorted(set(predictors) & set(observed)))
+        raise SpecificationError(
+            f"ci.SEM: ordered variables beside continuous ones, or as predictors, are not available in this version ({which}). Name every"
+            ' observed variable in ordered= and let constructs predict, or treat all as continuous with estimator="mlr".'
+        )
+    missing = [name for name in observed if present and name not in present]
+    if missing:
+        raise SpecificationError(
+            f"ci.SEM: '{missing[0]}' is neither a construct of the model nor a column.{did_you_mean(missing[0], present)}"
+        )
 
 
 def declare(model: SEM, data: Any) -> tuple[Layout, tuple[str, ...]]:

@@ -111,14 +111,30 @@ def scale_factors(
     return ratio, slope
 
 
+def dependent_residuals(layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...]) -> list[tuple[int, Array]]:
+    """(row, derivatives (k,)) of the residual variances that follow from the rest: those of ordered variables."""
+    found = []
+    for group, block in enumerate(layout.blocks):
+        if block.thresholds.size:
+            S = matrices_s[group]
+            _, dresidual = _log_slopes(layout, group, moments[group], S)
+            for position, row in enumerate(layout.rows):
+                if row.group == group and row.op == "~~" and row.lhs == row.rhs and row.lhs in block.observed:
+                    i = block.variables.index(row.lhs)
+                    found.append((position, 2 * S[i, i] * dresidual[i]))
+    return found
+
+
 def _powers(row: Parameter) -> list[tuple[str, int, bool]]:
     """(variable, power of its sd, whether the residual sd) that make up a row's scale."""
     if row.op == "=~":
         return [(row.lhs, 1, False), (row.rhs, -1, False)]
     if row.op in ("~", "<~"):
         return [(row.rhs, 1, False), (row.lhs, -1, False)]
-    if row.op == "~1":
+    if row.op in ("~1", "|"):
         return [(row.lhs, -1, False)]
+    if row.op == "~*~":
+        return []
     residual = row.lhs != row.rhs
     return [(row.lhs, -1, residual), (row.rhs, -1, residual)]
 
@@ -150,4 +166,8 @@ def _log_slopes(layout: Layout, group: int, moments: Implied, S: Array) -> tuple
     with np.errstate(divide="ignore", invalid="ignore"):
         dtotal[:, block.free] = derivative / (2 * np.diagonal(T)[:, None])
         dresidual[row[own], block.free[own]] = 1 / (2 * np.diagonal(S)[row[own]])
+    if block.thresholds.size:  # a response variable has variance 1: what is explained more is left as residual less
+        p = len(block.observed)
+        dresidual[:p] = -dtotal[:p] * (np.diagonal(T)[:p] / np.diagonal(S)[:p])[:, None]
+        dtotal[:p] = 0.0
     return dtotal, dresidual

@@ -115,7 +115,7 @@ def test_variables_on_very_different_scales_give_the_same_answer() -> None:
     [
         ({"estimator": "mlx"}, "estimator='mlx' is not known"),
         ({"missing": "fmil"}, "Did you mean 'fiml'"),
-        ({"ordered": ["x1"]}, "ordered=.*not available"),
+        ({"ordered": ["x1"]}, "ordered variables beside continuous ones"),
         ({"group_equal": ["loading"]}, "Did you mean 'loadings'"),
         ({"interaction": "lms"}, "interaction='lms' is not available"),
         ({"group": "scool"}, "Did you mean 'school'"),

@@ -49,6 +49,7 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
         lhs, op, rhs, group, mi, p_value, epc, sepc_lv, sepc_all, sepc_nox. A parameter that could not be freed alone (a
         second marker loading) is not listed. After looking at many of them, p-values are not those of one test.
     """
+    fit.require_likelihood("ci.modification_indices")
     rows = candidates(fit)
     extended = _extended(fit.layout, rows)
     gradient, information = _derivatives(fit, extended, rows)

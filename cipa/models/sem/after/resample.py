@@ -67,9 +67,10 @@ class Resampler:
         layout = self.fit.layout
         exogenous = any(len(block.exogenous) for block in layout.blocks)
         counts = np.array([float(group.nobs) for group in sample.groups])
+        objective: Likelihood = self.fit.objective
         return replace(
-            self.fit.objective, patterns=tuple(group.patterns for group in sample.groups), weights=counts / counts.sum(),
-            bases=bases_with_exogenous(layout, sample) if exogenous else self.fit.objective.bases,
+            objective, patterns=tuple(group.patterns for group in sample.groups), weights=counts / counts.sum(),
+            bases=bases_with_exogenous(layout, sample) if exogenous else objective.bases,
         )  # fmt: skip
 
     def _values(self, objective: Likelihood, point: LikelihoodPoint) -> Array:

@@ -52,6 +52,8 @@ def residuals(fit: SEMFit, *, kind: str = "cor_bentler") -> ResultTable:
         Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0.
     """
     one_of(kind, KINDS, what="kind", where="ci.residuals")
+    if kind in ("standardized", "normalized"):
+        fit.require_likelihood(f'ci.residuals(kind="{kind}")')
     rows: list[tuple[Any, ...]] = []
     for g, names in enumerate(block.observed for block in fit.layout.blocks):
         cov, mean = _matrices(fit, g, kind)

@@ -42,6 +42,7 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
         For a fit to a covariance matrix, or a model without constructs.
     """
     one_of(method, ("regression", "bartlett"), what="method", where="ci.factor_scores")
+    fit.require_likelihood("ci.factor_scores")
     if any(group.values is None for group in fit.sample.groups):
         raise InferenceError(
             "ci.factor_scores: the model was fitted to a covariance matrix, which has no cases to score. Fit it to the data."

@@ -1,0 +1,1 @@
+"""Weighted least squares: the objective, and the fit."""
