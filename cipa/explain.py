@@ -29,6 +29,8 @@ EXPLANATIONS = {
     # notices about solutions
     "heywood": "A variance is estimated negative. Standard errors and fit measures of such a solution are not trustworthy. Look at the"
     " item's loading, and at constructs with two items.",
+    "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, because its"
+    " distribution is then a mixture (Shapiro 1985).",
     "latent_cov": "The covariance matrix of the constructs is not positive definite: two constructs may be one, or a variance is negative.",
     "zero_variance_component": "The variance of the random effects is estimated at zero or below and set to zero: the estimates are those"
     " of pooled least squares.",

@@ -86,6 +86,18 @@ def names_in(expression: Expression) -> tuple[str, ...]:
     return ()
 
 
+def substitute(expression: Expression, defined: Mapping[str, Expression]) -> Expression:
+    """The expression with each defined name replaced by what defines it."""
+    match expression:
+        case Name(name):
+            return defined.get(name, expression)
+        case Call(function, argument):
+            return Call(function, substitute(argument, defined))
+        case Binary(operator, left, right):
+            return Binary(operator, substitute(left, defined), substitute(right, defined))
+    return expression
+
+
 def evaluate(expression: Expression, values: Mapping[str, Dual], *, size: int) -> Dual:
     """Value and gradient (size,) of an expression whose names have the duals in `values`."""
     match expression:

@@ -63,7 +63,7 @@ class Likelihood:
     def evaluate(self, eta: Array) -> LikelihoodPoint | None:
         """Value and gradient at eta (q,); None where a covariance is not positive definite."""
         layout = self.layout
-        theta = layout.offset + layout.K @ eta if layout.tied else eta
+        theta = layout.to_theta(eta)
         total, slope = 0.0, np.zeros(layout.nfree)
         points = []
         for block, base, patterns, weight in zip(layout.blocks, self.bases, self.patterns, self.weights, strict=True):

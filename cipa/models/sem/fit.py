@@ -147,6 +147,11 @@ class SEMFit(Fit):
     def resampler(self, kind: str) -> Resampler:
         """A function from rows (or a generator, for parametric draws) to (values of all rows, chi-square), or None."""
         self.require_likelihood("ci.bootstrap")
+        if self.layout.curves:
+            raise InferenceError(
+                "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws and not"
+                " in others. Drop the constraint, or test it with ci.wald_test."
+            )
         return Resampler.of(self, kind)
 
     def scaling_factor_at(self, other: Fit) -> float:
@@ -157,8 +162,7 @@ class SEMFit(Fit):
         for k, term in enumerate(self.terms):
             row = other.estimates.find(term)
             theta[k] = theta[k] if row is None else row.estimate
-        eta = np.linalg.lstsq(layout.K, theta - layout.offset, rcond=None)[0] if layout.tied else theta
-        point = self.objective.evaluate(eta)
+        point = self.objective.evaluate(layout.to_eta(theta))
         if point is None:
             raise InferenceError(
                 "The estimates of the restricted model imply no covariance matrix in the general one: the models are not nested."
@@ -268,7 +272,7 @@ def solved(
     )
     terms, names, statuses = _rows(layout, labels, parsed)
     estimates = tabulate(terms, full, errors, labels=names, statuses=statuses, standardized=beta)
-    notices = (*sample.notices, *_admissible(layout, labels, estimates, point, errors))
+    notices = (*sample.notices, *_admissible(layout, labels, estimates, point, errors), *_binding(layout, point))
     return SEMFit(
         model=model, data=sample.data, kind="sem", terms=tuple(terms[position] for position in layout.theta),
         params=frozen(point.theta), vcov=frozen(vcov), bread=frozen(inverse), nobs=sample.nobs, df_resid=measures["df"],
@@ -487,6 +491,18 @@ def _admissible(
             )
             found.append(Notice(code="latent_cov", severity="warning", text=text))
     return found
+
+
+def _binding(layout: Layout, point: LikelihoodPoint) -> list[Notice]:
+    """Inequalities that hold as equations: the chi-square's reference distribution is then a mixture."""
+    if not layout.binding:
+        return []
+    text = (
+        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'}: the estimates stand on the bound. The"
+        " p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are those"
+        " with the bound held as an equation."
+    )
+    return [Notice(code="binding", text=text)]
 
 
 def _smallest_eigenvalue(cov: Array) -> float:

@@ -6,7 +6,7 @@ constraints; eta (q,) is what the search moves, and q is the number of parameter
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +15,8 @@ from cipa.errors import SpecificationError, did_you_mean
 from cipa.models.sem.parameters import Parameter, Roles
 from cipa.numerics.linalg import Array, IntArray, null_space
 from cipa.numerics.ram import Matrices, Places
-from cipa.study.expressions import gradient_of
-from cipa.study.syntax import Constraint, Syntax
+from cipa.study.expressions import Binary, Expression, gradient_of, names_in, substitute
+from cipa.study.syntax import Syntax
 
 _KIND = {"=~": 0, "~": 0, "<~": 0, "~~": 1, "~1": 2}
 
@@ -40,8 +40,30 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A constraint that K cannot carry: `expression` of the labels is 0 (`equal`), or at least 0.
+
+    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free.
+    """
+
+    expression: Expression
+    equal: bool
+    positions: Mapping[str, int]
+    fixed: tuple[float, ...]
+
+    def at(self, theta: Array) -> tuple[float, Array]:
+        """Value and gradient (k,) at theta (k,)."""
+        value, gradient = gradient_of(self.expression, np.concatenate([theta, self.fixed]), self.positions)
+        return value, gradient[: len(theta)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All groups, the map K (k, q) and offset (k,), and the rows behind theta."""
+    """All groups, the map K (k, q) and offset (k,), the curved constraints, and the rows behind theta.
+
+    At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the inequalities
+    among them, which cost a direction but, as in lavaan, no parameter.
+    """
 
     rows: tuple[Parameter, ...]
     blocks: tuple[Block, ...]
@@ -51,6 +73,8 @@ class Layout:
     offset: Array
     labels: Mapping[str, int]  # label -> position in theta
     means: bool
+    curves: tuple[Curve, ...] = ()
+    binding: int = 0
 
     @property
     def nfree(self) -> int:
@@ -60,12 +84,20 @@ class Layout:
     @property
     def npar(self) -> int:
         """Parameters that count, q."""
-        return int(self.K.shape[1])
+        return int(self.K.shape[1]) + self.binding
 
     @property
     def tied(self) -> bool:
         """Whether any parameters are tied."""
         return bool(self.K.shape[0] != self.K.shape[1])
+
+    def to_theta(self, eta: Array) -> Array:
+        """Parameters theta (k,) at eta (q,)."""
+        return self.offset + self.K @ eta if self.tied else eta
+
+    def to_eta(self, theta: Array) -> Array:
+        """The eta (q,) whose theta is nearest to theta (k,)."""
+        return np.asarray(np.linalg.lstsq(self.K, theta - self.offset, rcond=None)[0]) if self.tied else theta
 
 
 def build_layout(
@@ -80,11 +112,11 @@ def build_layout(
         if rows[position].label:
             labels.setdefault(rows[position].label, k)
     _refuse_unknown_labels(rows, syntax)
-    R, r = _constraint_matrix(rows, theta, syntax, labels=labels, effect_coding=effect_coding)
+    R, r, curves = _constraints(rows, theta, syntax, labels=labels, effect_coding=effect_coding)
     K, offset = _affine(R, r, size=len(theta))
     return Layout(
-        rows=tuple(rows), blocks=blocks, roles=tuple(roles), theta=theta, K=K, offset=offset, labels=labels, means=means
-    )
+        rows=tuple(rows), blocks=blocks, roles=tuple(roles), theta=theta, K=K, offset=offset, labels=labels, means=means, curves=curves
+    )  # fmt: skip
 
 
 def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mapping[int, int], means: bool) -> Block:
@@ -154,10 +186,10 @@ def _refuse_unknown_labels(rows: Sequence[Parameter], syntax: Syntax) -> None:
             known.add(constraint.lhs)
 
 
-def _constraint_matrix(
+def _constraints(
     rows: Sequence[Parameter], theta: Sequence[int], syntax: Syntax, *, labels: Mapping[str, int], effect_coding: bool
-) -> tuple[Array, Array]:
-    """R (c, k) and r (c,) of the linear constraints R theta = r."""
+) -> tuple[Array, Array, tuple[Curve, ...]]:
+    """R (c, k) and r (c,) of the linear constraints R theta = r, and the others."""
     lines: list[Array] = []
     right: list[float] = []
 
@@ -190,49 +222,48 @@ def _constraint_matrix(
                     f'equal("{row.equal}") names no free parameter of the model.{did_you_mean(row.equal, names)}'
                 )
             tie(names[row.equal], k)
-    for constraint in syntax.constraints:
-        if constraint.op == "==":
-            line, value = _linear(constraint, syntax, labels=labels, fixed=fixed_labels, size=len(theta))
-            lines.append(line)
-            right.append(value)
-        elif constraint.op in ("<", ">"):
-            raise syntax.refuse(
-                constraint,
-                "Inequality constraints are not available. Fit without it and look whether the estimate meets the bound.",
-            )
+    curves = []
+    for curve in _written(syntax, labels=labels, fixed=fixed_labels, size=len(theta)):
+        linear = _linear(curve, len(theta)) if curve.equal else None
+        if linear is None:
+            curves.append(curve)
+        else:
+            lines.append(linear[0])
+            right.append(linear[1])
     if effect_coding:
         for line, value in _effect_coding(rows, theta):
             lines.append(line)
             right.append(value)
-    return np.array(lines).reshape(len(lines), len(theta)), np.array(right)
+    return np.array(lines).reshape(len(lines), len(theta)), np.array(right), tuple(curves)
 
 
-def _linear(
-    constraint: Constraint, syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, float], size: int
-) -> tuple[Array, float]:
-    """`left == right` as a line of R theta = r; refuses a constraint that is not linear."""
-    assert constraint.left is not None
-    known = {*labels, *fixed}
-    for name in constraint.names:
-        if name not in known:
-            raise syntax.refuse(constraint, f"'{name}' is not a label of the model.{did_you_mean(name, known)}")
-    extra = {name: size + k for k, name in enumerate(fixed)}
-    positions = {**extra, **labels}
+def _written(syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, float], size: int) -> Iterator[Curve]:
+    """The constraints `==`, `<` and `>` of the syntax; effects defined by `:=` stand for what defines them."""
+    defined: dict[str, Expression] = {}
+    positions = {**{name: size + k for k, name in enumerate(fixed)}, **labels}
+    for one in syntax.constraints:
+        if one.op == ":=":
+            defined[one.lhs] = substitute(one.right, defined)
+            continue
+        assert one.left is not None
+        for name in one.names:
+            if name not in positions and name not in defined:
+                known = {*positions, *defined}
+                raise syntax.refuse(one, f"'{name}' is not a label of the model.{did_you_mean(name, known)}")
+        left, right = substitute(one.left, defined), substitute(one.right, defined)
+        gap = Binary("-", right, left) if one.op == "<" else Binary("-", left, right)
+        if not any(positions[name] < size for name in names_in(gap)):
+            raise syntax.refuse(one, "This constraint has no free parameter in it, so there is nothing to constrain. Remove it.")
+        yield Curve(expression=gap, equal=one.op == "==", positions=positions, fixed=tuple(fixed.values()))
 
-    def at_point(point: Array) -> tuple[float, Array]:
-        full = np.concatenate([point, list(fixed.values())])
-        left, dleft = gradient_of(constraint.left, full, positions)  # type: ignore[arg-type]
-        right, dright = gradient_of(constraint.right, full, positions)
-        return left - right, (dleft - dright)[:size]
 
-    zero, line = at_point(np.full(size, 0.7))
-    _, again = at_point(np.linspace(0.3, 1.9, size))
-    if not np.allclose(line, again, rtol=1e-9, atol=1e-12):
-        raise syntax.refuse(
-            constraint,
-            "This constraint is not linear in the labels, and only linear ones are available. Reparametrise, or define it with ':='.",
-        )
-    return line, float(line @ np.full(size, 0.7) - zero)
+def _linear(curve: Curve, size: int) -> tuple[Array, float] | None:
+    """An equation as a line of R theta = r; None when it is not linear."""
+    trials = np.full(size, 0.7), np.linspace(0.3, 1.9, size), np.linspace(-1.3, 0.4, size)
+    (zero, line), *others = (curve.at(trial) for trial in trials)
+    if not all(np.allclose(line, again, rtol=1e-9, atol=1e-12) for _, again in others):
+        return None
+    return line, float(line @ trials[0] - zero)
 
 
 def _effect_coding(rows: Sequence[Parameter], theta: Sequence[int]) -> list[tuple[Array, float]]:

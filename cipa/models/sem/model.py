@@ -6,21 +6,20 @@ The fit is a sequence of named steps: parameter table, layout, sample, identific
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from cipa.errors import (
-    ConvergenceError,
     InadmissibleWarning,
     SpecificationError,
     did_you_mean,
     one_of,
     public,
 )
-from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint, bases_with_exogenous
+from cipa.models.sem.discrepancy import Likelihood, bases_with_exogenous
 from cipa.models.sem.fit import SEMFit as SEMFit
 from cipa.models.sem.fit import assemble
 from cipa.models.sem.identification import check_identified
@@ -28,11 +27,11 @@ from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table
+from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values
 from cipa.models.sem.testing import SCALED_TESTS
 from cipa.models.sem.weighted.fit import WEIGHTS, codes_of, continuous_targets, fit_weighted, ordered_rows, ordinal_sample
 from cipa.numerics.linalg import Array
-from cipa.numerics.optimize import Solution, minimize
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
@@ -243,23 +242,21 @@ class SEM:
         )
         _refuse_means_without_means(self, layout, sample)
         if self.estimator in WEIGHTS:
-            refuse_underidentified(layout.npar, moment_count(layout))
+            refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
             targets = continuous_targets(WEIGHTS[self.estimator], sample, means=layout.means)
             fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), self.recipe(sample), labels)
             announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
             return fit
         objective = _objective(self, layout, sample)
-        refuse_underidentified(layout.npar, moment_count(layout))
+        refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
         theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
         names = [str(layout.rows[position].term(labels)) for position in layout.theta]
         if start:
             theta = _with_user_starts(theta, start, layout, names)
         scales = tuple(np.sqrt(group.saturated.cov.diagonal()) for group in sample.groups)
-        check_identified(objective, theta, names, scales)
-        solution, point = search(objective, theta)
-        if point is None or not solution.converged:
-            raise ConvergenceError(_not_converged(solution))
-        fit = assemble(self, layout, sample, objective, point, solution, labels=labels)
+        check_identified(replace(objective, layout=at_tangent(layout, theta)), theta, names, scales)
+        objective, point, solution = search(objective, theta)
+        fit = assemble(self, objective.layout, sample, objective, point, solution, labels=labels)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
         return fit
 
@@ -409,33 +406,3 @@ def _with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, 
             raise SpecificationError(f"start has '{key}', which is neither a label nor a free parameter of the model.")
         values[k] = value
     return values
-
-
-def search(objective: Likelihood, theta: Array) -> tuple[Solution, LikelihoodPoint | None]:
-    """Minimise from theta (k,), projected on the constraints."""
-    layout = objective.layout
-    eta = np.linalg.lstsq(layout.K, theta - layout.offset, rcond=None)[0] if layout.tied else theta
-    solution, point = minimize(objective, eta)
-    if point is None:
-        eta = _diagonal_start(objective, theta)
-        solution, point = minimize(objective, eta)
-    return solution, point
-
-
-def _diagonal_start(objective: Likelihood, theta: Array) -> Array:
-    """Start again with all directed effects and covariances at 0, where the implied covariance is positive definite."""
-    layout = objective.layout
-    values = theta.copy()
-    for k, position in enumerate(layout.theta):
-        row = layout.rows[position]
-        if row.op == "~" or (row.op == "~~" and row.lhs != row.rhs):
-            values[k] = 0.0
-    return np.linalg.lstsq(layout.K, values - layout.offset, rcond=None)[0] if layout.tied else values
-
-
-def _not_converged(solution: Solution) -> str:
-    return (
-        f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"
-        f" decrement {solution.decrement:.2g}). No estimate is reported, because none would be the maximum. Look for a construct whose"
-        " items hardly correlate, variables on very different scales, or too few cases; then give start values, or simplify the model."
-    )

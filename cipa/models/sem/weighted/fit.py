@@ -19,13 +19,14 @@ import numpy as np
 from scipy.special import chdtri
 
 from cipa.data.dataset import Dataset, as_dataset
-from cipa.errors import ConvergenceError, DataError, IdentificationError
+from cipa.errors import DataError, IdentificationError
 from cipa.models.sem.fit import SEMFit, solved
 from cipa.models.sem.indices import GroupMoments, Test, incremental, residual_measures, rmsea
 from cipa.models.sem.information import Recipe, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.parameters import Parameter
+from cipa.models.sem.search import search
 from cipa.models.sem.starts import starting_values
 from cipa.models.sem.testing import second_moments
 from cipa.models.sem.weighted.objective import (
@@ -40,7 +41,6 @@ from cipa.models.sem.weighted.objective import (
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, inverse_and_logdet
 from cipa.numerics.normal import Saturated, complete_pattern, evaluate, loglik, saturated_information
-from cipa.numerics.optimize import minimize
 from cipa.numerics.polychoric import ordinal_moments
 from cipa.results.fit import Notice
 from cipa.results.vcov import VCov
@@ -164,19 +164,14 @@ def fit_weighted(
     for block, target in zip(layout.blocks, targets, strict=True):
         theta[block.thresholds] = target.s[: target.thresholds]
     _refuse_unidentified(objective, theta, [str(layout.rows[position].term(labels)) for position in layout.theta])
-    eta = np.linalg.lstsq(layout.K, theta - layout.offset, rcond=None)[0] if layout.tied else theta
-    solution, point = minimize(objective, eta)
-    if point is None or not solution.converged:
-        raise ConvergenceError(
-            f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message})."
-            " Look for items that hardly correlate or nearly empty categories; then give start values, or simplify the model."
-        )
+    objective, point, solution = search(objective, theta)
+    layout = objective.layout
     vcov, inverse = _covariances(recipe, objective, point)
     measures = _measures(recipe, objective, point, sample, total)
     if targets[0].thresholds:
         layout, bases = with_unit_variances(layout, bases, point.theta)
         objective = replace(objective, layout=layout, bases=bases)
-        point = objective.evaluate(eta if not solution.iterations else solution.eta) or point
+        point = objective.evaluate(layout.to_eta(point.theta)) or point
     described = VCov(
         kind=recipe.se.replace("_", " "), convention="none",
         note="sandwich of the weight matrix and the covariance of the moments" if recipe.se == "robust_sem" else "inverse of D'WD",
@@ -202,8 +197,7 @@ def _refuse_unidentified(objective: WeightedSquares, theta: Array, names: Sequen
     null = np.empty((0, 0))
     for _ in range(2):
         trial = theta + 0.1 * np.maximum(np.abs(theta), 0.3) * rng.uniform(-1, 1, len(theta))
-        eta = np.linalg.lstsq(K, trial - objective.layout.offset, rcond=None)[0] if objective.layout.tied else trial
-        point = objective.evaluate(eta)
+        point = objective.evaluate(objective.layout.to_eta(trial))
         if point is None:
             continue
         D = np.vstack(objective.jacobians(point)) @ K

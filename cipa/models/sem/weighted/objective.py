@@ -66,7 +66,7 @@ class WeightedSquares:
     def evaluate(self, eta: Array) -> LikelihoodPoint | None:
         """Value and gradient at eta (q,)."""
         layout = self.layout
-        theta = layout.offset + layout.K @ eta if layout.tied else eta
+        theta = layout.to_theta(eta)
         total, slope, points = 0.0, np.zeros(layout.nfree), []
         for block, base, target, share in zip(layout.blocks, self.bases, self.targets, self.weights, strict=True):
             moments = ram.implied(ram.place(block.places, theta[block.free], base))

@@ -1,0 +1,90 @@
+"""Curved equalities and inequalities: what they must equal, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cipa as ci
+
+MODEL = "visual =~ x1 + a*x2 + b*x3\ntextual =~ x4 + c*x5 + d*x6\nspeed =~ x7 + e*x8 + f*x9\n"
+
+pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+
+
+def fitted(extra: str = "", **options: object) -> ci.SEMFit:
+    return ci.SEM(MODEL + extra, **options).fit(ci.datasets.load("holzinger1939"))
+
+
+def values(fit: ci.SEMFit, labels: str) -> list[float]:
+    return [fit.estimates[label].estimate for label in labels]
+
+
+def test_a_binding_inequality_is_the_fixed_value() -> None:
+    bound, fixed = fitted("a > 0.7"), ci.SEM(MODEL.replace("a*x2", "0.7*x2")).fit(ci.datasets.load("holzinger1939"))
+    assert bound.statistics["chisq"].value == pytest.approx(fixed.statistics["chisq"].value, rel=1e-9)
+    assert bound.estimates["a"].estimate == pytest.approx(0.7, abs=1e-12)
+    assert bound.estimates["b"].std_error == pytest.approx(fixed.estimates["visual =~ x3"].std_error, rel=1e-7)
+    assert (bound.npar, bound.df_resid) == (21, 24)  # as lavaan counts
+    assert [notice.code for notice in bound.notices] == ["binding"]
+
+
+def test_an_inequality_that_holds_by_itself_changes_nothing() -> None:
+    free, bound = fitted(), fitted("a > 0.1\nb < 5\na + b > 0")
+    np.testing.assert_allclose(bound.params, free.params, rtol=1e-9)
+    np.testing.assert_allclose(bound.vcov, free.vcov, rtol=1e-7, atol=1e-12)
+    assert not bound.notices
+
+
+@pytest.mark.parametrize(
+    ("curved", "straight"),
+    [("a^2 == 1", "a == 1"), ("exp(a) == exp(b)", "a == b"), ("log(a) == log(2) + log(b)", "a == 2*b"), ("ab := a - b\nab == 0", "a == b")],
+)  # fmt: skip
+def test_a_curved_equality_with_a_straight_equal(curved: str, straight: str) -> None:
+    one, two = fitted(curved), fitted(straight)
+    assert one.statistics["chisq"].value == pytest.approx(two.statistics["chisq"].value, rel=1e-9)
+    assert one.df_resid == two.df_resid == 25
+    for term in two.terms:
+        assert one.estimates[term].estimate == pytest.approx(two.estimates[term].estimate, rel=1e-6)
+        assert one.estimates[term].std_error == pytest.approx(two.estimates[term].std_error, rel=1e-5, abs=1e-9, nan_ok=True)
+
+
+def test_constraints_together() -> None:
+    fit = fitted("a + b + c == 3\na*b == 0.5\nc > 1.2")
+    a, b, c = values(fit, "abc")
+    assert (a + b + c, a * b) == (pytest.approx(3, abs=1e-9), pytest.approx(0.5, abs=1e-9))
+    assert c > 1.2
+    assert fit.df_resid == 26
+
+
+@pytest.mark.parametrize("estimator", ["mlr", "mlm", "gls", "wls", "dwls"])
+def test_every_estimator_meets_them(estimator: str) -> None:
+    a, b = values(fitted("a == b^2\nb > 1.1", estimator=estimator), "ab")
+    assert (a, b) == (pytest.approx(1.21, abs=1e-9), pytest.approx(1.1, abs=1e-9))
+
+
+def test_the_multiplier_has_the_right_sign() -> None:
+    """At a bound the gradient points out of the allowed side: releasing the bound would go beyond it."""
+    free = fitted()
+    a = free.estimates["a"].estimate
+    assert values(fitted(f"a < {a - 0.1}"), "a")[0] == pytest.approx(a - 0.1)
+    assert values(fitted(f"a > {a - 0.1}"), "a")[0] == pytest.approx(a, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("a > 0.9\na < 0.8", "No parameters were found that meet all"),
+        ("a*a == -1", "No parameters were found that meet all"),
+        ("a == g", "'g' is not a label of the model"),
+        ("1 < 2", "no free parameter in it"),
+    ],
+)
+def test_refused(extra: str, said: str) -> None:
+    with pytest.raises(ci.SpecificationError, match=said):
+        fitted(extra)
+
+
+def test_bootstrap_is_refused() -> None:
+    with pytest.raises(ci.InferenceError, match="draws under inequality"):
+        ci.bootstrap(fitted("a > 0.7"), draws=100, seed=1)
