@@ -21,6 +21,8 @@ EXPLANATIONS = {
     " missing at random given the variables of the model.",
     "em": "The saturated moments did not converge: some pair of variables is hardly ever observed together, and fit measures that"
     " compare with them are uncertain.",
+    "pairwise": "Correlations of ordered variables rest on the cases that have both variables. That is unbiased when values are missing"
+    " completely at random.",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",

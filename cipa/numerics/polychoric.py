@@ -1,52 +1,27 @@
-"""Thresholds and polychoric correlations of ordered variables, with their joint asymptotic covariance.
+"""The bivariate normal distribution, and the polychoric correlation of a table.
 
-An ordered variable is a normal variable seen through thresholds. Thresholds come from the margins, each correlation by
-maximum likelihood from its table given the thresholds (Olsson 1979, two steps). With the casewise scores of both steps, u of
-the thresholds and v of the correlations, and
+The integral is Phi(x) Phi(y) + the integral of the density over the correlation (Plackett 1954), by Gauss-Legendre in the
+arc sine. The correlation of a table is its maximum-likelihood estimate given the thresholds (Olsson 1979, two steps).
 
-    B = [A11 0; A21 A22],  A11 = sum u u' (within variables),  A21 = sum v d(log p)/d(thresholds)',  A22 = sum v^2,
-
-the covariance of the estimates is B^-1 (sum [u v][u v]') B^-T (Muthén 1984).
-
-The bivariate normal integral is Phi(x) Phi(y) + the integral of its density over the correlation (Plackett 1954), by
-Gauss-Legendre in the arc sine.
-
-Sources: Olsson, U. (1979). Psychometrika, 44, 443-460; Muthén, B. (1984). Psychometrika, 49, 115-132; Plackett, R. L.
-(1954). Biometrika, 41, 351-360; Drezner, Z. & Wesolowsky, G. O. (1990). J. Stat. Comput. Simul., 35, 101-107.
+Sources: Olsson, U. (1979). Psychometrika, 44, 443-460; Plackett, R. L. (1954). Biometrika, 41, 351-360; Drezner, Z. &
+Wesolowsky, G. O. (1990). J. Stat. Comput. Simul., 35, 101-107.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from cipa.numerics.linalg import Array, IntArray, symmetric
+from cipa.numerics.linalg import Array
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
-_LIMIT = 0.9999
+LIMIT = 0.9999
 """A correlation beyond it is not estimated: the table shows one variable, not two."""
 
-_TINY = 1e-12  # floor of a cell's probability
+TINY = 1e-12  # floor of a cell's probability
 _ITERATIONS = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrdinalMoments:
-    """What ordered variables tell.
-
-    thresholds (t,), variable by variable; owner (t,), the variable of each; correlations (p, p); gamma (m, m), n times the
-    covariance of (thresholds, correlations below the diagonal row by row); converged, whether every correlation did.
-    """
-
-    thresholds: Array
-    owner: IntArray
-    correlations: Array
-    gamma: Array
-    converged: bool
 
 
 def bivariate_normal(x: Array, y: Array, rho: Array) -> Array:
@@ -70,73 +45,15 @@ def bivariate_density(x: Array, y: Array, rho: Array) -> Array:
     return np.asarray(np.where(finite, density, 0.0))
 
 
-def ordinal_moments(codes: IntArray, categories: Sequence[int]) -> OrdinalMoments:
-    """Thresholds and polychoric correlations of (n, p) codes 0..K_j-1 without missing values."""
-    n, p = codes.shape
-    edges = [_edges(codes[:, j], categories[j]) for j in range(p)]
-    thresholds = np.concatenate([edge[1:-1] for edge in edges])
-    owner = np.repeat(np.arange(p), [size - 1 for size in categories])
-    first = np.concatenate([[0], np.cumsum([size - 1 for size in categories])])
-    u, A11 = _threshold_scores(codes, edges, first)
-    pairs = [(i, j) for i in range(p) for j in range(i)]
-    t, q = len(thresholds), len(pairs)
-    v, A21, A22 = np.zeros((n, q)), np.zeros((q, t)), np.zeros(q)
-    correlations, converged = np.eye(p), True
-    for k, (i, j) in enumerate(pairs):
-        table = np.zeros((categories[i], categories[j]))
-        np.add.at(table, (codes[:, i], codes[:, j]), 1.0)
-        rho, done = _correlation(table, edges[i], edges[j])
-        converged &= done
-        correlations[i, j] = correlations[j, i] = rho
-        score, slopes = _pair_scores(rho, edges[i], edges[j])
-        v[:, k] = score[codes[:, i], codes[:, j]]
-        A22[k] = float((table * score**2).sum())
-        for side, variable in enumerate((i, j)):
-            A21[k, first[variable] : first[variable + 1]] = np.einsum("ab,ab,abt->t", table, score, slopes[side])
-    inverse = np.linalg.inv(A11)
-    B = np.block([[inverse, np.zeros((t, q))], [-(A21 @ inverse) / A22[:, None], np.diag(1 / A22)]])
-    scores = np.hstack([u, v])
-    return OrdinalMoments(
-        thresholds=thresholds,
-        owner=owner,
-        correlations=correlations,
-        gamma=symmetric(B @ (scores.T @ scores) @ B.T) * n,
-        converged=converged,
-    )
-
-
-def _edges(codes: IntArray, categories: int) -> Array:
-    """Thresholds (K + 1,) with infinite ends."""
-    share = np.cumsum(np.bincount(codes, minlength=categories)) / len(codes)
-    return np.concatenate([[-np.inf], ndtri(share[:-1]), [np.inf]])
-
-
-def _threshold_scores(codes: IntArray, edges: Sequence[Array], first: IntArray) -> tuple[Array, Array]:
-    """Casewise derivatives (n, t) of the marginal log-likelihoods in the thresholds, and A11 (t, t)."""
-    n = len(codes)
-    scores, A = np.zeros((n, first[-1])), np.zeros((first[-1], first[-1]))
-    for j, edge in enumerate(edges):
-        share = np.diff(ndtr(edge))
-        density = np.exp(-(edge[1:-1] ** 2) / 2) / math.sqrt(2 * math.pi)
-        slopes = np.zeros((len(share), len(density)))
-        index = np.arange(len(density))
-        slopes[index, index] = density / share[:-1]
-        slopes[index + 1, index] = -density / share[1:]
-        here = slice(first[j], first[j + 1])
-        scores[:, here] = slopes[codes[:, j]]
-        A[here, here] = scores[:, here].T @ scores[:, here]
-    return scores, A
-
-
 def _cells(rho: float, one: Array, two: Array) -> tuple[Array, Array]:
     """Probabilities of the cells and their derivatives in rho."""
     corner = bivariate_normal(one[:, None], two[None, :], np.array(rho))
     slope = bivariate_density(one[:, None], two[None, :], np.array(rho))
-    probability = np.maximum(np.diff(np.diff(corner, axis=0), axis=1), _TINY)
+    probability = np.maximum(np.diff(np.diff(corner, axis=0), axis=1), TINY)
     return probability, np.diff(np.diff(slope, axis=0), axis=1)
 
 
-def _correlation(table: Array, one: Array, two: Array) -> tuple[float, bool]:
+def table_correlation(table: Array, one: Array, two: Array) -> tuple[float, bool]:
     """Maximum-likelihood correlation of a table, by Fisher steps in Fisher's z."""
     total = table.sum()
     a, b = np.indices(table.shape)
@@ -155,7 +72,7 @@ def _correlation(table: Array, one: Array, two: Array) -> tuple[float, bool]:
         information = total * float((slope**2 / probability).sum()) * inner**2
         step = gradient / max(information, 1e-300)
         for _halving in range(30):
-            trial = min(max(z + step, -math.atanh(_LIMIT)), math.atanh(_LIMIT))
+            trial = min(max(z + step, -math.atanh(LIMIT)), math.atanh(LIMIT))
             if float((table * np.log(_cells(math.tanh(trial), one, two)[0])).sum()) >= value - 1e-12 * abs(value):
                 break
             step /= 2
@@ -165,7 +82,7 @@ def _correlation(table: Array, one: Array, two: Array) -> tuple[float, bool]:
     return math.tanh(z), moved < 1e-8
 
 
-def _pair_scores(rho: float, one: Array, two: Array) -> tuple[Array, tuple[Array, Array]]:
+def table_scores(rho: float, one: Array, two: Array) -> tuple[Array, tuple[Array, Array]]:
     """D log p / d rho (K1, K2), and d log p / d thresholds of either variable (K1, K2, K - 1)."""
     probability, slope = _cells(rho, one, two)
     root = math.sqrt(1 - rho * rho)

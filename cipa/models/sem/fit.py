@@ -17,7 +17,7 @@ from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
 from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
-from cipa.models.sem.standardize import dependent_residuals, explained_variance, scale_factors
+from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
@@ -289,14 +289,17 @@ def _delta_errors(slopes: Array, vcov: Array) -> Array:
 
 
 def _title(model: SEM, sample: Sample) -> str:
-    how = {"listwise": "complete cases", "fiml": "full information (FIML)", "fiml_x": "full information (FIML), random x"}[
-        sample.missing
-    ]
+    how = {
+        "listwise": "complete cases",
+        "fiml": "full information (FIML)",
+        "fiml_x": "full information (FIML), random x",
+        "pairwise": "pairwise present cases",
+    }[sample.missing]
     groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
     by = {"gls": "generalized", "uls": "unweighted", "wls": "weighted", "dwls": "diagonally weighted"}
     kind = {"ulsm": "uls", "ulsmv": "uls", "wlsm": "dwls", "wlsmv": "dwls"}.get(model.estimator_used, model.estimator_used)
     estimator = f"{by[kind]} least squares" if kind in by else "maximum likelihood"
-    ordered = ", ordered variables" if model.ordered else ""
+    ordered = ", ordered variables" if model.ordered_names else ""
     return f"Structural equation model, {estimator}, {how}{groups}{ordered}"
 
 
@@ -333,12 +336,15 @@ def standardized_values(
         ratio, log_slope = scale_factors(layout, tuple(one.moments for one in point.groups), matrices_s, kind=kind, slopes=slopes)
         found = values * ratio
         found = np.where(np.isfinite(found), found, np.nan)  # a variable without variance has no standard deviations to count in
+        scales = [p for p, row in enumerate(layout.rows) if row.op == "~*~" and kind != "std_lv"]
+        found[scales] = 1.0  # the variance is the unit
         if not slopes:
             return found, log_slope
         derivative = found[:, None] * log_slope
     derivative[list(layout.theta), np.arange(layout.nfree)] += ratio[list(layout.theta)]
-    for position, slope in dependent_residuals(layout, tuple(one.moments for one in point.groups), matrices_s):
+    for position, slope in derived_slopes(layout, tuple(one.moments for one in point.groups), matrices_s):
         derivative[position] += ratio[position] * slope
+    derivative[scales] = 0.0
     return found, derivative
 
 

@@ -7,13 +7,13 @@ constraints; eta (q,) is what the search moves, and q is the number of parameter
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from cipa.errors import SpecificationError, did_you_mean
 from cipa.models.sem.parameters import Parameter, Roles
-from cipa.numerics.linalg import Array, IntArray, null_space
+from cipa.numerics.linalg import Array, BoolArray, IntArray, null_space
 from cipa.numerics.ram import Matrices, Places
 from cipa.study.expressions import Binary, Expression, gradient_of, names_in, substitute
 from cipa.study.syntax import Syntax
@@ -22,12 +22,27 @@ _KIND = {"=~": 0, "~": 0, "<~": 0, "~~": 1, "~1": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ordinal:
+    """Ordered variables of a block: thresholds and scales, each a position in theta (`free`) or, where that is -1, a value.
+
+    ordered (p,) bool among the observed variables; free, value (t,) of the thresholds, variable by variable; scale_free,
+    scale_value (p,). `theta`: scales follow from the variances; otherwise residual variances follow from the scales.
+    """
+
+    ordered: BoolArray
+    free: IntArray
+    value: Array
+    scale_free: IntArray
+    scale_value: Array
+    theta: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """One group: its variables (observed first), the places of its free parameters, and the fixed entries.
 
     `free` (k_g,) are positions in theta; `places` where they stand; `base` the matrices with the fixed values in;
-    `exogenous` positions of the observed variables whose moments are held at the sample's; `thresholds` positions in theta of
-    the thresholds of ordered variables, in the order of the variables.
+    `exogenous` positions of the observed variables whose moments are held at the sample's.
     """
 
     variables: tuple[str, ...]
@@ -36,7 +51,7 @@ class Block:
     free: IntArray
     base: Matrices
     exogenous: IntArray
-    thresholds: IntArray = field(default_factory=lambda: _index([]))
+    ordinal: Ordinal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,35 +116,32 @@ class Layout:
 
 
 def build_layout(
-    rows: Sequence[Parameter], roles: Sequence[Roles], syntax: Syntax, *, means: bool, effect_coding: bool = False
-) -> Layout:
+    rows: Sequence[Parameter], roles: Sequence[Roles], syntax: Syntax, *, means: bool, effect_coding: bool = False,
+    theta: bool = False,
+) -> Layout:  # fmt: skip
     """Compile the table. Raises SpecificationError for constraints on labels that no parameter has."""
-    theta = tuple(position for position, row in enumerate(rows) if row.free)
-    index = {position: k for k, position in enumerate(theta)}
-    blocks = tuple(_block(rows, here, group=g, index=index, means=means) for g, here in enumerate(roles))
+    free = tuple(position for position, row in enumerate(rows) if row.free)
+    index = {position: k for k, position in enumerate(free)}
+    blocks = tuple(_block(rows, here, group=g, index=index, theta=theta) for g, here in enumerate(roles))
     labels: dict[str, int] = {}
-    for k, position in enumerate(theta):
+    for k, position in enumerate(free):
         if rows[position].label:
             labels.setdefault(rows[position].label, k)
     _refuse_unknown_labels(rows, syntax)
-    R, r, curves = _constraints(rows, theta, syntax, labels=labels, effect_coding=effect_coding)
-    K, offset = _affine(R, r, size=len(theta))
+    R, r, curves = _constraints(rows, free, syntax, labels=labels, effect_coding=effect_coding)
+    K, offset = _affine(R, r, size=len(free))
     return Layout(
-        rows=tuple(rows), blocks=blocks, roles=tuple(roles), theta=theta, K=K, offset=offset, labels=labels, means=means, curves=curves
+        rows=tuple(rows), blocks=blocks, roles=tuple(roles), theta=free, K=K, offset=offset, labels=labels, means=means, curves=curves
     )  # fmt: skip
 
 
-def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mapping[int, int], means: bool) -> Block:
+def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mapping[int, int], theta: bool) -> Block:
     variables = (*roles.observed, *roles.latent)
     where = {name: position for position, name in enumerate(variables)}
     A, S, M = np.zeros((len(variables), len(variables))), np.zeros((len(variables), len(variables))), np.zeros(len(variables))
     kinds, places, cols, free = [], [], [], []
-    thresholds: list[tuple[int, int]] = []
     for position, row in enumerate(rows):
-        if row.group != group or row.op == "~*~":
-            continue
-        if row.op == "|":
-            thresholds.append((where[row.lhs], index[position]))
+        if row.group != group or row.op in ("~*~", "|"):
             continue
         kind, i, j = place_of(row, where)
         if position in index:
@@ -152,8 +164,29 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
         free=_index(free),
         base=Matrices(A=A, S=S, M=M, observed=len(roles.observed)),
         exogenous=_index([where[name] for name in roles.exogenous if name in held]),
-        thresholds=_index([k for _, k in sorted(thresholds)]),
+        ordinal=_ordinal(rows, roles, group=group, index=index, theta=theta),
     )
+
+
+def _ordinal(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mapping[int, int], theta: bool) -> Ordinal | None:
+    """Thresholds and scales of a group; None without ordered variables."""
+    where = {name: position for position, name in enumerate(roles.observed)}
+    thresholds, scale_free, scale_value = [], np.full(len(where), -1, dtype=np.intp), np.ones(len(where))
+    for position, row in enumerate(rows):
+        if row.group == group and row.op == "|":
+            thresholds.append((where[row.lhs], int(row.rhs[1:]), index.get(position, -1), row.value))
+        elif row.group == group and row.op == "~*~":
+            scale_free[where[row.lhs]] = index.get(position, -1)
+            scale_value[where[row.lhs]] = row.value
+    if not thresholds:
+        return None
+    thresholds.sort()
+    ordered = np.zeros(len(where), dtype=np.bool_)
+    ordered[[variable for variable, *_ in thresholds]] = True
+    return Ordinal(
+        ordered=ordered, free=_index([k for *_, k, _ in thresholds]), value=np.array([value for *_, value in thresholds]),
+        scale_free=scale_free, scale_value=scale_value, theta=theta,
+    )  # fmt: skip
 
 
 def _index(values: Sequence[int]) -> IntArray:

@@ -15,7 +15,6 @@ import numpy as np
 from cipa.errors import (
     InadmissibleWarning,
     SpecificationError,
-    did_you_mean,
     one_of,
     public,
 )
@@ -26,11 +25,12 @@ from cipa.models.sem.identification import check_identified
 from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, Sample, group_labels, prepare, refuse_underidentified
-from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table
+from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values
 from cipa.models.sem.testing import SCALED_TESTS
-from cipa.models.sem.weighted.fit import WEIGHTS, codes_of, continuous_targets, fit_weighted, ordered_rows, ordinal_sample
+from cipa.models.sem.weighted.fit import WEIGHTS, continuous_targets, fit_weighted
+from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refuse_unscalable, response_sample
 from cipa.numerics.linalg import Array
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
@@ -48,12 +48,14 @@ class SEM:
     ----------
     syntax : str
         lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks).
-    estimator : {"ml", "mlm", "mlmv", "mlmvs", "mlr", "mlf"}
-        Maximum likelihood; with robust errors and a scaled test: mlm (Satorra-Bentler), mlmv (scaled and shifted), mlmvs (mean and
-        variance adjusted), mlr (Yuan-Bentler, also with missing values); mlf, with first-order errors.
-    missing : {"listwise", "fiml", "fiml_x"}
+    estimator : str
+        Maximum likelihood: "ml"; with robust errors and a scaled test "mlm" (Satorra-Bentler), "mlmv" (scaled and shifted), "mlmvs"
+        (mean and variance adjusted), "mlr" (Yuan-Bentler, also with missing values, clusters, weights); "mlf", with first-order errors.
+        Least squares: "gls", "wls" (ADF), "dwls", "uls", and with robust errors "wlsm", "wlsmv", "ulsm", "ulsmv". With ordered
+        variables "ml" stands for "wlsmv", as in lavaan.
+    missing : {"listwise", "fiml", "fiml_x", "pairwise"}
         Complete cases; full information maximum likelihood (cases with a missing exogenous variable are dropped, as
-        lavaan does); the same with exogenous variables made random, so that no case is lost.
+        lavaan does); the same with exogenous variables made random, so that no case is lost; each pair's cases (ordered variables).
     se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
     test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler_mplus"}, optional
         Instead of the estimator's own.
@@ -65,6 +67,13 @@ class SEM:
         Column of a multi-group model; groups are ordered by appearance in the data.
     group_equal, group_partial : sequence of str
         Classes of parameters held equal across groups ("loadings", "intercepts", …), and terms that stay free.
+    ordered : sequence of str, or True
+        Variables seen through thresholds (2 to 30 categories), beside continuous ones as you like; True: all but covariates. Exogenous
+        variables are conditioned on (probit regressions) unless fixed_x=False.
+    parameterization : {"delta", "theta"}
+        Of ordered variables: the variance of the response variable is 1, or its residual variance is.
+    cluster, sampling_weight : str, optional
+        Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr").
     meanstructure : bool, optional
         Estimate means. Default: when the syntax has `~1`, with missing values, groups, or "growth".
     std_lv : bool
@@ -97,7 +106,7 @@ class SEM:
     group: str | None = None
     group_equal: Sequence[str] = ()
     group_partial: Sequence[str] = ()
-    ordered: Sequence[str] = ()
+    ordered: Sequence[str] | bool = ()
     parameterization: str = "delta"
     cluster: str | None = None
     sampling_weight: str | None = None
@@ -116,6 +125,7 @@ class SEM:
         where = "ci.SEM"
         one_of(self.estimator, ESTIMATORS, what="estimator", where=where)
         one_of(self.missing, MISSING, what="missing", where=where)
+        one_of(self.parameterization, ("delta", "theta"), what="parameterization", where=where)
         one_of(self.likelihood, ("normal", "wishart"), what="likelihood", where=where)
         one_of(self.defaults, ("sem", "cfa", "growth", "lavaan"), what="defaults", where=where)
         allowed = {"information": ("expected", "observed"), "se": (*ERRORS, "robust"), "test": ("standard", *SCALED_TESTS)}
@@ -161,32 +171,43 @@ class SEM:
     def _refuse_unavailable(self) -> None:
         """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
         for name in ("conditional_x", "interaction", "nodes", "bounds"):
-            if getattr(self, name):
+            if getattr(self, name) and not (name == "conditional_x" and self.ordered_names):
                 raise SpecificationError(
                     f"ci.SEM: {name}={getattr(self, name)!r} is not available in this version, and no other option stands in for it."
                     " Leave it out, or fit this model with a program that has it."
                 )
-        if self.parameterization != "delta":
-            raise SpecificationError('ci.SEM: parameterization="theta" is not available in this version; "delta" is.')
-        if self.estimator_used in WEIGHTS and (self.cluster or self.sampling_weight or self.missing != "listwise"):
+        pairwise = self.missing == "pairwise"
+        if pairwise and not self.ordered_names:
+            raise SpecificationError(
+                'ci.SEM: missing="pairwise" is derived here for ordered variables. For continuous ones use missing="fiml", which also uses'
+                " every value, and needs less: values missing at random."
+            )
+        if self.estimator_used in WEIGHTS and (
+            self.cluster or self.sampling_weight or not (self.missing == "listwise" or pairwise)
+        ):
             raise SpecificationError(
                 f'ci.SEM: estimator="{self.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
                 " missing values, clusters and weights."
             )
-        if self.ordered and self.estimator_used not in WEIGHTS:
+        if self.ordered_names and self.estimator_used not in set(WEIGHTS) - {"gls"}:
             raise SpecificationError(
-                f'ci.SEM: estimator="{self.estimator}" treats variables as continuous. For ordered variables use "wlsmv" (the default), "wlsm",'
+                f'ci.SEM: estimator="{self.estimator}" does not fit ordered variables. Use "wlsmv" (the default), "wlsm",'
                 ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
             )
-        if self.ordered and (self.group or self.fixed_x):
-            raise SpecificationError(
-                "ci.SEM: ordered variables with group= are not available in this version. Fit the groups one by one."
-            )
+
+    @property
+    def ordered_names(self) -> tuple[str, ...]:
+        """Variables declared ordered, by name, by True (all that are not covariates), or by a threshold in the syntax."""
+        with_thresholds = (row.lhs for row in self.parsed.formulas if row.op == "|")
+        if self.ordered is True:
+            roles = roles_of(self.parsed.formulas)
+            return tuple(name for name in roles.observed if name not in roles.exogenous)
+        return tuple(dict.fromkeys([*_words(self, "ordered"), *with_thresholds]))
 
     @property
     def estimator_used(self) -> str:
         """The estimator; with ordered variables ML means WLSMV, as in lavaan."""
-        return "wlsmv" if self.ordered and self.estimator == "ml" else self.estimator
+        return "wlsmv" if self.ordered_names and self.estimator == "ml" else self.estimator
 
     @property
     def parsed(self) -> Syntax:
@@ -225,7 +246,7 @@ class SEM:
         ConvergenceError
             The search did not end at a stationary point.
         """
-        if self.ordered:
+        if self.ordered_names:
             return self._fit_ordered(data)
         layout, labels = declare(self, data)
         sample = prepare(
@@ -261,42 +282,30 @@ class SEM:
         return fit
 
     def _fit_ordered(self, data: Any) -> SEMFit:
-        """Weighted least squares of thresholds and polychoric correlations."""
-        rules = Rules(defaults=self.defaults, means=True, std_lv=self.std_lv, orthogonal=self.orthogonal, fixed_x=True)
-        rows, roles = parameter_table(self.parsed, rules=rules, group_labels=("",))
-        names = roles[0].observed
-        _refuse_unordered(self, names, [row.rhs for row in rows if row.op == "~"], data)
-        dataset, codes, categories = codes_of(data, names)
-        sizes = {name: len(found) for name, found in zip(names, categories, strict=True)}
-        layout = build_layout(ordered_rows(rows, sizes), roles, self.parsed, means=True)
-        kind = WEIGHTS[self.estimator_used]
-        sample, target = ordinal_sample(dataset, codes, categories, names, kind)
-        refuse_underidentified(layout.npar, len(target.s))
+        """Weighted least squares of thresholds, slopes, polychoric and polyserial correlations."""
+        labels = group_labels(data, group=self.group)
+        rules = Rules(
+            defaults=self.defaults, means=True, std_lv=self.std_lv, orthogonal=self.orthogonal, fixed_x=self.fixed_x is not False,
+            effect_coding=self.effect_coding,
+        )  # fmt: skip
+        rows, roles = parameter_table(self.parsed, rules=rules, group_labels=labels)
+        found = read_responses(self, data, roles=roles, held=[_held(self, here.exogenous) for here in roles], labels=labels)
+        theta, classes = self.parameterization == "theta", _words(self, "group_equal")
+        refuse_unscalable(rows, found.categories, theta=theta)
+        rows = ordered_rows(
+            rows, found.categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
+        )  # fmt: skip
+        if len(labels) > 1:
+            rows = hold_equal(
+                rows, roles, classes=classes, partial=_words(self, "group_partial"), automatic=self.defaults != "lavaan"
+            )  # fmt: skip
+        layout = build_layout(rows, roles, self.parsed, means=True, effect_coding=self.effect_coding, theta=theta)
+        sample, targets = response_sample(self, found, layout, labels, WEIGHTS[self.estimator_used])
+        refuse_underidentified(layout.npar, sum(len(target.s) for target in targets))
         chosen = recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False)
-        fit = fit_weighted(self, layout, sample, (target,), tuple(block.base for block in layout.blocks), chosen, ("",))
+        fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=5)
         return fit
-
-
-def _refuse_unordered(model: SEM, observed: Sequence[str], predictors: Sequence[str], data: Any) -> None:
-    """Only models in which every observed variable is ordered and an outcome are derived here."""
-    ordered = (model.ordered,) if isinstance(model.ordered, str) else tuple(model.ordered)
-    present = [str(name) for name in getattr(data, "columns", ())]
-    for name in ordered:
-        if name not in observed:
-            raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the model.{did_you_mean(name, observed)}")
-    other = [name for name in observed if name not in ordered]
-    if other or set(predictors) & set(observed):
-        which = ", ".join(other or sorted(set(predictors) & set(observed)))
-        raise SpecificationError(
-            f"ci.SEM: ordered variables beside continuous ones, or as predictors, are not available in this version ({which}). Name every"
-            ' observed variable in ordered= and let constructs predict, or treat all as continuous with estimator="mlr".'
-        )
-    missing = [name for name in observed if present and name not in present]
-    if missing:
-        raise SpecificationError(
-            f"ci.SEM: '{missing[0]}' is neither a construct of the model nor a column.{did_you_mean(missing[0], present)}"
-        )
 
 
 def declare(model: SEM, data: Any) -> tuple[Layout, tuple[str, ...]]:
@@ -346,7 +355,7 @@ def wants_means(model: SEM, syntax: Syntax, *, ngroups: int, data: Any) -> bool:
 
 
 def _words(model: SEM, name: str) -> tuple[str, ...]:
-    value = getattr(model, name)
+    value = getattr(model, name) or ()
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -356,7 +365,7 @@ def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
 
 def _refuse_unavailable_syntax(syntax: Syntax) -> None:
     for row in syntax.formulas:
-        if row.op in ("|", "~*~", "<~") or row.level is not None or ":" in row.lhs or ":" in row.rhs:
+        if row.op == "<~" or row.level is not None or ":" in row.lhs or ":" in row.rhs:
             what = (
                 "A two-level model ('level:')" if row.level is not None
                 else f"The product '{row.rhs}'" if ":" in row.rhs

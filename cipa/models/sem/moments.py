@@ -17,7 +17,7 @@ from cipa.numerics.normal import Patterns, Saturated, available_moments, complet
 from cipa.results.fit import Notice
 from cipa.study.syntax import Syntax
 
-MISSING = ("listwise", "fiml", "fiml_x")
+MISSING = ("listwise", "fiml", "fiml_x", "pairwise")
 _COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum of the others up to rounding
 
 
@@ -108,17 +108,12 @@ def prepare(
         _refuse_design(cluster, weight)
         return _from_moments(given, syntax, observed=observed, labels=labels, likelihood=likelihood, missing=missing)
     names = list(dict.fromkeys(name for block in observed for name in block))
-    present = [str(name) for name in getattr(data, "columns", ())]
-    if len(present):
-        _require_columns(syntax, names, present=present, source=getattr(data, "name", "the data"))
+    require_columns(syntax, names, data)
     extra = dict.fromkeys(column for column in (group, cluster, weight) if column and column not in names)
     dataset = as_dataset(data, columns=[*names, *extra])
     clusters, weights = _clusters(dataset, cluster), _weights(dataset, weight)
     values = dataset.numeric(names)
-    codes = np.zeros(len(values), dtype=np.intp)
-    if group is not None:
-        lookup = {label: position for position, label in enumerate(labels)}
-        codes = np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in dataset[group]], dtype=np.intp)
+    codes = group_codes(dataset, group, labels)
     notices: list[Notice] = []
     groups = []
     for position, label in enumerate(labels):
@@ -146,6 +141,14 @@ def prepare(
     if weights is not None:
         groups = _normalised(groups)
     return Sample(groups=tuple(groups), data=dataset, notices=tuple(notices), missing=missing)
+
+
+def group_codes(data: Dataset, group: str | None, labels: Sequence[str]) -> IntArray:
+    """Position (n,) in `labels` of each case's group; -1 without one."""
+    if group is None:
+        return np.zeros(data.nobs, dtype=np.intp)
+    lookup = {label: position for position, label in enumerate(labels)}
+    return np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in data[group]], dtype=np.intp)
 
 
 def _refuse_design(cluster: str | None, weight: str | None) -> None:
@@ -199,7 +202,12 @@ def _normalised(groups: Sequence[GroupSample]) -> list[GroupSample]:
     return found
 
 
-def _require_columns(syntax: Syntax, names: Sequence[str], *, present: Sequence[str], source: str) -> None:
+def require_columns(syntax: Syntax, names: Sequence[str], data: Any, *, source: str = "") -> None:
+    """Refuse a variable of the syntax that is neither latent nor a column, with its place."""
+    present = [str(name) for name in getattr(data, "columns", data if source else ())]
+    if not present:
+        return
+    source = source or getattr(data, "name", "the data")
     known = set(present)
     for row in syntax.formulas:
         for name in (row.lhs, row.rhs):
@@ -348,7 +356,7 @@ def _from_moments(
     groups = []
     for position, one in enumerate(given):
         variables = list(observed[position])
-        _require_columns(syntax, variables, present=one.names, source="the covariance matrix")
+        require_columns(syntax, variables, one.names, source="the covariance matrix")
         index = [one.names.index(name) for name in variables]
         cov = one.cov[np.ix_(index, index)] * (1.0 if likelihood == "wishart" else (one.nobs - 1) / one.nobs)
         mean = np.zeros(len(index)) if one.mean is None else one.mean[index]

@@ -274,7 +274,7 @@ def hold_equal(
     the first; with equal loadings and `std_lv`, so do latent variances (as lavaan does).
     """
     held, spared = set(classes), {Term.parse(text) for text in partial}
-    free_means = automatic and {"loadings", "intercepts"} <= held and "means" not in held
+    free_means = automatic and ({"loadings", "intercepts"} <= held or "thresholds" in held) and "means" not in held
     free_variances = automatic and "loadings" in held and "lv_variances" not in held
 
     def settle(row: Parameter) -> Parameter:

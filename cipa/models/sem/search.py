@@ -21,7 +21,7 @@ from cipa.numerics.optimize import Solution, minimize
 _CONTRADICTION = 1e-6
 
 
-def search(objective: Any, theta: Array) -> tuple[Any, LikelihoodPoint, Solution]:
+def search(objective: Any, theta: Array) -> tuple[Any, Any, Solution]:
     """Minimise from theta (k,), under all constraints.
 
     Returns

@@ -14,12 +14,13 @@ deviations, as lavaan does; semopy divides by total ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipa.errors import one_of, public
-from cipa.models.sem.layout import Layout
+from cipa.models.sem.layout import Block, Layout, Ordinal
 from cipa.models.sem.parameters import Parameter
 from cipa.numerics.linalg import Array
 from cipa.numerics.ram import Implied
@@ -111,18 +112,19 @@ def scale_factors(
     return ratio, slope
 
 
-def dependent_residuals(layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...]) -> list[tuple[int, Array]]:
-    """(row, derivatives (k,)) of the residual variances that follow from the rest: those of ordered variables."""
-    found = []
+def derived_slopes(layout: Layout, moments: tuple[Implied, ...], matrices_s: tuple[Array, ...]) -> Iterator[tuple[int, Array]]:
+    """(row, derivatives (k,)) of what follows from the rest: ordered variables' residual variances (delta) or scales (theta)."""
     for group, block in enumerate(layout.blocks):
-        if block.thresholds.size:
-            S = matrices_s[group]
-            _, dresidual = _log_slopes(layout, group, moments[group], S)
-            for position, row in enumerate(layout.rows):
-                if row.group == group and row.op == "~~" and row.lhs == row.rhs and row.lhs in block.observed:
-                    i = block.variables.index(row.lhs)
-                    found.append((position, 2 * S[i, i] * dresidual[i]))
-    return found
+        own = block.ordinal
+        if own is None:
+            continue
+        where = {(row.op, row.lhs): p for p, row in enumerate(layout.rows) if row.group == group and row.lhs == row.rhs}
+        for i, variance, slope in _variance_slopes(layout, block, own, moments[group], matrices_s[group]):
+            name = block.observed[i]
+            if own.theta:
+                yield where["~*~", name], -(variance**-1.5) / 2 * slope
+            else:
+                yield where["~~", name], _residual_slope(own, i, variance, slope)
 
 
 def _powers(row: Parameter) -> list[tuple[str, int, bool]]:
@@ -166,8 +168,32 @@ def _log_slopes(layout: Layout, group: int, moments: Implied, S: Array) -> tuple
     with np.errstate(divide="ignore", invalid="ignore"):
         dtotal[:, block.free] = derivative / (2 * np.diagonal(T)[:, None])
         dresidual[row[own], block.free[own]] = 1 / (2 * np.diagonal(S)[row[own]])
-    if block.thresholds.size:  # a response variable has variance 1: what is explained more is left as residual less
-        p = len(block.observed)
-        dresidual[:p] = -dtotal[:p] * (np.diagonal(T)[:p] / np.diagonal(S)[:p])[:, None]
-        dtotal[:p] = 0.0
+    if block.ordinal is not None and not block.ordinal.theta:
+        for i, variance, slope in _variance_slopes(layout, block, block.ordinal, moments, S):
+            residual = _residual_slope(block.ordinal, i, variance, slope)
+            dtotal[i] += residual / (2 * T[i, i])
+            dresidual[i] = residual / (2 * S[i, i])
     return dtotal, dresidual
+
+
+def _variance_slopes(
+    layout: Layout, block: Block, own: Ordinal, moments: Implied, S: Array
+) -> Iterator[tuple[int, float, Array]]:
+    """(variable, variance, its derivatives (k,)) of the ordered variables, given the covariates, residual variances held."""
+    kind, row, col = block.places.kind, block.places.row, block.places.col
+    given, B = S.copy(), moments.B
+    given[block.exogenous], given[:, block.exogenous] = 0.0, 0.0
+    T = B @ given @ B.T
+    for i in np.flatnonzero(own.ordered):
+        slope = np.zeros(layout.nfree)
+        spread = B[i, row] * B[i, col] * np.where(row == col, 1.0, 2.0)
+        slope[block.free] = np.where(kind == 0, 2 * B[i, row] * T[col, i], np.where(kind == 1, spread, 0.0))
+        yield int(i), float(T[i, i]), slope
+
+
+def _residual_slope(own: Ordinal, i: int, variance: float, slope: Array) -> Array:
+    """Derivatives (k,) of a residual variance that follows: scale^-2 less what is explained."""
+    found = -slope
+    if own.scale_free[i] >= 0:
+        found[own.scale_free[i]] -= 2 * variance**1.5
+    return found

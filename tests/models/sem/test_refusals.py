@@ -25,7 +25,7 @@ def holzinger() -> pd.DataFrame:
         ("", "The model is empty"),
         ("f =~ x1 + x2 + x3\nf ~ 2*", "line 2"),
         ("f =~ x1 + x2 + x3 @ x4", "the character '@' has no meaning"),
-        ("f =~ x1 + x2 + x3\nx1 | t1", "not available in this version"),
+        ("f =~ x1 + x2 + x3\nx1 <~ x4", "not available in this version"),
         ("f =~ x1 + x2 + x3\ny ~ f:f", "not available in this version"),
         (NINE + "\nab := a*b", "'a'"),
     ],
@@ -115,7 +115,7 @@ def test_variables_on_very_different_scales_give_the_same_answer() -> None:
     [
         ({"estimator": "mlx"}, "estimator='mlx' is not known"),
         ({"missing": "fmil"}, "Did you mean 'fiml'"),
-        ({"ordered": ["x1"]}, "ordered variables beside continuous ones"),
+        ({"ordered": ["x1"]}, "has 35 categories"),
         ({"group_equal": ["loading"]}, "Did you mean 'loadings'"),
         ({"interaction": "lms"}, "interaction='lms' is not available"),
         ({"group": "scool"}, "Did you mean 'school'"),

@@ -1,130 +1,276 @@
 """Weighted least squares of moments: GLS, ULS, WLS, DWLS, for continuous and for ordered variables.
 
-    F = (s - sigma)' W (s - sigma) / 2,    chi-square = 2 n F
+    F = (s - m)' W (s - m) / 2,    chi-square = 2 n F
 
-s holds covariances (below and on the diagonal), means where they are modelled, or thresholds and polychoric correlations;
-W is the normal-theory weight (GLS), the identity (ULS), the inverse of the moments' covariance (WLS) or of its diagonal
-(DWLS). Standard errors divide by n - 1, as lavaan's do.
+m holds thresholds, means, slopes on covariates, and covariances; W is the normal-theory weight (GLS), the identity (ULS), the
+inverse of the moments' covariance (WLS) or of its diagonal (DWLS). With a (p,) the scales of the response variables (1 for
+continuous ones), and Sigma, mu, Pi what the model implies given the covariates,
+
+    thresholds a (tau - mu),   means mu,   slopes a Pi,   covariances a_i a_j Sigma_ij.
+
+An ordered variable's scale is a parameter, usually fixed at 1, while its residual variance follows from it (delta
+parameterization); or its residual variance is a parameter, usually fixed at 1, and its scale is Sigma_ii^(-1/2) (theta).
 
 Sources: Browne, M. W. (1974, 1984). South African Statistical Journal, 8, 1-24; British Journal of Mathematical and
-Statistical Psychology, 37, 62-83; Muthén, B. (1984). Psychometrika, 49, 115-132; Muthén, du Toit & Spisic (1997).
+Statistical Psychology, 37, 62-83; Muthén, B. (1984). Psychometrika, 49, 115-132; Muthén & Asparouhov (2002), Mplus Web Note 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from cipa.models.sem.discrepancy import GroupPoint, LikelihoodPoint
-from cipa.models.sem.layout import Layout
+from cipa.models.sem.layout import Block, Layout
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, symmetric
-from cipa.numerics.normal import Evaluation, Patterns, complete_pattern, evaluate, saturated_information
-from cipa.numerics.polychoric import OrdinalMoments
+from cipa.numerics.normal import Evaluation, complete_pattern, evaluate, saturated_information
+from cipa.numerics.responses import Moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The moments of a group that a model is fitted to.
+    """The moments of a group that a model is fitted to, in the order thresholds, means, slopes, covariances.
 
-    s (m,): thresholds (t,), covariances or correlations, means. rows, cols (c,): which covariances. means: whether means follow.
-    weight (m, m); gamma (m, m), n times the covariance of s. cov (p, p), mean (p,): the sample's, for residuals.
+    s (m,); weight (m, m); gamma (m, m), n times the covariance of s. Positions among the observed variables: outcomes (p,) and
+    covariates (q,), owner (t,) of each threshold, means (c,), rows and cols (r,) of each covariance.
     """
 
     s: Array
-    thresholds: int
-    rows: IntArray
-    cols: IntArray
-    means: bool
     weight: Array
     gamma: Array
     nobs: int
+    outcomes: IntArray
+    covariates: IntArray
+    owner: IntArray
+    means: IntArray
+    rows: IntArray
+    cols: IntArray
 
-    def implied(self, thresholds: Array, cov: Array, mean: Array) -> Array:
-        """Sigma (m,) of implied moments."""
-        parts = [thresholds, cov[self.rows, self.cols]]
-        return np.concatenate([*parts, mean] if self.means else parts)
+    @property
+    def ordinal(self) -> bool:
+        """Whether any variable is ordered."""
+        return bool(len(self.owner))
+
+    def split(self, moments: Array) -> tuple[Array, Array, Array, Array]:
+        """Thresholds (t,), means (c,), slopes (p, q), covariances (r,)."""
+        t, c = len(self.owner), len(self.means)
+        slopes = len(self.outcomes) * len(self.covariates)
+        th, mean, slope, cov = np.split(moments, [t, t + c, t + c + slopes])
+        return th, mean, slope.reshape(len(self.outcomes), len(self.covariates)), cov
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A group at one eta: moments given the covariates, scales a (p,), thresholds tau (t,), implied m (m,), Jacobian D (m, k)."""
+
+    given: ram.Implied
+    factors: ram.Factors
+    a: Array
+    da: Array
+    tau: Array
+    m: Array
+    D: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedPoint(LikelihoodPoint):
+    """A point of weighted least squares: besides theta, value, gradient and groups, the parts from which they come."""
+
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightedSquares:
-    """The objective of weighted least squares; `targets` and `shares` (n_g / n) by group."""
+    """The objective: the mean of the groups' F by their n_g - 1. `bases` hold the covariates' sample moments."""
 
     layout: Layout
     bases: tuple[ram.Matrices, ...]
     targets: tuple[Target, ...]
-    weights: Array
     switch: float = 1e-2
 
     @property
-    def patterns(self) -> tuple[Patterns, ...]:
-        """Sample moments as complete patterns."""
-        return tuple(complete_pattern(np.eye(base.observed), np.zeros(base.observed), 1.0) for base in self.bases)
+    def weights(self) -> Array:
+        """Weights (n_g - 1) / n of the groups in the objective."""
+        return np.array([target.nobs - 1 for target in self.targets]) / self.nobs
 
-    def evaluate(self, eta: Array) -> LikelihoodPoint | None:
+    @property
+    def shares(self) -> Array:
+        """Shares n_g / n of the groups in the information."""
+        return np.array([target.nobs for target in self.targets]) / self.nobs
+
+    @property
+    def nobs(self) -> int:
+        """Cases of all groups."""
+        return sum(target.nobs for target in self.targets)
+
+    def evaluate(self, eta: Array) -> WeightedPoint | None:
         """Value and gradient at eta (q,)."""
         layout = self.layout
         theta = layout.to_theta(eta)
-        total, slope, points = 0.0, np.zeros(layout.nfree), []
+        total, slope, parts, points = 0.0, np.zeros(layout.nfree), [], []
         for block, base, target, share in zip(layout.blocks, self.bases, self.targets, self.weights, strict=True):
-            moments = ram.implied(ram.place(block.places, theta[block.free], base))
-            if moments is None or not np.isfinite(moments.cov).all():
+            part = _part(block, base, target, theta)
+            if part is None:
                 return None
-            residual = target.s - target.implied(theta[block.thresholds], moments.cov, moments.mean)
-            v = target.weight @ residual
-            total += share * float(residual @ v) / 2
-            factors = ram.factors(moments, block.places)
-            found = _evaluation(target, v, len(moments.cov), moments)
-            slope[block.free] += share * ram.gradient(factors, found.W, found.w)
-            np.add.at(slope, block.thresholds, -share * v[: target.thresholds])
-            points.append(GroupPoint(moments=moments, likelihood=found, factors=factors))
-        return LikelihoodPoint(
-            theta=theta, value=total, gradient=layout.K.T @ slope if layout.tied else slope, groups=tuple(points)
-        )
+            v = target.weight @ (target.s - part.m)
+            total += share * float((target.s - part.m) @ v) / 2
+            slope -= share * part.D.T @ v
+            parts.append(part)
+            points.append(_described(block, base, theta, part))
+        return WeightedPoint(
+            theta=theta, value=total, gradient=layout.K.T @ slope if layout.tied else slope, groups=tuple(points), parts=tuple(parts)
+        )  # fmt: skip
 
-    def curvature(self, point: LikelihoodPoint, *, exact: bool) -> Array:
+    def curvature(self, point: WeightedPoint, *, exact: bool) -> Array:
         """Hessian (q, q), exact or Gauss-Newton."""
-        full = self.information(point, observed=exact)
+        full = self._squares(point, self.weights)
+        if exact:
+            for block, target, part, weight in zip(self.layout.blocks, self.targets, point.parts, self.weights, strict=True):
+                full -= weight * _second_order(block, target, part, target.weight @ (target.s - part.m))
+        full = symmetric(full)
         return self.layout.K.T @ full @ self.layout.K if self.layout.tied else full
 
-    def information(self, point: LikelihoodPoint, *, observed: bool) -> Array:
-        """D'W D (k, k), with the second derivatives of the moments when `observed`."""
-        total = np.zeros((self.layout.nfree, self.layout.nfree))
-        for block, target, here, share, D in zip(
-            self.layout.blocks, self.targets, point.groups, self.weights, self.jacobians(point), strict=True
-        ):
-            total += share * D.T @ target.weight @ D
-            if observed:
-                second = ram.second_order(here.moments, block.places, here.likelihood.W, here.likelihood.w)
-                total[np.ix_(block.free, block.free)] += share * second
-        return symmetric(total)
+    def information(self, point: WeightedPoint) -> Array:
+        """D'W D (k, k), the mean over cases."""
+        return symmetric(self._squares(point, self.shares))
 
-    def jacobians(self, point: LikelihoodPoint) -> list[Array]:
+    def _squares(self, point: WeightedPoint, weights: Array) -> Array:
+        parts = zip(self.targets, point.parts, weights, strict=True)
+        return np.asarray(sum(weight * part.D.T @ target.weight @ part.D for target, part, weight in parts))
+
+    def jacobians(self, point: WeightedPoint) -> list[Array]:
         """D (m, k) of each group."""
-        found = []
-        for block, target, here in zip(self.layout.blocks, self.targets, point.groups, strict=True):
-            part = ram.jacobian(here.factors, with_means=True)
-            p = len(here.moments.cov)
-            D = np.zeros((len(target.s), self.layout.nfree))
-            t, c = target.thresholds, len(target.rows)
-            D[np.arange(t), block.thresholds] = 1.0
-            D[t : t + c, block.free] = part[target.rows * (target.rows + 1) // 2 + target.cols]
-            if target.means:
-                D[t + c :, block.free] = part[p * (p + 1) // 2 :]
-            found.append(D)
-        return found
+        return [part.D for part in point.parts]
 
 
-def _evaluation(target: Target, v: Array, p: int, moments: ram.Implied) -> Evaluation:
-    """V as the W and w of a differential tr(W dSigma) / 2 - w' dmu; P is the implied inverse, for what needs it."""
-    t, c = target.thresholds, len(target.rows)
-    W = np.zeros((p, p))
-    W[target.rows, target.cols] = -v[t : t + c]
-    W = W + W.T  # a variance enters once, and tr / 2 halves it: doubling the diagonal is right
-    w = v[t + c :] if target.means else np.zeros(p)
-    return Evaluation(value=0.0, W=W, w=w, P=np.zeros((1, p, p)), Q=np.zeros((1, p, p)), Pd=np.zeros((1, p)), weights=np.ones(1))
+def without_covariates(base: ram.Matrices, target: Target) -> ram.Matrices:
+    """The matrices given the covariates: their own moments are zero."""
+    x = target.covariates
+    if not len(x):
+        return base
+    S, M = base.S.copy(), base.M.copy()
+    S[x], S[:, x], M[x] = 0.0, 0.0, 0.0
+    return ram.Matrices(A=base.A, S=S, M=M, observed=base.observed)
+
+
+def _part(block: Block, base: ram.Matrices, target: Target, theta: Array) -> Part | None:
+    given = ram.implied(ram.place(block.places, theta[block.free], without_covariates(base, target)))
+    if given is None or not np.isfinite(given.cov).all():
+        return None
+    Sigma, mu, y, x = given.cov, given.mean, target.outcomes, target.covariates
+    factors = ram.factors(given, block.places)
+    raw = np.zeros((len(Sigma) * (len(Sigma) + 3) // 2, len(theta)))
+    raw[:, block.free] = ram.jacobian(factors, with_means=True)
+    dmu = raw[-len(mu) :]
+    a, da, tau, dtau = np.ones(len(mu)), np.zeros((len(mu), len(theta))), np.empty(0), np.empty((0, len(theta)))
+    if block.ordinal is not None:
+        own = block.ordinal
+        tau, dtau = _placed(own.free, own.value, theta)
+        a, da = _placed(own.scale_free, own.scale_value, theta)
+        if own.theta:
+            i = np.flatnonzero(own.ordered)
+            variances = Sigma[i, i]
+            if not (variances > 0).all():
+                return None
+            a, da = a.copy(), da.copy()
+            a[i] = variances**-0.5
+            da[i] = -(variances**-1.5)[:, None] / 2 * raw[i * (i + 1) // 2 + i]
+    B, places = given.B, block.places
+    slopes, r, c, o = given.G[np.ix_(y, x)], target.rows, target.cols, target.owner
+    dslopes = np.zeros((len(y), len(x), len(theta)))
+    if len(x):
+        dslopes[:, :, block.free] = np.where(places.kind == 0, B[y][:, None, places.row] * B[places.col][:, x].T[None], 0.0)
+    m = np.concatenate([a[o] * (tau - mu[o]), mu[target.means], (a[y, None] * slopes).ravel(), a[r] * a[c] * Sigma[r, c]])
+    D = np.vstack([
+        a[o, None] * (dtau - dmu[o]) + (tau - mu[o])[:, None] * da[o],
+        dmu[target.means],
+        (a[y, None, None] * dslopes + slopes[:, :, None] * da[y][:, None]).reshape(-1, len(theta)),
+        (a[r] * a[c])[:, None] * raw[r * (r + 1) // 2 + c] + Sigma[r, c][:, None] * (a[c, None] * da[r] + a[r, None] * da[c]),
+    ])  # fmt: skip
+    return Part(given=given, factors=factors, a=a, da=da, tau=tau, m=m, D=D)
+
+
+def _placed(free: IntArray, value: Array, theta: Array) -> tuple[Array, Array]:
+    """Values, of theta where `free` is a position and fixed where it is -1, with their derivatives."""
+    derivative = np.zeros((len(free), len(theta)))
+    at = np.flatnonzero(free >= 0)
+    derivative[at, free[at]] = 1.0
+    return np.where(free >= 0, theta[free], value), derivative
+
+
+def _second_order(block: Block, target: Target, part: Part, v: Array) -> Array:
+    """Sum of v times the second derivatives (k, k) of the moments."""
+    given, a = part.given, part.a
+    Sigma, B, y, x = given.cov, given.B, target.outcomes, target.covariates
+    v_th, v_mean, v_slope, v_cov = target.split(v)
+    V = np.zeros_like(Sigma)
+    V[target.rows, target.cols] = v_cov
+    V = V + V.T - np.diag(V.diagonal())
+    off = V - np.diag(V.diagonal())
+    w = np.zeros(len(Sigma))
+    np.add.at(w, target.means, v_mean)
+    np.add.at(w, target.owner, -v_th * a[target.owner])
+    h = (off * Sigma) @ a  # derivative of v'm in each scale
+    np.add.at(h, target.owner, v_th * (part.tau - given.mean[target.owner]))
+    h[y] += (v_slope * given.G[np.ix_(y, x)]).sum(axis=1)
+    weights = V * np.outer(a, a) + np.diag(V.diagonal() * a**2)
+    own = block.ordinal
+    scaled = np.flatnonzero(own.ordered) if own is not None and own.theta else np.empty(0, dtype=np.intp)
+    weights[scaled, scaled] -= h[scaled] * Sigma[scaled, scaled] ** -1.5
+    found = ram.second_order(given, block.places, weights, -w)
+    if len(x):
+        Q = (B[y].T @ (a[y, None] * v_slope)) @ B[:, x].T
+        d = np.flatnonzero(block.places.kind == 0)
+        i, j = block.places.row[d][:, None], block.places.col[d][:, None]
+        found[np.ix_(d, d)] += Q[i.T, j] * B[j.T, i] + Q[i, j.T] * B[j, i.T]
+    total = np.zeros((part.D.shape[1], part.D.shape[1]))
+    total[np.ix_(block.free, block.free)] = found
+    return total + _of_scales(block, target, part, v, off, h) if own is not None else total
+
+
+def _of_scales(block: Block, target: Target, part: Part, v: Array, off: Array, h: Array) -> Array:
+    """The part of `_second_order` in which a scale is differentiated."""
+    own = block.ordinal
+    assert own is not None
+    given, a, da = part.given, part.a, part.da
+    v_th, _, v_slope, _ = target.split(v)
+    size = da.shape[1]
+    Sigma = given.cov
+    raw = np.zeros((len(Sigma) * (len(Sigma) + 3) // 2, size))
+    raw[:, block.free] = ram.jacobian(part.factors, with_means=True)
+    dmu = raw[-len(Sigma) :]
+    dh = np.zeros_like(da)
+    r, c = np.tril_indices(len(Sigma), -1)
+    weighted = off[r, c][:, None] * raw[r * (r + 1) // 2 + c]
+    np.add.at(dh, r, a[c, None] * weighted)
+    np.add.at(dh, c, a[r, None] * weighted)
+    np.add.at(dh, target.owner, v_th[:, None] * (_placed(own.free, own.value, np.zeros(size))[1] - dmu[target.owner]))
+    if len(target.covariates):
+        y, x, places = target.outcomes, target.covariates, block.places
+        dslopes = np.zeros((len(y), size))
+        wave = np.where(places.kind == 0, given.B[y][:, places.row] * (v_slope @ given.B[places.col][:, x].T), 0.0)
+        dslopes[:, block.free] = wave
+        dh[y] += dslopes
+    cross = da.T @ dh
+    total = cross + cross.T + da.T @ (off * Sigma) @ da
+    if own.theta:
+        i = np.flatnonzero(own.ordered)
+        dvariance = raw[i * (i + 1) // 2 + i]
+        total += dvariance.T @ ((0.75 * h[i] * Sigma[i, i] ** -2.5)[:, None] * dvariance)
+    return np.asarray(total)
+
+
+def _described(block: Block, base: ram.Matrices, theta: Array, part: Part) -> GroupPoint:
+    """What later steps read of a point: the moments with the covariates in."""
+    moments = ram.implied(ram.place(block.places, theta[block.free], base)) or part.given
+    p = base.observed
+    nothing = Evaluation(
+        value=0.0, W=np.zeros((p, p)), w=np.zeros(p), P=np.zeros((1, p, p)), Q=np.zeros((1, p, p)), Pd=np.zeros((1, p)), weights=np.ones(1)
+    )  # fmt: skip
+    return GroupPoint(moments=moments, likelihood=nothing, factors=part.factors)
 
 
 def continuous_target(kind: str, cov: Array, mean: Array, gamma: Array, *, means: bool, nobs: int) -> Target:
@@ -138,24 +284,30 @@ def continuous_target(kind: str, cov: Array, mean: Array, gamma: Array, *, means
     """
     p = len(cov)
     rows, cols = np.tril_indices(p)
-    size = len(rows) + (p if means else 0)
-    used = gamma[:size, :size]
-    s = np.concatenate([cov[rows, cols], mean]) if means else cov[rows, cols]
+    c = len(rows)
+    order = np.concatenate([np.arange(c, c + p), np.arange(c)]) if means else np.arange(c)
+    used = gamma[np.ix_(order, order)]
     if kind == "gls":
         found = evaluate(complete_pattern(cov, mean, nobs), cov, mean)
         assert found is not None
-        weight = saturated_information(found)[:size, :size]
+        weight = saturated_information(found)[np.ix_(order, order)]
     else:
         weight = weight_of(kind, used)
-    return Target(s=s, thresholds=0, rows=rows, cols=cols, means=means, weight=weight, gamma=used, nobs=nobs)
-
-
-def ordinal_target(kind: str, moments: OrdinalMoments, nobs: int) -> Target:
-    """Thresholds and polychoric correlations of ordered variables."""
-    rows, cols = np.tril_indices(len(moments.correlations), -1)
+    none = np.empty(0, dtype=np.intp)
     return Target(
-        s=np.concatenate([moments.thresholds, moments.correlations[rows, cols]]), thresholds=len(moments.thresholds), rows=rows, cols=cols,
-        means=False, weight=weight_of(kind, moments.gamma), gamma=moments.gamma, nobs=nobs,
+        s=np.concatenate([mean, cov[rows, cols]]) if means else cov[rows, cols], weight=weight, gamma=used, nobs=nobs, owner=none,
+        outcomes=np.arange(p), covariates=none, means=np.arange(p) if means else none, rows=rows, cols=cols,
+    )  # fmt: skip
+
+
+def response_target(kind: str, moments: Moments, outcomes: IntArray, covariates: IntArray, nobs: int) -> Target:
+    """Moments of ordered and continuous variables, `outcomes` and `covariates` their positions among the observed ones."""
+    ordered = np.zeros(len(outcomes), dtype=np.bool_)
+    ordered[moments.owner] = True
+    return Target(
+        s=np.concatenate([moments.thresholds, moments.means, moments.slopes.ravel(), moments.cov[moments.rows, moments.cols]]),
+        weight=weight_of(kind, moments.gamma), gamma=moments.gamma, nobs=nobs, outcomes=outcomes, covariates=covariates,
+        owner=outcomes[moments.owner], means=outcomes[~ordered], rows=outcomes[moments.rows], cols=outcomes[moments.cols],
     )  # fmt: skip
 
 
@@ -167,25 +319,25 @@ def weight_of(kind: str, gamma: Array) -> Array:
 
 
 def baseline(objective: WeightedSquares) -> tuple[float, tuple[Array, ...]]:
-    """2F of the independence model, and its Jacobians: thresholds, variances and means free, covariances zero."""
-    total, jacobians = 0.0, []
+    """2F of the independence model, and its Jacobians (m_g, k): only covariances are zero."""
+    total, jacobians, width = 0.0, [], 0
     for target, share in zip(objective.targets, objective.weights, strict=True):
-        t, c = target.thresholds, len(target.rows)
         free = np.ones(len(target.s), dtype=bool)
-        free[t : t + c] = target.rows == target.cols
+        free[len(free) - len(target.rows) :] = target.rows == target.cols
         D = np.eye(len(target.s))[:, free]
         W = target.weight
         residual = target.s - D @ np.linalg.solve(D.T @ W @ D, D.T @ W @ target.s)
         total += share * float(residual @ W @ residual)
-        jacobians.append(D)
-    return total, tuple(jacobians)
+        jacobians.append(np.hstack([np.zeros((len(D), width)), D]))
+        width += D.shape[1]
+    return total, tuple(np.hstack([D, np.zeros((len(D), width - D.shape[1]))]) for D in jacobians)
 
 
 def traces(objective: WeightedSquares, jacobians: Sequence[Array]) -> tuple[float, float]:
     """tr(U G) and tr((U G)^2) over groups, U = W - W D (D'W D)^-1 D'W."""
     E, first, second = 0.0, 0.0, 0.0
     trace = squares = 0.0
-    for target, share, D in zip(objective.targets, objective.weights, jacobians, strict=True):
+    for target, share, D in zip(objective.targets, objective.shares, jacobians, strict=True):
         WG, WD = target.weight @ target.gamma, target.weight @ D
         E, first = E + share * D.T @ WD, first + share * D.T @ WG @ WD
         second = second + share * D.T @ (WG @ (WG @ WD))
@@ -194,26 +346,3 @@ def traces(objective: WeightedSquares, jacobians: Sequence[Array]) -> tuple[floa
     H = np.linalg.solve(np.asarray(E), np.asarray(first))
     ug = trace - float(np.trace(H))
     return ug, squares - 2 * float(np.trace(np.linalg.solve(np.asarray(E), np.asarray(second)))) + float(np.sum(H * H.T))
-
-
-def with_unit_variances(layout: Layout, bases: Sequence[ram.Matrices], theta: Array) -> tuple[Layout, tuple[ram.Matrices, ...]]:
-    """Residual variances that make the variance of every ordered response variable 1 (delta parameterization)."""
-    blocks, found = [], []
-    values: dict[tuple[int, str], float] = {}
-    for g, (block, base) in enumerate(zip(layout.blocks, bases, strict=True)):
-        moments = ram.implied(ram.place(block.places, theta[block.free], base))
-        assert moments is not None
-        S = base.S.copy()
-        p = base.observed
-        S[np.arange(p), np.arange(p)] += 1.0 - moments.cov.diagonal()
-        values |= {(g, name): float(S[i, i]) for i, name in enumerate(block.observed)}
-        mended = replace(base, S=S)
-        found.append(mended)
-        blocks.append(replace(block, base=mended))
-    rows = tuple(
-        replace(row, value=values[row.group, row.lhs])
-        if row.op == "~~" and row.lhs == row.rhs and (row.group, row.lhs) in values
-        else row
-        for row in layout.rows
-    )
-    return replace(layout, rows=rows, blocks=tuple(blocks)), tuple(found)

@@ -1,0 +1,273 @@
+"""Ordered variables: their rows in the parameter table, their moments in every group, and what follows from the estimates.
+
+Delta parameterization: the scale of a response variable is 1 (free in later groups when thresholds are equal), and its residual
+variance follows. Theta: the residual variance is 1 (free there), and the scale follows. Exogenous variables are conditioned on.
+
+Sources: Muthén, B. (1984). Psychometrika, 49, 115-132; Muthén & Asparouhov (2002). Mplus Web Note 4; Millsap & Yun-Tein (2004).
+Multivariate Behavioral Research, 39, 479-515.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipa.data.dataset import Dataset, as_dataset
+from cipa.errors import DataError, SpecificationError, did_you_mean
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.moments import GroupSample, Sample, group_codes, require_columns
+from cipa.models.sem.parameters import Parameter, Roles
+from cipa.models.sem.weighted.objective import Target, response_target, without_covariates
+from cipa.numerics import ram
+from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.normal import Saturated, complete_pattern, evaluate, loglik
+from cipa.numerics.responses import Moments, moments_of
+from cipa.results.fit import Notice
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEM
+
+_CATEGORIES = 30
+_THRESHOLD = re.compile(r"t([1-9][0-9]?)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responses:
+    """The cases of a model with ordered variables.
+
+    `values` (n, p) in the order of `names`, ordered variables as codes 0..K-1, NaN where missing; `group` (n,) codes; `rows` (n,)
+    positions in the data; `categories`, name -> number of categories of each ordered variable.
+    """
+
+    data: Dataset
+    names: tuple[str, ...]
+    values: Array
+    group: IntArray
+    rows: IntArray
+    categories: Mapping[str, int]
+
+
+def read_responses(
+    model: SEM, data: Any, *, roles: Sequence[Roles], held: Sequence[Sequence[str]], labels: Sequence[str]
+) -> Responses:
+    """Read and code the cases.
+
+    Raises
+    ------
+    SpecificationError
+        An ordered variable that the model does not have, or has as a covariate.
+    DataError
+        An ordered variable with one category or too many, or with a category that a group lacks.
+    """
+    names = tuple(dict.fromkeys(name for here in roles for name in here.observed))
+    ordered = model.ordered_names
+    for name in ordered:
+        if name not in names:
+            raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the model.{did_you_mean(name, names)}")
+        if any(name in here for here in held):
+            raise SpecificationError(
+                f"ci.SEM: '{name}' is declared ordered, but it only predicts. What predicts has no threshold: take it out of ordered=, and"
+                " code its categories as 0/1 columns."
+            )
+    require_columns(model.parsed, names, data)
+    dataset = as_dataset(data, columns=[*names, *([model.group] if model.group and model.group not in names else [])])
+    values = dataset.numeric(names)
+    group = group_codes(dataset, model.group, labels)
+    covariates = [names.index(name) for name in dict.fromkeys(name for here in held for name in here)]
+    kept = group >= 0
+    needed = covariates if model.missing == "pairwise" else list(range(len(names)))
+    kept &= ~np.isnan(values[:, needed]).any(axis=1)
+    values, group = values[kept].copy(), group[kept]
+    if len(values) < 3:
+        raise DataError(f"{dataset.name}: {len(values)} cases answered all of the model's variables. Thresholds need many more.")
+    categories = {name: _code(dataset, name, values[:, names.index(name)], group, labels) for name in names if name in ordered}
+    return Responses(data=dataset, names=names, values=values, group=group, rows=np.flatnonzero(kept), categories=categories)
+
+
+def _code(data: Dataset, name: str, column: Array, group: IntArray, labels: Sequence[str]) -> int:
+    """Turn a column into codes, in place; its number of categories."""
+    seen = ~np.isnan(column)
+    found = np.unique(column[seen])
+    if not 2 <= len(found) <= _CATEGORIES:
+        raise DataError(
+            f"{data.name}: the ordered variable '{name}' has {len(found)} categories. A threshold model needs 2 to {_CATEGORIES}: a"
+            " variable with one value says nothing, and one with many is better treated as continuous (take it out of ordered=)."
+        )
+    column[seen] = np.searchsorted(found, column[seen])
+    for position, label in enumerate(labels):
+        here = column[seen & (group == position)]
+        if len(np.unique(here)) < len(found):
+            empty = next(value for code, value in enumerate(found) if not (here == code).any())
+            raise DataError(
+                f"{data.name}: nobody in group {label} answered {empty:g} to '{name}', so its thresholds there cannot be estimated. Merge"
+                " that category with its neighbour in all groups, or leave the item out."
+            )
+    return len(found)
+
+
+def ordered_rows(
+    rows: Sequence[Parameter], categories: Mapping[str, int], *, ngroups: int, theta: bool, equal_thresholds: bool
+) -> tuple[Parameter, ...]:
+    """The table of a model with ordered variables: thresholds and scales are added, intercepts are 0."""
+    written = {(row.group, row.lhs, row.op, row.rhs) for row in rows}
+    found = [_settled(row, categories, theta=theta, equal_thresholds=equal_thresholds) for row in rows]
+    for g in range(ngroups):
+        for name, count in categories.items():
+            missing = [f"t{k}" for k in range(1, count) if (g, name, "|", f"t{k}") not in written]
+            found += [Parameter(lhs=name, op="|", rhs=rhs, group=g) for rhs in missing]
+            if (g, name, "~*~", name) not in written:
+                free = g > 0 and equal_thresholds and not theta
+                found.append(Parameter(lhs=name, op="~*~", rhs=name, group=g, free=free, value=1.0))
+    return tuple(found)
+
+
+def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equal_thresholds: bool) -> Parameter:
+    if row.op in ("|", "~*~"):
+        if row.lhs not in categories:
+            raise SpecificationError(
+                f"The model writes '{row.lhs} {row.op} {row.rhs}', but '{row.lhs}' is not declared ordered. Name it in ordered=."
+            )
+        number = _THRESHOLD.fullmatch(row.rhs)
+        if row.op == "|" and (number is None or int(number[1]) >= categories[row.lhs]):
+            last = categories[row.lhs] - 1
+            raise SpecificationError(
+                f"'{row.lhs} | {row.rhs}': the thresholds of '{row.lhs}' are t1{f' to t{last}' if last > 1 else ''}."
+            )
+        return replace(row, value=1.0) if row.op == "~*~" and np.isnan(row.value) else row
+    if row.lhs not in categories or row.user:
+        return row
+    if row.op == "~1":
+        return replace(row, free=False, value=0.0)
+    if row.op == "~~" and row.lhs == row.rhs:
+        return replace(row, free=theta and row.group > 0 and equal_thresholds, value=1.0)
+    return row
+
+
+def refuse_unscalable(rows: Sequence[Parameter], categories: Mapping[str, int], *, theta: bool) -> None:
+    """Delta cannot have ordered predictors, nor residual variances of its own."""
+    if theta:
+        return
+    for row in rows:
+        predicts = (row.op == "~" and row.rhs in categories) or (row.op == "=~" and row.lhs in categories)
+        variance = row.op == "~~" and row.lhs == row.rhs and row.lhs in categories and row.user
+        if predicts or variance:
+            what = (
+                f"the ordered variable '{row.rhs}' predicts '{row.lhs}'" if predicts else f"'{row.lhs} ~~ {row.rhs}' is written"
+            )
+            raise SpecificationError(
+                f'ci.SEM: {what}. With parameterization="delta" the residual variance of an ordered variable follows from the rest, and'
+                ' cannot be written or passed on. Use parameterization="theta".'
+            )
+
+
+def response_sample(
+    model: SEM, found: Responses, layout: Layout, labels: Sequence[str], kind: str
+) -> tuple[Sample, tuple[Target, ...]]:
+    """Every group's moments, as a sample and as targets."""
+    groups, targets, notices = [], [], list(_counted(model, found))
+    for g, block in enumerate(layout.blocks):
+        here = found.group == g
+        columns = [found.names.index(name) for name in block.observed]
+        values = found.values[np.ix_(here, columns)]
+        x = block.exogenous
+        y = np.setdiff1d(np.arange(len(columns)), x)
+        sizes = [found.categories.get(block.observed[j], 0) for j in y]
+        _refuse_degenerate(found.data, values, block.observed, sizes, y)
+        moments = moments_of(values[:, y], sizes, values[:, x] if len(x) else None)
+        cov, mean = _marginal(moments, values[:, x], y, x)
+        if not moments.converged or np.linalg.eigvalsh(cov)[0] <= 0:
+            where = f" of group {labels[g]}" if len(labels) > 1 else ""
+            text = (
+                f"The matrix of polychoric correlations{where} is not positive definite, or a correlation is at its bound: some table of two"
+                " items is nearly empty. Estimates and fit measures are uncertain: merge rare categories, or use more cases."
+            )
+            notices.append(Notice(code="polychoric", text=text, severity="warning"))
+        groups.append(_group(labels[g], block.observed, cov, mean, values, found.rows[here]))
+        targets.append(response_target(kind, moments, y, x, int(here.sum())))
+    return Sample(groups=tuple(groups), data=found.data, notices=tuple(notices), missing=model.missing), tuple(targets)
+
+
+def _counted(model: SEM, found: Responses) -> Iterator[Notice]:
+    """What was dropped, and what is incomplete."""
+    lost = found.data.nobs - len(found.rows)
+    if lost:
+        what = "a covariate" if model.missing == "pairwise" else "a variable of the model"
+        yield Notice(code="rows_dropped", text=f"{lost} of {found.data.nobs} cases were dropped: {what} is missing.")
+    holes = np.isnan(found.values)
+    if holes.any():
+        seen = (~holes).astype(float)
+        least = (seen.T @ seen / len(seen)).min()
+        yield Notice(
+            code="pairwise",
+            text=f"{int(holes.any(axis=1).sum())} of {len(holes)} cases are incomplete; each correlation rests on the cases that have both"
+            f" variables (at least {least:.0%} of all). This is unbiased when values are missing completely at random.",
+        )
+
+
+def _refuse_degenerate(data: Dataset, values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray) -> None:
+    for j, size in zip(y, sizes, strict=True):
+        column = values[:, j]
+        if not size and not np.nanstd(column) > 0:
+            raise DataError(
+                f"{data.name}: '{names[j]}' has the same value in every case, so it correlates with nothing. Leave it out."
+            )
+
+
+def _marginal(moments: Moments, x: Array, y: IntArray, positions: IntArray) -> tuple[Array, Array]:
+    """Covariance (p, p) and mean (p,) of all observed variables, covariates included."""
+    size = len(y) + len(positions)
+    cov, mean = np.zeros((size, size)), np.zeros(size)
+    spread = np.cov(x.T).reshape(len(positions), len(positions)) if len(positions) else np.zeros((0, 0))
+    mean[positions] = x.mean(axis=0) if len(positions) else 0.0
+    ordered = np.zeros(len(y), dtype=np.bool_)
+    ordered[moments.owner] = True
+    mean[y[~ordered]] = moments.means
+    mean[y] += moments.slopes @ mean[positions]
+    cov[np.ix_(y, y)] = moments.cov + moments.slopes @ spread @ moments.slopes.T
+    cov[np.ix_(y, positions)] = moments.slopes @ spread
+    cov[np.ix_(positions, y)] = cov[np.ix_(y, positions)].T
+    cov[np.ix_(positions, positions)] = spread
+    return cov, mean
+
+
+def _group(label: str, names: Sequence[str], cov: Array, mean: Array, values: Array, rows: IntArray) -> GroupSample:
+    patterns = complete_pattern(cov, mean, len(values))
+    found = evaluate(patterns, cov, mean)
+    value = loglik(patterns, found.value) if found is not None else float("nan")
+    return GroupSample(
+        label=label, variables=tuple(names), patterns=patterns, values=values, rows=rows,
+        saturated=Saturated(cov=cov, mean=mean, loglik=value, iterations=0, converged=True),
+    )  # fmt: skip
+
+
+def with_derived(
+    layout: Layout, bases: Sequence[ram.Matrices], targets: Sequence[Target], theta: Array
+) -> tuple[Layout, tuple[ram.Matrices, ...]]:
+    """The residual variances (delta) or scales (theta) that follow from the estimates, put in their rows."""
+    blocks, found = [], []
+    values: dict[tuple[int, str, str], float] = {}
+    for g, (block, base, target) in enumerate(zip(layout.blocks, bases, targets, strict=True)):
+        own = block.ordinal
+        given = ram.implied(ram.place(block.places, theta[block.free], without_covariates(base, target)))
+        assert own is not None
+        assert given is not None
+        variances = given.cov.diagonal()
+        i = np.flatnonzero(own.ordered)
+        S = base.S.copy()
+        if not own.theta:
+            scale = np.where(own.scale_free >= 0, theta[own.scale_free], own.scale_value)
+            S[i, i] += scale[i] ** -2 - variances[i]
+            values |= {(g, "~~", block.observed[k]): float(S[k, k]) for k in i}
+        else:
+            values |= {(g, "~*~", block.observed[k]): float(variances[k] ** -0.5) for k in i}
+        found.append(replace(base, S=S))
+        blocks.append(replace(block, base=replace(block.base, S=np.where(np.eye(len(S)) > 0, S, block.base.S))))
+    rows = tuple(
+        replace(row, value=values.get((row.group, row.op, row.lhs), row.value)) if row.lhs == row.rhs and not row.free else row
+        for row in layout.rows
+    )
+    return replace(layout, rows=rows, blocks=tuple(blocks)), tuple(found)
