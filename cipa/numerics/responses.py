@@ -29,7 +29,7 @@ from cipa.numerics.polychoric import (
     TINY,
     bivariate_density,
     bivariate_normal,
-    table_correlation,
+    table_correlations,
     table_scores,
 )
 
@@ -96,9 +96,10 @@ def moments_of(values: Array, categories: Sequence[int], covariates: Array | Non
     first = np.concatenate([[0], np.cumsum([len(one.params) for one in margins])])
     pairs = [(i, j) for i in range(p) for j in range(i)]
     v, A21, rho = np.zeros((n, len(pairs))), np.zeros((len(pairs), first[-1])), np.zeros(len(pairs))
+    by_table = _by_table(margins, pairs) if not x.shape[1] else {}
     converged = True
     for k, (i, j) in enumerate(pairs):
-        rho[k], done, v[:, k], slopes = _pair(margins[i], margins[j], x)
+        rho[k], done, v[:, k], slopes = by_table.get(k) or _pair(margins[i], margins[j], x)
         converged &= done
         for variable, slope in zip((i, j), slopes, strict=True):
             A21[k, first[variable] : first[variable + 1]] = slope
@@ -234,17 +235,34 @@ Kind = Callable[[float, Margin, Margin], tuple[Array, Array, Waves, Waves]]
 """A pair's log-likelihood (n,), its derivative in the correlation (n,), and both variables' waves."""
 
 
-def _pair(one: Margin, two: Margin, x: Array) -> tuple[float, bool, Array, tuple[Array, Array]]:
-    """Correlation, whether it converged, casewise scores (n,), and sum of v d(log p)/d(step one) of either variable."""
+Found = tuple[float, bool, Array, tuple[Array, Array]]
+"""A pair's correlation, whether it converged, scores v (n,), and the sums of v d(log p)/d(step one) of either variable."""
+
+
+def _by_table(margins: Sequence[Margin], pairs: Sequence[tuple[int, int]]) -> dict[int, Found]:
+    """The pairs of ordered variables without covariates: only their tables count, and tables of a shape go together."""
+    found: dict[int, Found] = {}
+    shapes: dict[tuple[int, int], list[int]] = {}
+    indicators = [(one.codes[:, None] == np.arange(len(one.edges) - 1)) & one.seen[:, None] for one in margins]
+    for k, (i, j) in enumerate(pairs):
+        if margins[i].ordered and margins[j].ordered:
+            shapes.setdefault((len(margins[i].edges), len(margins[j].edges)), []).append(k)
+    for chosen in shapes.values():
+        first, second = [pairs[k][0] for k in chosen], [pairs[k][1] for k in chosen]
+        tables = np.array([indicators[i].T.astype(np.float64) @ indicators[j] for i, j in zip(first, second, strict=True)])
+        one, two = (np.array([margins[i].edges for i in side]) for side in (first, second))
+        rho, done = table_correlations(tables, one, two)
+        scores, slopes = table_scores(rho, one, two)
+        sums = [np.einsum("pab,pab,pabt->pt", tables, scores, slope) for slope in slopes]
+        for q, (k, i, j) in enumerate(zip(chosen, first, second, strict=True)):
+            v = np.where(margins[i].seen & margins[j].seen, scores[q][margins[i].codes, margins[j].codes], 0.0)
+            found[k] = float(rho[q]), bool(done[q]), v, (sums[0][q], sums[1][q])
+    return found
+
+
+def _pair(one: Margin, two: Margin, x: Array) -> Found:
+    """A pair, case by case."""
     both = one.seen & two.seen
-    if one.ordered and two.ordered and not x.shape[1]:
-        table = np.zeros((len(one.edges) - 1, len(two.edges) - 1))
-        np.add.at(table, (one.codes[both], two.codes[both]), 1.0)
-        rho, done = table_correlation(table, one.edges, two.edges)
-        score, slopes = table_scores(rho, one.edges, two.edges)
-        weighted = table * score
-        sums = tuple(np.einsum("ab,abt->t", weighted, slope) for slope in slopes)
-        return rho, done, np.where(both, score[one.codes, two.codes], 0.0), (sums[0], sums[1])
     kind = _both_ordered if one.ordered and two.ordered else _both_continuous
     swapped = two.ordered and not one.ordered
     if one.ordered != two.ordered:
