@@ -82,6 +82,20 @@ class Likelihood:
         full = self.information(point, observed=exact)
         return self.layout.K.T @ full @ self.layout.K if self.layout.tied else full
 
+    def derivatives(self, extended: Layout, point: LikelihoodPoint, values: Array) -> tuple[Array, Array]:
+        """Gradient (k,) and expected information (k, k) of an average case in the parameters of an extended layout.
+
+        At the same moments: `values` of the parameters that are new are in them already.
+        """
+        gradient, information = np.zeros(extended.nfree), np.zeros((extended.nfree, extended.nfree))
+        for block, here, weight in zip(extended.blocks, point.groups, self.weights, strict=True):
+            factors = ram.factors(here.moments, block.places)
+            found = here.likelihood
+            gradient[block.free] += weight * ram.gradient(factors, found.W, found.w)
+            part = ram.curvature(factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
+            information[np.ix_(block.free, block.free)] += weight * part
+        return gradient, information
+
     def information(self, point: LikelihoodPoint, *, observed: bool) -> Array:
         """Observed or expected information (k, k) of one average case."""
         return information(self.layout, point.groups, self.weights, observed=observed)

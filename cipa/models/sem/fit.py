@@ -121,9 +121,14 @@ class SEMFit(Fit):
         position = block.variables.index(name)
         return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
 
+    @property
+    def by_likelihood(self) -> bool:
+        """Whether the fit is by maximum likelihood (not by least squares)."""
+        return "logl" in self.measures
+
     def require_likelihood(self, what: str) -> None:
         """Refuse what is derived here for fits by maximum likelihood only."""
-        if "logl" not in self.measures:
+        if not self.by_likelihood:
             raise InferenceError(
                 f"{what} is derived here for fits by maximum likelihood, and this one is by least squares"
                 f' (estimator {self.model.estimator_used}). Fit the model with estimator="mlr" to look at it.'
@@ -199,16 +204,22 @@ class SEMFit(Fit):
     @cached_property
     def scores(self) -> Array | None:
         """Casewise gradient (n, k) of the log-likelihood, in the order of the cases used; None for covariance input."""
-        return casewise_scores(self.layout, self.sample.groups, self.point)
+        return casewise_scores(self.layout, self.sample.groups, self.point) if self.by_likelihood else None
 
     @cached_property
     def _values(self) -> Array:
         return row_values(self.layout, self.point, self.objective)
 
+    def matrices(self, group: int) -> tuple[Array, Array, Array]:
+        """A (m, m), S (m, m) and M (m,) of a group at the estimates, `variables` in the order of its block."""
+        block = self.layout.blocks[group]
+        placed = ram.place(block.places, self.point.theta[block.free], self.objective.bases[group])
+        return placed.A, placed.S, placed.M
+
     @cached_property
     def residual_matrices(self) -> tuple[Array, ...]:
         """S of each group: variances and covariances of what is not explained."""
-        return tuple(_full_s(self.layout, g, self.point, self.objective) for g in range(len(self.layout.blocks)))
+        return residual_matrices(self.layout, self.point, self.objective)
 
 
 def assemble(
@@ -266,7 +277,7 @@ def solved(
     slopes[list(layout.theta), np.arange(layout.nfree)] = 1.0
     full, slopes = _with_defined(parsed, layout, values, slopes)
     errors = _delta_errors(slopes, vcov)
-    matrices_s = tuple(_full_s(layout, g, point, objective) for g in range(len(layout.blocks)))
+    matrices_s = residual_matrices(layout, point, objective)
     beta, _ = _with_defined(
         parsed, layout, standardized_values(layout, point, values, matrices_s, kind="std_all", slopes=False)[0], None
     )
@@ -319,13 +330,10 @@ def row_values(layout: Layout, point: LikelihoodPoint, objective: Likelihood) ->
     return values
 
 
-def _full_s(layout: Layout, group: int, point: LikelihoodPoint, objective: Likelihood) -> Array:
-    block = layout.blocks[group]
-    S = objective.bases[group].S.copy()
-    chosen = block.places.kind == 1
-    i, j, values = block.places.row[chosen], block.places.col[chosen], point.theta[block.free[chosen]]
-    S[i, j] = S[j, i] = values
-    return S
+def residual_matrices(layout: Layout, point: LikelihoodPoint, objective: Any) -> tuple[Array, ...]:
+    """S (m, m) of each group at a point."""
+    pairs = zip(layout.blocks, objective.bases, strict=True)
+    return tuple(ram.place(block.places, point.theta[block.free], base).S for block, base in pairs)
 
 
 def standardized_values(

@@ -49,10 +49,9 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
         lhs, op, rhs, group, mi, p_value, epc, sepc_lv, sepc_all, sepc_nox. A parameter that could not be freed alone (a
         second marker loading) is not listed. After looking at many of them, p-values are not those of one test.
     """
-    fit.require_likelihood("ci.modification_indices")
     rows = candidates(fit)
     extended = _extended(fit.layout, rows)
-    gradient, information = _derivatives(fit, extended, rows)
+    gradient, information = fit.objective.derivatives(extended, fit.point, np.array([row.value for row in rows]))
     k = fit.layout.nfree
     K = fit.layout.K
     inner = K.T @ information[:k, :k] @ K
@@ -95,6 +94,12 @@ def candidates(fit: SEMFit) -> list[Parameter]:
         if fit.layout.means:
             new += [("~1", name, "") for name in (*outer, *roles.latent)]
         new += [(row.op, row.lhs, row.rhs) for row in own if not row.free and not row.exogenous]
+        ordinal = fit.layout.blocks[g].ordinal
+        if ordinal is not None:  # thresholds, scales, and what they determine are not the model's to free
+            ordered = {
+                name for name, is_ordered in zip(fit.layout.blocks[g].observed, ordinal.ordered, strict=True) if is_ordered
+            }
+            new = [(op, a, b) for op, a, b in new if op not in ("|", "~*~") and not (a in ordered and (op == "~1" or a == b))]
         for op, lhs, rhs in new:
             row = Parameter(lhs=lhs, op=op, rhs=rhs, group=g)
             term = row.term(fit.group_labels)
@@ -126,19 +131,6 @@ def _extended(layout: Layout, rows: Sequence[Parameter]) -> Layout:
     theta = (*layout.theta, *range(len(layout.rows), len(layout.rows) + len(rows)))
     size = k + len(rows)
     return replace(layout, rows=(*layout.rows, *rows), blocks=tuple(blocks), theta=theta, K=np.eye(size), offset=np.zeros(size))
-
-
-def _derivatives(fit: SEMFit, extended: Layout, rows: Sequence[Parameter]) -> tuple[Array, Array]:
-    """Gradient (k + r,) and expected information of an average case in all parameters, old and new."""
-    size = extended.nfree
-    gradient, information = np.zeros(size), np.zeros((size, size))
-    for block, here, weight in zip(extended.blocks, fit.point.groups, fit.objective.weights, strict=True):
-        factors = ram.factors(here.moments, block.places)
-        found = here.likelihood
-        gradient[block.free] += weight * ram.gradient(factors, found.W, found.w)
-        part = ram.curvature(factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
-        information[np.ix_(block.free, block.free)] += weight * part
-    return gradient, information
 
 
 def _scaled(fit: SEMFit, extended: Layout, kind: str) -> Array:

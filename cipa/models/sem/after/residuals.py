@@ -48,21 +48,64 @@ def residuals(fit: SEMFit, *, kind: str = "cor_bentler") -> ResultTable:
     Returns
     -------
     ResultTable
-        group, lhs, op ("~~" or "~1"), rhs, residual: lower triangle with diagonal, then means where they are modelled.
+        group, lhs, op ("~~" or "~1"), rhs, residual: lower triangle with diagonal, then means where they are modelled; for least
+        squares the moments that were fitted, with thresholds ("|") and slopes on covariates ("~").
         Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0.
     """
     one_of(kind, KINDS, what="kind", where="ci.residuals")
-    if kind in ("standardized", "normalized"):
-        fit.require_likelihood(f'ci.residuals(kind="{kind}")')
     rows: list[tuple[Any, ...]] = []
     for g, names in enumerate(block.observed for block in fit.layout.blocks):
-        cov, mean = _matrices(fit, g, kind)
         label = fit.group_labels[g] if len(fit.group_labels) > 1 else None
+        if not fit.by_likelihood:
+            rows += [(label, *row) for row in _of_least_squares(fit, g, kind)]
+            continue
+        cov, mean = _matrices(fit, g, kind)
         rows += [(label, names[i], "~~", names[j], float(cov[i, j])) for i in range(len(names)) for j in range(i + 1)]
         if fit.layout.means:
             rows += [(label, name, "~1", "", float(mean[i])) for i, name in enumerate(names)]
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "lhs", "op", "rhs", "residual"))}
     return ResultTable(title=f"Residuals: {KINDS[kind]}", columns=columns)
+
+
+def _of_least_squares(fit: SEMFit, g: int, kind: str) -> list[tuple[str, str, str, float]]:
+    """(lhs, op, rhs, residual) of the moments that were fitted: covariances, means, thresholds, slopes on covariates."""
+    target, names = fit.objective.targets[g], fit.layout.blocks[g].observed
+    part = fit.objective.part(fit.point, g)
+    values = _in_units(target, part.m, kind)
+    if kind in ("standardized", "normalized"):
+        normal = fit.model.estimator_used == "gls"  # whose weight is the inverse of the normal-theory covariance
+        acov = (np.linalg.inv(target.weight) if normal else target.gamma) / target.nobs
+        own = acov.diagonal()
+        if kind == "standardized":
+            D = part.D @ fit.layout.K
+            share = target.nobs / fit.nobs
+            E = fit.layout.K.T @ fit.objective.information(fit.point) @ fit.layout.K
+            Q = np.eye(len(D)) - share * D @ np.linalg.solve(E, D.T @ target.weight)
+            acov = Q @ acov @ Q.T
+        variance = acov.diagonal()
+        values = np.where(variance > _NOTHING * own, values / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
+    th, mean, slope, cov = target.split(values)
+    y, x = [names[j] for j in target.outcomes], [names[j] for j in target.covariates]
+    numbers = [int((target.owner[:k] == target.owner[k]).sum()) + 1 for k in range(len(target.owner))]
+    rows = [(names[i], "~~", names[j], float(value)) for i, j, value in zip(target.rows, target.cols, cov, strict=True)]
+    rows += [(names[j], "~1", "", float(value)) for j, value in zip(target.means, mean, strict=True)]
+    rows += [(names[j], "|", f"t{k}", float(value)) for j, k, value in zip(target.owner, numbers, th, strict=True)]
+    return rows + [(y[i], "~", x[j], float(slope[i, j])) for i in range(len(y)) for j in range(len(x))]
+
+
+def _in_units(target: Any, m: Array, kind: str) -> Array:
+    """Sample less implied moments, raw or in the units of `kind`."""
+    raw = target.s - m
+    if kind not in ("cor", "cor_bentler"):
+        return np.asarray(raw)
+    th, mean, slope, cov = target.split(raw)
+    sample, implied = target.split(target.s)[3], target.split(m)[3]
+    own = target.rows == target.cols
+    sd, sd_m = np.ones(int(target.outcomes.max()) + 1), np.ones(int(target.outcomes.max()) + 1)
+    sd[target.rows[own]], sd_m[target.rows[own]] = np.sqrt(sample[own]), np.sqrt(implied[own])
+    by = sd[target.rows] * sd[target.cols]
+    cov = sample / by - implied / (sd_m[target.rows] * sd_m[target.cols]) if kind == "cor" else cov / by
+    return np.concatenate([th, mean / sd[target.means], slope.ravel(), cov])
 
 
 def _matrices(fit: SEMFit, g: int, kind: str) -> tuple[Array, Array]:

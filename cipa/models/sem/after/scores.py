@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipa.errors import InferenceError, one_of, public
+from cipa.models.sem.after.ordinal_scores import ordinal_scores
 from cipa.numerics.linalg import Array, IntArray
 from cipa.results.display import ResultTable
 
@@ -34,7 +35,9 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
     Returns
     -------
     ResultTable
-        One column for each construct, one row for each case, in the order of the data; NaN for cases that were not used.
+        One column for each construct, one row for each case, in the order of the data; NaN for cases that were not used. With
+        ordered variables "regression" is the mode of the construct given the answers, "bartlett" the value under which they are
+        likeliest: NaN where there is none, because a case answered at the end of every item.
 
     Raises
     ------
@@ -42,7 +45,6 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
         For a fit to a covariance matrix, or a model without constructs.
     """
     one_of(method, ("regression", "bartlett"), what="method", where="ci.factor_scores")
-    fit.require_likelihood("ci.factor_scores")
     if any(group.values is None for group in fit.sample.groups):
         raise InferenceError(
             "ci.factor_scores: the model was fitted to a covariance matrix, which has no cases to score. Fit it to the data."
@@ -50,6 +52,13 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
     if not fit.latent:
         raise InferenceError("ci.factor_scores: the model measures no construct ('=~'), so there is nothing to score.")
     found = np.full((fit.data.nobs, len(fit.latent)), np.nan)
+    if any(block.ordinal is not None for block in fit.layout.blocks):
+        for g, group in enumerate(fit.sample.groups):
+            found[group.rows] = ordinal_scores(fit, g, prior=method == "regression")
+        columns = {name: tuple(found[:, k].tolist()) for k, name in enumerate(fit.latent)}
+        return ResultTable(
+            title=f"Factor scores ({'posterior mode' if method == 'regression' else 'maximum likelihood'})", columns=columns
+        )
     for g, group in enumerate(fit.sample.groups):
         assert group.values is not None
         for r, seen in enumerate(group.patterns.observed):
@@ -65,7 +74,7 @@ def _weights(fit: SEMFit, g: int, seen: IntArray, method: str) -> tuple[Array, A
     block, here, group = fit.layout.blocks[g], fit.point.groups[g].moments, fit.sample.groups[g]
     where = np.array([block.variables.index(name) for name in fit.latent], dtype=np.intp)
     mean = here.mean if fit.layout.means else group.saturated.mean
-    A, S = _matrices(fit, g)
+    A, S, _ = fit.matrices(g)
     alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, group.saturated.mean)[where]
     if method == "regression":
         cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
@@ -77,15 +86,6 @@ def _weights(fit: SEMFit, g: int, seen: IntArray, method: str) -> tuple[Array, A
     inverse = np.linalg.pinv(theta, hermitian=True)
     weights = np.linalg.pinv(loadings.T @ inverse @ loadings, hermitian=True) @ loadings.T @ inverse
     return weights, mean[seen] - loadings @ alpha, np.zeros(len(where))
-
-
-def _matrices(fit: SEMFit, g: int) -> tuple[Array, Array]:
-    """A and S of a group at the estimates."""
-    block = fit.layout.blocks[g]
-    A = block.base.A.copy()
-    directed = block.places.kind == 0
-    A[block.places.row[directed], block.places.col[directed]] = fit.point.theta[block.free[directed]]
-    return A, fit.residual_matrices[g]
 
 
 def _from_predictors(A: Array, B: Array, sample_mean: Array) -> Array:

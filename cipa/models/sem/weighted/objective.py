@@ -137,9 +137,25 @@ class WeightedSquares:
         """D'W D (k, k), the mean over cases."""
         return symmetric(self._squares(point, self.shares))
 
+    def derivatives(self, extended: Layout, point: WeightedPoint, values: Array) -> tuple[Array, Array]:
+        """Gradient (k,) and D'W D (k, k) in the parameters of an extended layout, whose new ones have `values`."""
+        theta = np.concatenate([point.theta, values])
+        gradient, information = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+        groups = zip(extended.blocks, self.bases, self.targets, self.weights, self.shares, strict=True)
+        for block, base, target, weight, share in groups:
+            part = _part(block, base, target, theta)
+            assert part is not None  # the moments are those of the fit
+            gradient -= weight * part.D.T @ (target.weight @ (target.s - part.m))
+            information += share * part.D.T @ target.weight @ part.D
+        return gradient, information
+
     def _squares(self, point: WeightedPoint, weights: Array) -> Array:
         parts = zip(self.targets, point.parts, weights, strict=True)
         return np.asarray(sum(weight * part.D.T @ target.weight @ part.D for target, part, weight in parts))
+
+    def part(self, point: WeightedPoint, group: int) -> Part:
+        """What a group's moments are made of at a point."""
+        return point.parts[group]
 
     def jacobians(self, point: WeightedPoint) -> list[Array]:
         """D (m, k) of each group."""
