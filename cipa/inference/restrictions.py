@@ -3,11 +3,15 @@
     likelihood ratio            X0 - X1,  df0 - df1
     satorra_bentler_2001        (X0 - X1) / c,  c = (df0 c0 - df1 c1) / (df0 - df1)
     satorra_bentler_2010        c = (df0 c0 - df1 c10) / (df0 - df1),  c10 of model 1 at the estimates of model 0
+    satorra_2000                a (X0 - X1) + b,  a = sqrt(m / tr((U G)^2)),  b = m - a tr(U G),  U of the restriction
     Wald                        h' (J V J')^-1 h  for restrictions h(theta) = 0 with Jacobian J
 
-The 2001 factor can be negative in small samples; then the test is not defined and says so (use 2010, which cannot).
+U = W D P^-1 A' (A P^-1 A')^-1 A P^-1 D' W with D, W, G the general model's Jacobian, weight and covariance of moments, P = D'W D,
+and A the restriction in its parameters, taken from both Jacobians. The 2001 factor can be negative in small samples; then the test is
+not defined and says so (use 2010, which cannot).
 
-Sources: Satorra, A. & Bentler, P. M. (2001). Psychometrika, 66, 507-514; Satorra & Bentler (2010). Psychometrika, 75,
+Sources: Satorra, A. (2000). In Heijmans, Pollock & Satorra (eds.), Innovations in multivariate statistical analysis, 233-247;
+Asparouhov & Muthén (2010); Satorra, A. & Bentler, P. M. (2001). Psychometrika, 66, 507-514; Satorra & Bentler (2010). Psychometrika, 75,
 243-248; Bentler, P. M. & Satorra, A. (2010). Psychological Methods, 15, 111-123 (nesting); Bollen (1989), ch. 7.
 """
 
@@ -21,13 +25,14 @@ import numpy as np
 from scipy.special import chdtrc
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, one_of, public
+from cipa.numerics.linalg import null_space
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.results.statistics import Statistic
 from cipa.study.expressions import Binary, Expression, Parser, gradient_of, names_in
 from cipa.study.tokens import Token, tokenize
 
-METHODS = ("default", "satorra_bentler_2001", "satorra_bentler_2010", "none")
+METHODS = ("default", "satorra_bentler_2001", "satorra_bentler_2010", "satorra_2000", "none")
 
 
 @public
@@ -38,8 +43,9 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
     ----------
     *fits : Fit
         Two or more, of nested models fitted to the same data; they are ordered by degrees of freedom.
-    method : {"default", "satorra_bentler_2001", "satorra_bentler_2010", "none"}, optional
-        Default: 2001 for fits with a scaled test, the plain difference otherwise ("none" forces it).
+    method : {"default", "satorra_bentler_2001", "satorra_bentler_2010", "satorra_2000", "none"}, optional
+        Default: 2001 for fits with a Satorra-Bentler or Yuan-Bentler test; 2000 for tests adjusted in mean and variance (WLSMV, MLMV),
+        whose chi-squares cannot be subtracted otherwise; the plain difference without a scaled test ("none" forces it).
 
     Returns
     -------
@@ -82,12 +88,41 @@ def _difference(restricted: Fit, general: Fit, method: str) -> tuple[float, floa
     _refuse_unnested(restricted, general)
     df = restricted.df_resid - general.df_resid
     gap = _chisq(restricted) - _chisq(general)
-    scaled = [fit.statistics.values_by_name.get("chisq.scaling.factor") for fit in (restricted, general)]
     if method == "default":
-        method = "none" if scaled[0] is None else "satorra_bentler_2001"
-    if method != "none":
+        method = _default(restricted, general)
+    if method == "satorra_2000":
+        scale, shift = _scale_and_shift(restricted, general, df)
+        gap = scale * gap + shift
+    elif method != "none":
         gap /= _factor(restricted, general, method, df)
     return gap, df, float(chdtrc(df, max(gap, 0.0)))
+
+
+def _default(*fits: Fit) -> str:
+    if any("chisq.scaling.factor" not in fit.statistics for fit in fits):
+        return "none"
+    return "satorra_2000" if any(_adjusted_in_variance(fit) for fit in fits) else "satorra_bentler_2001"
+
+
+def _adjusted_in_variance(fit: Fit) -> bool:
+    return getattr(fit, "test_used", "") in ("mean_var_adjusted", "scaled_shifted")
+
+
+def _scale_and_shift(restricted: Fit, general: Fit, df: float) -> tuple[float, float]:
+    """Satorra's (2000) difference, adjusted in mean and variance by Asparouhov & Muthén's (2010) shift."""
+    if not all(hasattr(fit, "moment_parts") for fit in (restricted, general)):
+        raise InferenceError('ci.lr_test: method="satorra_2000" compares structural equation models. Use method="none".')
+    parts = general.moment_parts()  # type: ignore[attr-defined]
+    slopes = np.vstack([D for D, *_ in parts])
+    narrow = np.vstack([D for D, *_ in restricted.moment_parts()])  # type: ignore[attr-defined]
+    A = null_space((np.linalg.pinv(slopes) @ narrow).T, tolerance=1e-8).T
+    P = sum(share * D.T @ W @ D for D, W, _, share in parts)
+    inverse = np.linalg.inv(np.asarray(P))
+    M = inverse @ A.T @ np.linalg.pinv(A @ inverse @ A.T, hermitian=True) @ A @ inverse
+    meat = sum(share * (W @ D).T @ G @ (W @ D) for D, W, G, share in parts)
+    UG = M @ meat  # tr(U G) and tr((U G)^2) in the parameters
+    scale = math.sqrt(df / float(np.trace(UG @ UG)))
+    return scale, df - scale * float(np.trace(UG))
 
 
 def _factor(restricted: Fit, general: Fit, method: str, df: float) -> float:
@@ -96,10 +131,9 @@ def _factor(restricted: Fit, general: Fit, method: str, df: float) -> float:
         raise InferenceError(
             f'ci.lr_test: method="{method}" needs fits with a scaled test (estimator "mlm", "mlr", …). Use method="none".'
         )
-    kinds = {fit.model.estimator for fit in (restricted, general)}
-    if kinds & {"mlmv", "mlmvs", "wlsmv", "ulsmv"} or any(getattr(fit.model, "ordered", ()) for fit in (restricted, general)):
+    if any(_adjusted_in_variance(fit) for fit in (restricted, general)):
         raise InferenceError(
-            'ci.lr_test: the difference of mean-and-variance adjusted tests is not derived here. Fit both with "mlm" or "mlr".'
+            f'ci.lr_test: method="{method}" divides by one factor, and these tests are adjusted in mean and variance. Use "satorra_2000".'
         )
     c0, c1 = (one["chisq.scaling.factor"] for one in statistics)
     if method == "satorra_bentler_2010":
@@ -120,6 +154,12 @@ def _refuse_unnested(restricted: Fit, general: Fit) -> None:
         raise InferenceError(
             f"ci.lr_test: the models were fitted to different data or variables ({restricted.nobs} and {general.nobs} cases). A difference"
             " test compares models of the same moments: fit both to the same data, and keep the same variables in both."
+        )
+    variables = [set(getattr(fit, "observed", ())) for fit in (restricted, general)]
+    if variables[0] != variables[1]:
+        names = ", ".join(sorted(variables[0] ^ variables[1]))
+        raise InferenceError(
+            f"ci.lr_test: {names} stands in one model only. A difference test compares models of the same moments: keep the variables."
         )
     if restricted.df_resid <= general.df_resid:
         raise InferenceError(

@@ -18,7 +18,7 @@ from cipa.models.sem.information import bread, casewise_scores, covariance, expe
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
-from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
+from cipa.models.sem.testing import SCALED_TESTS, moment_parts, scaled_measures
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
@@ -122,6 +122,11 @@ class SEMFit(Fit):
         return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
 
     @property
+    def test_used(self) -> str:
+        """The kind of chi-square test ("standard", "satorra_bentler", …)."""
+        return str(self.model.test_of(self.sample))
+
+    @property
     def by_likelihood(self) -> bool:
         """Whether the fit is by maximum likelihood (not by least squares)."""
         return "logl" in self.measures
@@ -176,6 +181,19 @@ class SEMFit(Fit):
         kind = self.model.recipe(self.sample).test
         found = scaled_measures(kind, self.objective, point, self.sample, test=test, baseline=None, nobs=self.nobs)
         return found["chisq.scaling.factor"]
+
+    def moment_parts(self) -> list[tuple[Array, Array, Array, float]]:
+        """Per group: Jacobian (m, q), weight and n times covariance (m, m) of the moments, share of the cases (Satorra 2000)."""
+        if self.by_likelihood:
+            complete = all(group.values is not None and group.patterns.complete for group in self.sample.groups)
+            if not complete or self.sample.clusters is not None or self.sample.weights is not None:
+                raise InferenceError(
+                    'ci.lr_test: method="satorra_2000" is derived for complete, independent, unweighted cases. Use "satorra_bentler_2001".'
+                )
+            return moment_parts(self.objective, self.point, self.sample)
+        parts = (self.objective.part(self.point, g) for g in range(len(self.sample.groups)))
+        groups = zip(parts, self.objective.targets, self.objective.shares, strict=True)
+        return [(part.D @ self.layout.K, target.weight, target.gamma, float(share)) for part, target, share in groups]
 
     def release_tests(self) -> list[tuple[Term, float, float]]:
         """(term, chi-square, expected change) of freeing each parameter that is held equal to others (expected information)."""

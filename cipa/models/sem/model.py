@@ -168,6 +168,12 @@ class SEM:
             )
         return found
 
+    def test_of(self, sample: Sample) -> str:
+        """Which test this model reports for a sample."""
+        if not self.ordered_names:
+            return self.recipe(sample).test
+        return recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False).test
+
     def _refuse_unavailable(self) -> None:
         """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
         for name in ("conditional_x", "interaction", "nodes", "bounds"):

@@ -216,6 +216,17 @@ def _fitted(objective: Likelihood, point: LikelihoodPoint, sample: Sample, df: f
     return Candidate(covs=tuple(here.moments.cov for here in point.groups), means=means, jacobians=tuple(jacobians), df=df)
 
 
+def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> list[tuple[Array, Array, Array, float]]:
+    """Per group of complete cases: Jacobian (m, q), normal-theory weight and covariance (m, m) of the moments, share of the cases."""
+    fitted, found = _fitted(objective, point, sample, 0.0), []
+    for g, (block, group) in enumerate(zip(objective.layout.blocks, sample.groups, strict=True)):
+        keep = kept_moments(block.exogenous, len(block.observed), means=objective.layout.means)
+        index = np.ix_(keep, keep)
+        W = saturated_information(_evaluation(group, fitted.covs[g], fitted.means[g], complete=True))[index]
+        found.append((fitted.jacobians[g][keep], W, second_moments(group)[index], group.nobs / sample.nobs))
+    return found
+
+
 def baseline_candidate(objective: Likelihood, sample: Sample, df: float) -> Candidate:
     """The independence model: variances (and means) of all variables, covariances among exogenous ones."""
     layout = objective.layout

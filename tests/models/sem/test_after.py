@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 
 
 def blocks(found: dict[str, Any]) -> list[tuple[str | None, dict[str, Any]]]:
-    return [(None, found)] if "cov" in found else list(found.items())
+    return [(None, found)] if "cov" in found or "res.cov" in found else list(found.items())
 
 
 @pytest.mark.parametrize("name", [name for name in AFTER if case("sem_after", name)["modindices"]])
@@ -48,16 +48,29 @@ def test_modification_indices(name: str) -> None:
     assert compared >= min(3, len(found))
 
 
-@pytest.mark.parametrize("kind", RESIDUAL)
-@pytest.mark.parametrize("name", AFTER)
+RESIDUALS = {"raw": "lavresiduals_raw", "cor_bentler": "lavresiduals_cor_bentler", "standardized": "residuals_standardized"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in AFTER for kind, key in RESIDUALS.items() if case("sem_after", name)[key]]
+)
 def test_residuals(name: str, kind: str) -> None:
-    key = {"raw": "lavresiduals_raw", "cor_bentler": "lavresiduals_cor_bentler", "standardized": "residuals_standardized"}[kind]
+    key = RESIDUALS[kind]
     table = ci.residuals(sem_fit(name), kind=kind).to_frame()
     for group, block in blocks(case("sem_after", name)[key]):
-        names, values = block["cov"]["rows"], np.array(block["cov"]["values"], dtype=float)
+        cov = block.get("cov") or block["res.cov"]
+        names, values = cov["rows"], np.array(cov["values"], dtype=float)
         part = table if group is None else table[table.group == group]
         for row in part.itertuples():
-            expected = values[names.index(row.lhs), names.index(row.rhs)] if row.op == "~~" else block["mean"][row.lhs]
+            if row.op == "~~":
+                expected = values[names.index(row.lhs), names.index(row.rhs)]
+            elif row.op == "|":
+                expected = (block.get("th") or block["res.th"])[f"{row.lhs}|{row.rhs}"]
+            elif row.op == "~":
+                slopes = block["res.slopes"]
+                expected = slopes["values"][slopes["rows"].index(row.lhs)][slopes["cols"].index(row.rhs)]
+            else:
+                expected = block["mean"][row.lhs]
             if expected is not None and not np.isnan(expected):
                 assert row.residual == pytest.approx(expected, abs=RESIDUAL[kind] * max(1, abs(expected))), (
                     row.lhs,
@@ -75,8 +88,15 @@ def test_factor_scores(name: str, method: str) -> None:
     if found["cols"] == ["f"] or np.ndim(found["values"]) != 2:
         return
     expected = np.array(found["values"], dtype=float)
-    table = ci.factor_scores(sem_fit(name), method=method).to_frame()[found["cols"]]
-    assert table.to_numpy()[: len(expected)] == pytest.approx(expected, abs=5e-5)
+    fit = sem_fit(name)
+    table = ci.factor_scores(fit, method=method).to_frame()[found["cols"]].to_numpy()[: len(expected)]
+    ordinal = bool(fit.model.ordered_names)
+    if ordinal and method == "bartlett":  # where the likelihood has no mode the reference prints where its search stopped
+        expected = np.where(np.isnan(table), np.nan, expected)
+        table = np.where(np.isnan(expected), np.nan, table)
+        assert np.isfinite(table).mean() > 0.4
+    # the reference finds the modes of ordered answers by a general search with a tolerance of 1e-4 or so
+    assert table == pytest.approx(expected, abs=2e-4 if ordinal else 5e-5, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", LADDERS)
@@ -84,12 +104,13 @@ def test_difference_tests(name: str) -> None:
     found = case("sem_after", name)
     fits = [sem_fit(one) for one in found["cases"]]
     for key, method in (("lrt", None), ("lrt_default", None), ("lrt_satorra_bentler_2001", "satorra_bentler_2001"),
-                        ("lrt_satorra_bentler_2010", "satorra_bentler_2010")):  # fmt: skip
+                        ("lrt_satorra_bentler_2010", "satorra_bentler_2010"), ("lrt_satorra_2000", "satorra_2000")):  # fmt: skip
         if not found.get(key):
             continue
         for row, expected in zip(ci.lr_test(*fits, method=method).to_frame().itertuples(), found[key], strict=True):
             assert row.df == expected["Df"]
-            assert row.aic == pytest.approx(expected["AIC"], rel=1e-6)
+            if expected["AIC"] is not None:
+                assert row.aic == pytest.approx(expected["AIC"], rel=1e-6)
             if expected["Chisq_diff"] is not None:
                 assert row.chisq_diff == pytest.approx(expected["Chisq_diff"], rel=3e-5)
                 assert row.p_value == pytest.approx(expected["Pr_Chisq"], rel=1e-3, abs=3e-6)
@@ -161,3 +182,36 @@ def test_scores_of_unused_cases_are_missing_and_keep_their_place() -> None:
     moments = ci.SEM("visual =~ x1 + x2 + x3").fit(ci.SampleMoments(cov=pd.DataFrame(data[["x1", "x2", "x3"]].cov()), nobs=300))
     with pytest.raises(ci.InferenceError, match="no cases to score"):
         ci.factor_scores(moments)
+
+
+def test_theta_scores_are_delta_scores_in_other_units() -> None:
+    """The two parameterizations are one model, so the modes differ by the scale of each marker only (lavaan's do not)."""
+    fits = {way: ci.SEM(sem_fit("hs_ord_wlsmv").model.syntax, ordered=True, parameterization=way).fit(sem_fit("hs_ord_wlsmv").data)
+            for way in ("delta", "theta")}  # fmt: skip
+    delta, theta = (ci.factor_scores(fits[way]).to_frame().to_numpy() for way in ("delta", "theta"))
+    markers = [np.sqrt(fits["delta"].estimates[f"{name} ~~ {name}"].estimate) for name in ("x1", "x4", "x7")]
+    assert delta == pytest.approx(theta * markers, abs=1e-7)
+
+
+def test_scores_of_extreme_answers_have_no_likelihood_mode() -> None:
+    fit = sem_fit("hs_ord_wlsmv")
+    scores = ci.factor_scores(fit, method="bartlett").to_frame()
+    answers = fit.data.to_frame()
+    lowest = (answers[["x4", "x5", "x6"]] == 1).all(axis=1)
+    assert lowest.any()
+    assert scores["textual"][lowest].isna().all()
+    assert scores["textual"][~lowest & ~(answers[["x4", "x5", "x6"]] == 4).all(axis=1)].notna().all()
+
+
+def test_satorra_2000_at_normal_data_is_the_plain_difference() -> None:
+    """With normal data U G is idempotent: the scale is 1 and the shift 0, up to sampling."""
+    rng = np.random.default_rng(7)
+    factor = rng.normal(size=20_000)
+    data = pd.DataFrame({f"y{k}": 0.7 * factor + rng.normal(size=20_000) for k in range(1, 5)})
+    general, restricted = (
+        ci.SEM(f"f =~ y1 + {a}*y2 + {b}*y3 + y4", estimator="mlmv").fit(data) for a, b in (("a", "b"), ("a", "a"))
+    )
+    plain = ci.lr_test(restricted, general, method="none").columns["chisq_diff"][1]
+    assert ci.lr_test(restricted, general).columns["chisq_diff"][1] == pytest.approx(plain, rel=0.05)
+    with pytest.raises(ci.InferenceError, match='Use "satorra_2000"'):
+        ci.lr_test(restricted, general, method="satorra_bentler_2001")
