@@ -23,6 +23,8 @@ EXPLANATIONS = {
     " compare with them are uncertain.",
     "pairwise": "Correlations of ordered variables rest on the cases that have both variables. That is unbiased when values are missing"
     " completely at random.",
+    "empty_cell": "Two yes-or-no items were never answered in some combination. Half a case was put there, as their tetrachoric correlation"
+    " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",

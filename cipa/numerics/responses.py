@@ -31,6 +31,7 @@ from cipa.numerics.polychoric import (
     bivariate_normal,
     table_correlations,
     table_scores,
+    without_empty_cells,
 )
 
 _ITERATIONS = 100
@@ -44,7 +45,7 @@ class Moments:
     thresholds (t,) of the ordered variables, variable by variable, and their owner (t,); means (c,) of the continuous ones, in
     order; slopes (p, q); cov (p, p), residual covariances, 1 in the diagonal of ordered variables; gamma (m, m), n times the
     covariance of (thresholds, means, slopes row by row, covariances at rows, cols); rows, cols (r,): the lower triangle with the
-    variances of continuous variables; converged, whether every pair did.
+    variances of continuous variables; converged, whether every pair did; mended, fourfold tables with an empty cell.
     """
 
     thresholds: Array
@@ -56,6 +57,7 @@ class Moments:
     cols: IntArray
     gamma: Array
     converged: bool
+    mended: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +99,19 @@ def moments_of(values: Array, categories: Sequence[int], covariates: Array | Non
     pairs = [(i, j) for i in range(p) for j in range(i)]
     v, A21, rho = np.zeros((n, len(pairs))), np.zeros((len(pairs), first[-1])), np.zeros(len(pairs))
     by_table = _by_table(margins, pairs) if not x.shape[1] else {}
-    converged = True
+    converged, mended = True, 0
     for k, (i, j) in enumerate(pairs):
-        rho[k], done, v[:, k], slopes = by_table.get(k) or _pair(margins[i], margins[j], x)
-        converged &= done
+        rho[k], state, v[:, k], slopes = by_table.get(k) or _pair(margins[i], margins[j], x)
+        converged &= state.converged
+        mended += state.mended
         for variable, slope in zip((i, j), slopes, strict=True):
             A21[k, first[variable] : first[variable + 1]] = slope
-    return _assembled(margins, first, pairs, rho, v, A21, q=x.shape[1], converged=converged)
+    return _assembled(margins, first, pairs, rho, v, A21, q=x.shape[1], converged=converged, mended=mended)
 
 
 def _assembled(
     margins: Sequence[Margin], first: IntArray, pairs: Sequence[tuple[int, int]], rho: Array, v: Array, A21: Array, *, q: int,
-    converged: bool,
+    converged: bool, mended: int,
 ) -> Moments:  # fmt: skip
     """Joint covariance, correlations as covariances, and the order that models use."""
     u = np.hstack([one.scores for one in margins])
@@ -145,7 +148,7 @@ def _assembled(
         owner=np.array([j for j, one in enumerate(margins) if one.ordered for _ in range(counts[j])], dtype=np.intp),
         means=np.array([margins[j].params[0] for j in continuous]),
         slopes=np.array([one.params[size : size + q] for one, size in zip(margins, counts, strict=True)]).reshape(p, q),
-        cov=cov, rows=rows, cols=cols, gamma=gamma[np.ix_(order, order)], converged=converged,
+        cov=cov, rows=rows, cols=cols, gamma=gamma[np.ix_(order, order)], converged=converged, mended=mended,
     )  # fmt: skip
 
 
@@ -235,8 +238,16 @@ Kind = Callable[[float, Margin, Margin], tuple[Array, Array, Waves, Waves]]
 """A pair's log-likelihood (n,), its derivative in the correlation (n,), and both variables' waves."""
 
 
-Found = tuple[float, bool, Array, tuple[Array, Array]]
-"""A pair's correlation, whether it converged, scores v (n,), and the sums of v d(log p)/d(step one) of either variable."""
+@dataclass(frozen=True, slots=True)
+class State:
+    """Whether a pair's search converged, and whether its table had an empty cell mended."""
+
+    converged: bool
+    mended: bool = False
+
+
+Found = tuple[float, State, Array, tuple[Array, Array]]
+"""A pair's correlation, how it was found, scores v (n,), and the sums of v d(log p)/d(step one) of either variable."""
 
 
 def _by_table(margins: Sequence[Margin], pairs: Sequence[tuple[int, int]]) -> dict[int, Found]:
@@ -251,12 +262,16 @@ def _by_table(margins: Sequence[Margin], pairs: Sequence[tuple[int, int]]) -> di
         first, second = [pairs[k][0] for k in chosen], [pairs[k][1] for k in chosen]
         tables = np.array([indicators[i].T.astype(np.float64) @ indicators[j] for i, j in zip(first, second, strict=True)])
         one, two = (np.array([margins[i].edges for i in side]) for side in (first, second))
-        rho, done = table_correlations(tables, one, two)
+        mended, adjusted = (
+            without_empty_cells(tables) if tables.shape[1:] == (2, 2) else (tables, np.zeros(len(tables), dtype=np.bool_))
+        )
+        rho, done = table_correlations(mended, one, two)
         scores, slopes = table_scores(rho, one, two)
         sums = [np.einsum("pab,pab,pabt->pt", tables, scores, slope) for slope in slopes]
         for q, (k, i, j) in enumerate(zip(chosen, first, second, strict=True)):
             v = np.where(margins[i].seen & margins[j].seen, scores[q][margins[i].codes, margins[j].codes], 0.0)
-            found[k] = float(rho[q]), bool(done[q]), v, (sums[0][q], sums[1][q])
+            state = State(converged=bool(done[q]), mended=bool(adjusted[q]))
+            found[k] = float(rho[q]), state, v, (sums[0][q], sums[1][q])
     return found
 
 
@@ -273,7 +288,7 @@ def _pair(one: Margin, two: Margin, x: Array) -> Found:
     score, wave_one, wave_two = kind(rho, one, two)[1:]
     score = np.where(both, score, 0.0)
     found = (_onto(one, wave_one, score, x), _onto(two, wave_two, score, x))
-    return rho, done, score, (found[1], found[0]) if swapped else found
+    return rho, State(done), score, (found[1], found[0]) if swapped else found
 
 
 def _search(kind: Kind, one: Margin, two: Margin, both: BoolArray) -> tuple[float, bool]:

@@ -186,6 +186,12 @@ def response_sample(
                 " items is nearly empty. Estimates and fit measures are uncertain: merge rare categories, or use more cases."
             )
             notices.append(Notice(code="polychoric", text=text, severity="warning"))
+        if moments.mended:
+            text = (
+                f"{moments.mended} fourfold table{'s' if moments.mended > 1 else ''} of two items had an empty cell, which got half a case with"
+                " the margins kept: those tetrachoric correlations are rough. Merge or leave out items that nobody combines."
+            )
+            notices.append(Notice(code="empty_cell", text=text))
         groups.append(_group(labels[g], block.observed, cov, mean, values, found.rows[here]))
         targets.append(response_target(kind, moments, y, x, int(here.sum())))
     return Sample(groups=tuple(groups), data=found.data, notices=tuple(notices), missing=model.missing), tuple(targets)
