@@ -21,7 +21,7 @@ _OPTIONS = {
     "effect.coding": "effect_coding",
     "sampling.weights": "sampling_weight",
 }
-_MISSING = {"ml": "fiml", "fiml": "fiml", "ml.x": "fiml_x"}
+_MISSING = {"ml": "fiml", "fiml": "fiml", "ml.x": "fiml_x", "two.stage": "two_stage", "robust.two.stage": "robust_two_stage"}
 
 
 @cache

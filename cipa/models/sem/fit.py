@@ -16,9 +16,9 @@ from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
 from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
 from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import GroupSample, Sample
+from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
 from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
-from cipa.models.sem.testing import SCALED_TESTS, moment_parts, scaled_measures
+from cipa.models.sem.testing import SCALED_TESTS, moment_parts, scaled_measures, two_stage_covariance
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
@@ -254,7 +254,10 @@ def assemble(
     recipe = model.recipe(sample)
     nobs = _chisq_n(model, sample)
     inverse = bread(objective, point, observed=recipe.information == "observed", nobs=nobs)
-    vcov = covariance(recipe.se, objective, point, sample, inverse=inverse, nobs=nobs)
+    if sample.missing in TWO_STAGE:
+        vcov, inverse = two_stage_covariance(objective, point, sample)
+    else:
+        vcov = covariance(recipe.se, objective, point, sample, inverse=inverse, nobs=nobs)
     found = _measures(model, layout, sample, point, nobs=nobs)
     if recipe.test in SCALED_TESTS:
         found |= _scaled(recipe.test, objective, point, sample, found, nobs=nobs)
@@ -323,6 +326,8 @@ def _title(model: SEM, sample: Sample) -> str:
         "fiml": "full information (FIML)",
         "fiml_x": "full information (FIML), random x",
         "pairwise": "pairwise present cases",
+        "two_stage": "two stages",
+        "robust_two_stage": "two stages, robust",
     }[sample.missing]
     groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
     by = {"gls": "generalized", "uls": "unweighted", "wls": "weighted", "dwls": "diagonally weighted"}

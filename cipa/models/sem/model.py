@@ -24,7 +24,7 @@ from cipa.models.sem.fit import assemble
 from cipa.models.sem.identification import check_identified
 from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
-from cipa.models.sem.moments import MISSING, Sample, group_labels, prepare, refuse_underidentified
+from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values
@@ -53,9 +53,10 @@ class SEM:
         (mean and variance adjusted), "mlr" (Yuan-Bentler, also with missing values, clusters, weights); "mlf", with first-order errors.
         Least squares: "gls", "wls" (ADF), "dwls", "uls", and with robust errors "wlsm", "wlsmv", "ulsm", "ulsmv". With ordered
         variables "ml" stands for "wlsmv", as in lavaan.
-    missing : {"listwise", "fiml", "fiml_x", "pairwise"}
+    missing : {"listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise"}
         Complete cases; full information maximum likelihood (cases with a missing exogenous variable are dropped, as
-        lavaan does); the same with exogenous variables made random, so that no case is lost; each pair's cases (ordered variables).
+        lavaan does); the same with exogenous variables made random, so that no case is lost; unrestricted moments first, the model to them
+        second, errors and test corrected for it (robust: also for non-normality); each pair's cases (ordered variables).
     se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
     test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler_mplus"}, optional
         Instead of the estimator's own.
@@ -145,8 +146,15 @@ class SEM:
 
     def _refuse_contradictions(self) -> None:
         """Refuse errors and tests that are not derived for these data."""
+        if self.missing in TWO_STAGE and (
+            self.estimator != "ml" or self.cluster or self.sampling_weight or self.likelihood != "normal"
+        ):
+            raise SpecificationError(
+                f'ci.SEM: missing="{self.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its test are'
+                ' corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
+            )
         fourth = self.estimator in ("mlm", "mlmv", "mlmvs") or self.se == "robust_sem" or self.test in SCALED_TESTS[:3]
-        if fourth and (self.missing != "listwise" or self.cluster or self.sampling_weight):
+        if fourth and (self.missing not in ("listwise", *TWO_STAGE) or self.cluster or self.sampling_weight):
             what = f'estimator="{self.estimator}"' if self.estimator != "ml" else "robust_sem and its tests"
             raise SpecificationError(
                 f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
@@ -158,8 +166,8 @@ class SEM:
     def recipe(self, sample: Sample) -> Recipe:
         """Which information, standard errors and test this model reports for a sample."""
         found = recipe(
-            self.estimator, se=self.se, test=self.test, information=self.information, complete=sample.missing == "listwise",
-            design=bool(self.cluster or self.sampling_weight),
+            "mlm" if sample.missing in TWO_STAGE else self.estimator, se=self.se, test=self.test, information=self.information,
+            complete=sample.missing in ("listwise", *TWO_STAGE), design=bool(self.cluster or self.sampling_weight),
         )  # fmt: skip
         if any(group.values is None for group in sample.groups) and (found.se != "standard" or found.test != "standard"):
             raise SpecificationError(

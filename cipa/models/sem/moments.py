@@ -13,11 +13,23 @@ from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, IdentificationError, SpecificationError, did_you_mean, one_of
 from cipa.numerics.linalg import Array, IntArray, cholesky_or_none
-from cipa.numerics.normal import Patterns, Saturated, available_moments, complete_pattern, patterns_of, saturated
+from cipa.numerics.normal import (
+    Patterns,
+    Saturated,
+    available_moments,
+    complete_pattern,
+    evaluate,
+    loglik,
+    patterns_of,
+    saturated,
+    saturated_information,
+    saturated_scores,
+)
 from cipa.results.fit import Notice
 from cipa.study.syntax import Syntax
 
-MISSING = ("listwise", "fiml", "fiml_x", "pairwise")
+MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
+TWO_STAGE = ("two_stage", "robust_two_stage")
 _COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum of the others up to rounding
 
 
@@ -25,7 +37,8 @@ _COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum o
 class GroupSample:
     """One group: its label, variables, patterns, saturated moments, and the rows of the data it uses.
 
-    `values` (n, p) is None for covariance input; `rows` (n,) are positions in the data.
+    `values` (n, p) is None for covariance input; `rows` (n,) are positions in the data. With two stages `patterns` hold the moments
+    of the first as if they were complete, and `gamma` n times their covariance (row-wise vech, then means).
     """
 
     label: str
@@ -36,6 +49,7 @@ class GroupSample:
     rows: IntArray
     weights: Array | None = None
     clusters: IntArray | None = None
+    gamma: Array | None = None
 
     @property
     def nobs(self) -> int:
@@ -254,10 +268,28 @@ def _group_sample(
             " observed together."
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
+    gamma = None
+    if missing in TWO_STAGE:
+        gamma = _first_stage_covariance(values, patterns, unrestricted, robust=missing == "robust_two_stage")
+        patterns = complete_pattern(unrestricted.cov, unrestricted.mean, len(values))
+        found = evaluate(patterns, unrestricted.cov, unrestricted.mean)
+        assert found is not None
+        unrestricted = replace(unrestricted, loglik=loglik(patterns, found.value))
     return GroupSample(
         label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows,
-        weights=own_weights, clusters=None if clusters is None else clusters[rows],
+        weights=own_weights, clusters=None if clusters is None else clusters[rows], gamma=gamma,
     )  # fmt: skip
+
+
+def _first_stage_covariance(values: Array, patterns: Patterns, unrestricted: Saturated, *, robust: bool) -> Array:
+    """N times the covariance of the saturated moments: inverse observed information, or its sandwich (Savalei & Bentler 2009)."""
+    found = evaluate(patterns, unrestricted.cov, unrestricted.mean)
+    assert found is not None
+    inverse = np.linalg.inv(saturated_information(found))
+    if not robust:
+        return np.asarray(inverse)
+    scores = saturated_scores(values, patterns, found, unrestricted.mean)
+    return np.asarray(inverse @ (scores.T @ scores / len(values)) @ inverse)
 
 
 def _kept_rows(holes: Array, variables: Sequence[str], exogenous: Sequence[str], *, missing: str) -> Array:

@@ -24,10 +24,10 @@ import numpy as np
 
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import Test, incremental, rmsea
-from cipa.models.sem.information import meat, weighted_scores
+from cipa.models.sem.information import meat, scaled_inverse, weighted_scores
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.numerics import ram
-from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.linalg import Array, IntArray, symmetric
 from cipa.numerics.normal import (
     Evaluation,
     complete_pattern,
@@ -222,7 +222,7 @@ def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) 
     for g, (block, group) in enumerate(zip(objective.layout.blocks, sample.groups, strict=True)):
         keep = kept_moments(block.exogenous, len(block.observed), means=objective.layout.means)
         index = np.ix_(keep, keep)
-        W = saturated_information(_evaluation(group, fitted.covs[g], fitted.means[g], complete=True))[index]
+        W = _weight(group, fitted.covs[g], fitted.means[g])[index]
         found.append((fitted.jacobians[g][keep], W, second_moments(group)[index], group.nobs / sample.nobs))
     return found
 
@@ -260,6 +260,24 @@ def baseline_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array, Ar
     cov[index] = group.saturated.cov[index]
     mean[list(held)] = group.saturated.mean[list(held)]
     return cov, mean
+
+
+def _weight(group: GroupSample, cov: Array, mean: Array) -> Array:
+    """Normal-theory weight of complete moments at `cov` and `mean`; in two stages at those of the first (Savalei & Bentler 2009)."""
+    if group.gamma is not None:
+        cov, mean = group.saturated.cov, group.saturated.mean
+    return saturated_information(_evaluation(group, cov, mean, complete=True))
+
+
+def two_stage_covariance(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> tuple[Array, Array]:
+    """Covariance of the estimates of the second stage, and inverse information, both (k, k)."""
+    K = objective.layout.K
+    E = meat_ = np.zeros((K.shape[1], K.shape[1]))
+    for D, W, G, share in moment_parts(objective, point, sample):
+        E = E + share * D.T @ W @ D
+        meat_ = meat_ + share * D.T @ W @ G @ W @ D
+    inverse = scaled_inverse(E)
+    return symmetric(K @ inverse @ meat_ @ inverse @ K.T) / sample.nobs, K @ inverse @ K.T / sample.nobs
 
 
 def _evaluation(group: GroupSample, cov: Array, mean: Array, *, complete: bool = False) -> Evaluation:
@@ -321,7 +339,7 @@ def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[In
     E, first, second = (np.zeros((size, size)) for _ in range(3))
     trace = squares = 0.0
     for g, (group, keep) in enumerate(zip(sample.groups, kept, strict=True)):
-        W = saturated_information(_evaluation(group, model.covs[g], model.means[g], complete=True))[np.ix_(keep, keep)]
+        W = _weight(group, model.covs[g], model.means[g])[np.ix_(keep, keep)]
         WG = W @ second_moments(group)[np.ix_(keep, keep)]
         D, share = model.jacobians[g][keep], group.nobs / sample.nobs
         WD = W @ D
@@ -346,7 +364,9 @@ def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[In
 
 
 def second_moments(group: GroupSample) -> Array:
-    """G (m, m), divisor n: covariance of products (row-wise vech) and values of complete cases."""
+    """G (m, m), divisor n: covariance of products (row-wise vech) and values of complete cases; in two stages that of the first."""
+    if group.gamma is not None:
+        return group.gamma
     assert group.values is not None
     centred = group.values - group.saturated.mean
     rows, cols = np.tril_indices(centred.shape[1])

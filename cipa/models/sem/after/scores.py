@@ -17,6 +17,7 @@ import numpy as np
 from cipa.errors import InferenceError, one_of, public
 from cipa.models.sem.after.ordinal_scores import ordinal_scores
 from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.normal import patterns_of
 from cipa.results.display import ResultTable
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
         )
     for g, group in enumerate(fit.sample.groups):
         assert group.values is not None
-        for r, seen in enumerate(group.patterns.observed):
-            mine = np.flatnonzero(group.patterns.membership == r)
+        patterns = group.patterns if group.gamma is None else patterns_of(group.values)
+        for r, seen in enumerate(patterns.observed):
+            mine = np.flatnonzero(patterns.membership == r)
             weights, centre, origin = _weights(fit, g, np.flatnonzero(seen), method)
             found[group.rows[mine]] = origin + (group.values[mine][:, seen] - centre) @ weights.T
     columns = {name: tuple(found[:, k].tolist()) for k, name in enumerate(fit.latent)}
