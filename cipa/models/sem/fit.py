@@ -440,7 +440,8 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
             GroupMoments(
                 sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
                 mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
-                P=point.groups[g].likelihood.P, shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
+                P=point.groups[g].likelihood.P if group.gamma is None else np.linalg.inv(group.saturated.cov)[None],
+                shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
             )
         )  # fmt: skip
     return measures(

@@ -234,7 +234,7 @@ def _absolute(test: Test, groups: Sequence[GroupMoments], *, npar: int, nobs: in
 
 
 def _explained_share(group: GroupMoments, *, means: bool) -> float:
-    """1 - r'Vr / s'Vs, with V the expected information of unrestricted moments at the implied ones.
+    """1 - r'Vr / s'Vs, with V the expected information of unrestricted moments at the implied ones (in two stages, at the first's).
 
     Moments that are held (of exogenous variables) carry no information and drop out of both.
     """

@@ -32,6 +32,9 @@ STOPPED_SHORT = {
 EM_STOPPED_SHORT = {"hs_fiml_mlx_fixedx_false", "hs_fiml_x_group"}
 """Cases whose corrected indices rest on saturated moments that the reference's EM left at its tolerance of 1e-5."""
 
+TWO_STAGE = 2e-5
+"""Relative, fit measures of two stages: all of them rest on those saturated moments."""
+
 SEM = sem_names()
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 
@@ -73,12 +76,14 @@ def test_fit_measures(name: str) -> None:
     if found["fit"]["df"] == 0:  # a saturated model leaves rounding, which the reference prints as it is
         assert max(measures["rmr"], measures["srmr"], measures["chisq"]) < 1e-8
         skipped = {"cn_05", "cn_01", "rmr", "rmr_nomean"}
-    pairs = [(key, measures[key], value) for key, value in found["fit"].items() if value is not None and key not in skipped]
+    # lavaan 0.6 scales the baseline of two stages by fourth moments that ignore the holes; 0.7 mended it
+    expected = found["fit"] | found.get("newer_lavaan", {}).get("fit_that_differs", {})
+    pairs = [(key, measures[key], value) for key, value in expected.items() if value is not None and key not in skipped]
     if name in EM_STOPPED_SHORT:
         loose = [pair for pair in pairs if pair[0].endswith(".robust")]
         pairs = [pair for pair in pairs if pair not in loose]
         agree(loose, rtol=5e-4, atol=5e-4)
-    agree(pairs, rtol=FIT, atol=1e-6)
+    agree(pairs, rtol=TWO_STAGE if "two_stage" in name else FIT, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["std_all", "std_lv"])
