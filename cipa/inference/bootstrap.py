@@ -14,8 +14,9 @@ Sociological Methods & Research, 21, 205-229.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from cipa.results.fit import Fit
 
 KINDS = ("case", "cluster", "parametric", "bollen_stine")
 CONF_TYPES = ("perc", "basic", "norm", "bc", "bca")
+_STACK = 200  # draws searched together: enough to spread the cost of a call, few enough for the processor's cache
 _ENOUGH = 0.5  # share of draws that must converge; with fewer the intervals describe a selection
 
 
@@ -48,7 +50,9 @@ class Bootstrapped:
     chisq : (R,) array
         The chi-square of each draw (NaN for families without one).
     failed : int
-        Draws that did not converge.
+        Draws that did not converge; they are left out.
+    inadmissible : int
+        Draws with a negative variance, or latent correlations beyond what is possible; they are kept.
     """
 
     fit: Fit
@@ -56,6 +60,7 @@ class Bootstrapped:
     draws: Array
     chisq: Array
     failed: int
+    inadmissible: int
     kind: str
     conf_type: str
     seed: int
@@ -74,7 +79,8 @@ class Bootstrapped:
     def __str__(self) -> str:
         head = f"Bootstrap ({self.kind}), {len(self.draws)} draws, seed {self.seed}, intervals: {self.conf_type}"
         lost = f"; {self.failed} draws did not converge and are left out" if self.failed else ""
-        return f"{head}{lost}\n{render_text(self.to_frame().dropna(axis='columns', how='all'))}"
+        odd = f"; {self.inadmissible} draws are inadmissible (a negative variance, say) and are kept" if self.inadmissible else ""
+        return f"{head}{lost}{odd}\n{render_text(self.to_frame().dropna(axis='columns', how='all'))}"
 
     def _repr_html_(self) -> str:
         return render_html(self.to_frame())
@@ -128,21 +134,31 @@ def bootstrap(
             f"ci.bootstrap: {fit.kind} fits are not resampled here. Clustered errors are available: ci.clustered(...)."
         )
     refit = resampler(kind)
-    found = [refit(_rows(fit, kind, rng)) for rng in generators(seed, int(draws))]
-    kept = [one for one in found if one is not None]
-    if len(kept) < _ENOUGH * draws:
+    values, chisq, admissible = _refitted(refit, (_rows(fit, kind, rng) for rng in generators(seed, int(draws))))
+    if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
-            f"ci.bootstrap: {draws - len(kept)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
+            f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
             " samples. Simplify the model, or use more cases."
         )
-    values = np.array([one[0] for one in kept])
     level = fit.conf_level if conf_level is None else conf_level
     jackknife = _jackknife(fit, refit) if conf_type == "bca" else None
     estimates = _with_intervals(fit.estimates, values, level, conf_type, jackknife)
     return Bootstrapped(
-        fit=fit, estimates=estimates, draws=frozen(values), chisq=frozen([one[1] for one in kept]), failed=int(draws) - len(kept),
-        kind=kind, conf_type=conf_type, seed=seed,
+        fit=fit, estimates=estimates, draws=frozen(values), chisq=frozen(chisq), failed=int(draws) - len(values),
+        inadmissible=int((~admissible).sum()), kind=kind, conf_type=conf_type, seed=seed,
     )  # fmt: skip
+
+
+def _refitted(refit: Any, draws: Iterable[Any]) -> tuple[Array, Array, Array]:
+    """Values (R, m), chi-squares (R,) and admissibility (R,) of the draws that converge, a stack at a time."""
+    values, chisq, admissible = [], [], []
+    remaining = iter(draws)
+    while stack := list(islice(remaining, _STACK)):
+        found = refit(stack)
+        values.append(found.values[found.converged])
+        chisq.append(found.chisq[found.converged])
+        admissible.append(found.admissible[found.converged])
+    return np.concatenate(values), np.concatenate(chisq), np.concatenate(admissible)
 
 
 def _rows(fit: Any, kind: str, rng: np.random.Generator) -> Any:
@@ -200,12 +216,10 @@ def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackk
 
 def _jackknife(fit: Any, refit: Any) -> Array:
     """Estimates without each case in turn (n, m)."""
-    found = []
     every = [np.arange(size) for size in fit.group_sizes]
-    for g, size in enumerate(fit.group_sizes):
-        for case in range(size):
-            rows = [np.delete(one, case) if h == g else one for h, one in enumerate(every)]
-            one = refit(rows)
-            if one is not None:
-                found.append(one[0])
-    return np.array(found)
+    left_out = (
+        [np.delete(one, case) if h == g else one for h, one in enumerate(every)]
+        for g, size in enumerate(fit.group_sizes)
+        for case in range(size)
+    )
+    return _refitted(refit, left_out)[0]

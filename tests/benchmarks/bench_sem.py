@@ -112,7 +112,9 @@ R_LADDER = """run <- function() {
   steps <- list(character(0), "loadings", c("loadings", "intercepts"), c("loadings", "intercepts", "residuals"))
   fits <- lapply(steps, function(equal) cfa(model, data, group = "school", group.equal = equal))
   do.call(lavTestLRT, fits); lapply(fits, fitMeasures); fitMeasures(fits[[4]], "chisq")[[1]] }"""
-R_BOOT = 'run <- function() {{ fit <- sem(model, data, se = "bootstrap", bootstrap = {}); with(parameterEstimates(fit), se[{}]) }}'
+R_BOOT = (
+    'run <- function() {{ fit <- sem(model, data, se = "bootstrap", bootstrap = {}); with(parameterEstimates(fit), se[{}]) }}'
+)
 
 
 def tasks() -> list[Task]:

@@ -1,21 +1,40 @@
-"""Refitting a structural equation model to resampled cases, without what a single fit checks and reports."""
+"""Refitting a structural equation model to resampled cases, without what a single fit checks and reports.
+
+Complete cases enter through their moments, so that all draws of a stack are searched at once (`numerics.replicates`); what
+that search leaves over, and draws with missing values, take the search of a single fit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipa.errors import InferenceError
+from cipa.models.sem.after.replicates import Replicates
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint, bases_with_exogenous
-from cipa.models.sem.moments import GroupSample, Sample
-from cipa.numerics.linalg import Array
-from cipa.numerics.normal import loglik, patterns_of, saturated
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
+from cipa.numerics.linalg import Array, BoolArray
+from cipa.numerics.normal import complete_pattern, loglik, moments, patterns_of, saturated
 from cipa.numerics.optimize import minimize
+from cipa.numerics.replicates import minimize_many
+from cipa.study.expressions import evaluate
 
 if TYPE_CHECKING:
     from cipa.models.sem.fit import SEMFit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """What R draws gave: values (R, m) of all rows of the estimates, chi-square (R,), and which (R,) converged and are admissible."""
+
+    values: Array
+    chisq: Array
+    converged: BoolArray
+    admissible: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,45 +55,83 @@ class Resampler:
                 "ci.bootstrap: the model was fitted to a covariance matrix, which has no cases to draw from. Fit it to the data."
             )
         if kind == "bollen_stine":
-            if any(not group.patterns.complete for group in fit.sample.groups):
+            if any(np.isnan(one).any() for one in values):
                 raise InferenceError(
                     'ci.bootstrap: kind="bollen_stine" rotates complete cases. Use kind="case" with missing values.'
                 )
             values = tuple(_rotated(group, fit.point, g, means=fit.layout.means) for g, group in enumerate(fit.sample.groups))
-        layout = fit.layout
-        start = np.linalg.lstsq(layout.K, fit.params - layout.offset, rcond=None)[0] if layout.tied else fit.params
-        return cls(fit, values, np.asarray(start), kind)
+        return cls(fit, values, fit.layout.to_eta(fit.params), kind)
 
-    def __call__(self, rows: Any) -> tuple[Array, float] | None:
-        """Values of all rows of the estimates and the chi-square; None when the search does not converge."""
-        drawn = self._simulated(rows) if self.kind == "parametric" else [v[r] for v, r in zip(self.values, rows, strict=True)]
+    def __call__(self, draws: Sequence[Any]) -> Draws:
+        """The estimates of each draw: rows of each group, or a generator for a parametric draw."""
+        stacks = [self._drawn(one) for one in draws]
+        if any(np.isnan(one).any() for one in self.values):
+            found = [self._alone(stack, draw) for stack, draw in zip(stacks, draws, strict=True)]
+            return _stacked(found, len(self.fit.estimates))
+        return self._together(stacks, draws)
+
+    def _drawn(self, draw: Any) -> list[Array]:
+        if self.kind == "parametric":
+            return self._simulated(draw)
+        return [values[rows] for values, rows in zip(self.values, draw, strict=True)]
+
+    def _weights(self, g: int, draw: Any) -> Array | None:
+        weights = self.fit.sample.groups[g].weights
+        return None if weights is None or self.kind == "parametric" else weights[draw[g]]
+
+    def _together(self, stacks: list[list[Array]], draws: Sequence[Any]) -> Draws:
+        replicates = self._replicates(stacks, draws)
+        eta, done = minimize_many(replicates, np.tile(self.start, (len(draws), 1)))
+        points = replicates.evaluate(eta, np.arange(len(draws)))
+        values = _with_defined(self.fit.model.parsed.constraints, self.fit.layout, replicates.rows(points.theta))
+        ok = _admissible(self.fit.layout, values, [one.T for one in points.implied])
+        chisq = replicates.nobs.sum(axis=1) * 2 * (points.value - replicates.saturated)
+        for r in map(int, np.flatnonzero(~done)):
+            found = self._alone(stacks[r], draws[r])
+            done[r] = found is not None
+            if found is not None:
+                values[r], chisq[r], ok[r] = found
+        return Draws(values=values, chisq=chisq, converged=done, admissible=ok)
+
+    def _replicates(self, stacks: list[list[Array]], draws: Sequence[Any]) -> Replicates:
+        covs, means, nobs = [], [], []
+        for g in range(len(self.values)):
+            weights = [self._weights(g, draw) for draw in draws]
+            found = [moments(stack[g], weight) for stack, weight in zip(stacks, weights, strict=True)]
+            covs.append(np.array([cov for cov, _ in found]))
+            means.append(np.array([mean for _, mean in found]))
+            sizes = [len(stack[g]) if weight is None else weight.sum() for stack, weight in zip(stacks, weights, strict=True)]
+            nobs.append(np.array(sizes, dtype=np.float64))
+        return Replicates.of(self.fit.layout, covs, means, np.column_stack(nobs))
+
+    def _alone(self, stack: list[Array], draw: Any) -> tuple[Array, float, bool] | None:
+        """One draw by the search of a single fit: values, chi-square, whether admissible; None when it does not converge."""
         groups = []
-        for g, (group, values) in enumerate(zip(self.fit.sample.groups, drawn, strict=True)):
-            weights = None if group.weights is None or self.kind == "parametric" else group.weights[rows[g]]
-            patterns = patterns_of(values, weights)
+        for g, (group, values) in enumerate(zip(self.fit.sample.groups, stack, strict=True)):
+            patterns = patterns_of(values, self._weights(g, draw))
             unrestricted = saturated(patterns)
             if unrestricted is None:
                 return None
+            if self.fit.sample.missing in TWO_STAGE:
+                patterns = complete_pattern(unrestricted.cov, unrestricted.mean, patterns.nobs)
+                unrestricted = saturated(patterns) or unrestricted
             groups.append(replace(group, patterns=patterns, saturated=unrestricted, values=values))
         sample = replace(self.fit.sample, groups=tuple(groups))
         objective = self._objective(sample)
         solution, point = minimize(objective, self.start)
         if point is None or not solution.converged:
             return None
-        return self._values(objective, point), _chisq(groups, point)
+        found = self.fit.values_at(point, objective)
+        admissible = _admissible(self.fit.layout, found[None], [one.moments.T[None] for one in point.groups])
+        return found, _chisq(groups, point), bool(admissible[0])
 
     def _objective(self, sample: Sample) -> Likelihood:
-        layout = self.fit.layout
-        exogenous = any(len(block.exogenous) for block in layout.blocks)
         counts = np.array([float(group.nobs) for group in sample.groups])
         objective: Likelihood = self.fit.objective
         return replace(
             objective, patterns=tuple(group.patterns for group in sample.groups), weights=counts / counts.sum(),
-            bases=bases_with_exogenous(layout, sample) if exogenous else objective.bases,
+            bases=bases_with_exogenous(self.fit.layout, sample),
         )  # fmt: skip
-
-    def _values(self, objective: Likelihood, point: LikelihoodPoint) -> Array:
-        return self.fit.values_at(point, objective)
 
     def _simulated(self, rng: np.random.Generator) -> list[Array]:
         """Normal data of the fitted moments, with the holes of the data."""
@@ -85,6 +142,40 @@ class Resampler:
             drawn = mean + rng.normal(size=values.shape) @ root.T
             found.append(np.where(np.isnan(values), np.nan, drawn))
         return found
+
+
+def _with_defined(constraints: Sequence[Any], layout: Layout, values: Array) -> Array:
+    """Append the effects defined by `:=` to the rows (R, m) of all draws."""
+    none = np.zeros((len(values), 0))
+    known = {row.label: (values[:, p], none) for p, row in reversed(list(enumerate(layout.rows))) if row.label}
+    for one in constraints:
+        if one.op == ":=":
+            value, _ = evaluate(one.right, known, size=0)
+            known[one.lhs] = (np.broadcast_to(value, len(values)), none)
+            values = np.column_stack([values, known[one.lhs][0]])
+    return values
+
+
+def _admissible(layout: Layout, values: Array, covs: Sequence[Array]) -> BoolArray:
+    """Which draws (R,) have no negative variance and positive semidefinite covariances of the latent variables."""
+    variances = [p for p, row in enumerate(layout.rows) if row.op == "~~" and row.lhs == row.rhs]
+    found = (values[:, variances] >= 0).all(axis=1)
+    for block, T in zip(layout.blocks, covs, strict=True):
+        latent = T[:, len(block.observed) :, len(block.observed) :]
+        if latent.shape[1] > 1:
+            smallest = np.linalg.eigvalsh(latent)[:, 0]
+            found &= smallest >= -1e-8 * np.abs(latent).max(axis=(1, 2))
+    return np.asarray(found)
+
+
+def _stacked(found: Sequence[tuple[Array, float, bool] | None], size: int) -> Draws:
+    converged = np.array([one is not None for one in found])
+    values = np.full((len(found), size), np.nan)
+    chisq, ok = np.full(len(found), np.nan), np.zeros(len(found), dtype=np.bool_)
+    for r, one in enumerate(found):
+        if one is not None:
+            values[r], chisq[r], ok[r] = one
+    return Draws(values=values, chisq=chisq, converged=converged, admissible=ok)
 
 
 def _chisq(groups: list[GroupSample], point: LikelihoodPoint) -> float:
