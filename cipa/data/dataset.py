@@ -214,11 +214,14 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
 def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:
     """Copies of columns; floats that stand in one frame are copied in one block, which a model then uses as it is."""
     part = table if len(chosen) == table.shape[1] else table[list(chosen.values())]
-    if len(chosen) > 1 and set(part.dtypes) == {np.dtype(np.float64)}:
-        block = np.array(part.to_numpy(), order="F", copy=True)
-        block.setflags(write=False)
-        return {text: block[:, position] for position, text in enumerate(chosen)}
-    return {text: _column(table[label]) for text, label in chosen.items()}
+    floats = [position for position, kind in enumerate(part.dtypes) if kind == np.float64]
+    block = np.array(part.iloc[:, floats].to_numpy() if len(floats) < part.shape[1] else part.to_numpy(), order="F", copy=True)
+    block.setflags(write=False)
+    place = {position: k for k, position in enumerate(floats)}
+    return {
+        text: block[:, place[position]] if position in place else _column(part.iloc[:, position])
+        for position, text in enumerate(chosen)
+    }
 
 
 def _side_by_side(columns: Sequence[Column]) -> Array:

@@ -120,6 +120,7 @@ def invariance(
                 fit, free, found = _freed(model, data, group, name, fit, fits[-1], free, alpha)
                 steps += found
         fits.append(fit)
+        data = fit.data  # the columns, copied once
     return Invariance(
         fits=tuple(fits), table=_table(names, fits, alpha),
         steps=_rows("What the search freed (exploratory)", ("level", "step", "parameter", "chisq", "p_value", "p_diff"), steps),

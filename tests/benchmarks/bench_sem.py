@@ -109,7 +109,7 @@ def bootstrap(draws: int, parameter: str) -> Callable[[pd.DataFrame, str], float
 
 R_FIT = 'run <- function() fitMeasures(sem(model, data{}), "{}")[[1]]'
 R_LADDER = """run <- function() {
-  steps <- list(character(0), "loadings", c("loadings", "intercepts"), c("loadings", "intercepts", "residuals"))
+  steps <- list("none", "loadings", c("loadings", "intercepts"), c("loadings", "intercepts", "residuals"))
   fits <- lapply(steps, function(equal) cfa(model, data, group = "school", group.equal = equal))
   do.call(lavTestLRT, fits); lapply(fits, fitMeasures); fitMeasures(fits[[4]], "chisq")[[1]] }"""
 R_BOOT = (

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import (
     InadmissibleWarning,
     SpecificationError,
@@ -260,6 +261,7 @@ class SEM:
         ConvergenceError
             The search did not end at a stationary point.
         """
+        data = self._copied(data)
         if self.ordered_names:
             return self._fit_ordered(data)
         layout, labels = declare(self, data)
@@ -294,6 +296,13 @@ class SEM:
         fit = assemble(self, objective.layout, sample, objective, point, solution, labels=labels)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
         return fit
+
+    def _copied(self, data: Any) -> Any:
+        """The columns that the model needs, copied out of a DataFrame once; where one is not there it is refused later, with its place."""
+        present = {str(name) for name in getattr(data, "columns", ())}
+        columns = (self.group, self.cluster, self.sampling_weight)
+        needed = list(dict.fromkeys([*self.variables, *(name for name in columns if name)]))
+        return data if isinstance(data, Dataset) or not present.issuperset(needed) else as_dataset(data, columns=needed)
 
     def _fit_ordered(self, data: Any) -> SEMFit:
         """Weighted least squares of thresholds, slopes, polychoric and polyserial correlations."""
