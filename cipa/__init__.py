@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cipa.data import datasets as datasets
     from cipa.data.moments import SampleMoments as SampleMoments
     from cipa.data.read import read as read
+    from cipa.data.stream import read_moments as read_moments
     from cipa.models.panel.covariance import clustered as clustered
     from cipa.models.panel.covariance import driscoll_kraay as driscoll_kraay
     from cipa.models.panel.covariance import newey_west as newey_west
@@ -29,6 +30,7 @@ _ROOMS = {
     "cipa.data.dataset": ("Dataset",),
     "cipa.data.moments": ("SampleMoments",),
     "cipa.data.read": ("read",),
+    "cipa.data.stream": ("read_moments",),
     "cipa.errors": (
         "CipaError",
         "CipaWarning",

@@ -28,6 +28,7 @@ HEAVY = {
     "semopy": {"models/engines/semopy.py"},
     "statsmodels": {"models/engines/statsmodels.py"},
     "pyreadstat": {"data/read.py"},
+    "pyarrow": {"data/stream.py"},
     "click": {"cli.py"},
 }
 

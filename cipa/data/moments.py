@@ -33,6 +33,8 @@ class SampleMoments:
         Names, when `cov` is an array.
     group : str, optional
         Label of the group.
+    dropped : int
+        Incomplete cases that were left out when the moments were computed; a fit reports them.
 
     Raises
     ------
@@ -51,8 +53,11 @@ class SampleMoments:
     mean: Array | None
     nobs: int
     group: str | None
+    dropped: int
 
-    def __init__(self, *, cov: Any, nobs: int, mean: Any = None, names: Any = None, group: str | None = None) -> None:
+    def __init__(
+        self, *, cov: Any, nobs: int, mean: Any = None, names: Any = None, group: str | None = None, dropped: int = 0
+    ) -> None:
         matrix, found = _named_matrix(cov, names)
         if nobs < 2:
             raise DataError(
@@ -63,6 +68,7 @@ class SampleMoments:
         object.__setattr__(self, "mean", None if mean is None else frozen(_means(mean, found)))
         object.__setattr__(self, "nobs", int(nobs))
         object.__setattr__(self, "group", group)
+        object.__setattr__(self, "dropped", int(dropped))
 
     @property
     def digest(self) -> str:

@@ -385,9 +385,13 @@ def _from_moments(
         raise SpecificationError(
             f'missing="{missing}" needs the cases; a covariance matrix has none. Give the data, or leave missing="listwise".'
         )
-    groups = []
+    groups, notices = [], []
     for position, one in enumerate(given):
         variables = list(observed[position])
+        if one.dropped:
+            place = f" of group {labels[position]}" if labels[position] else ""
+            text = f"{one.dropped} of {one.nobs + one.dropped} cases{place} were dropped: a missing value."
+            notices.append(Notice(code="rows_dropped", text=text))
         require_columns(syntax, variables, one.names, source="the covariance matrix")
         index = [one.names.index(name) for name in variables]
         cov = one.cov[np.ix_(index, index)] * (1.0 if likelihood == "wishart" else (one.nobs - 1) / one.nobs)
@@ -406,7 +410,8 @@ def _from_moments(
                 rows=np.empty(0, dtype=np.intp),
             )
         )
-    return Sample(groups=tuple(groups), data=given[0] if len(given) == 1 else tuple(given), notices=(), missing=missing)
+    data = given[0] if len(given) == 1 else tuple(given)
+    return Sample(groups=tuple(groups), data=data, notices=tuple(notices), missing=missing)
 
 
 def refuse_underidentified(npar: int, moments: int) -> None:
