@@ -2,7 +2,7 @@
 
     n = a + b,   d = mean_b - mean_a,   mean = mean_a + d b / n,   C = C_a + C_b + d d' a b / n
 
-with C the centred sums of products: every block is centred by its own mean, so that nothing is lost to large means.
+with C the centred sums of products. All values are counted from the first complete row, so that nothing is lost to large means.
 
 Source: Chan, T. F., Golub, G. H. & LeVeque, R. J. (1983). Algorithms for computing the sample variance. The American
 Statistician, 37, 242-247, eq. 2.1.
@@ -98,15 +98,20 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
     if not place.is_file():
         raise DataError(f"There is no file '{place.name}'. Check its name and folder.")
     found: dict[str, Running] = {}
+    origin: Array | None = None
     for block in _blocks(place, [*names, *([group] if group else [])]):
         if not len(block):
             continue
         data = Dataset.from_frame(block, name=place.name)
         values = data.numeric(names)
+        if origin is None:
+            complete = np.flatnonzero(~np.isnan(values).any(axis=1))
+            origin = values[complete[0]].copy() if complete.size else None
         for label, rows in _groups(data, group):
-            here = Running.of(values[rows])
+            here = Running.of(values[rows] if origin is None else values[rows] - origin)
             found[label] = found[label].joined(here) if label in found else here
-    moments = [_moments(one, names, label or None, place) for label, one in found.items()]
+    start = np.zeros(len(names)) if origin is None else origin
+    moments = [_moments(one, start, names, label or None, place) for label, one in found.items()]
     if not moments:
         raise DataError(f"'{place.name}' has a header but no row. There is nothing to analyse: export the data again.")
     return moments if group else moments[0]
@@ -139,7 +144,7 @@ def _groups(data: Dataset, group: str | None) -> list[tuple[str, Any]]:
     return [(label, np.flatnonzero((column == key).to_numpy())) for label, key in zip(labels, keys, strict=True)]
 
 
-def _moments(found: Running, names: list[str], label: str | None, place: Path) -> SampleMoments:
+def _moments(found: Running, origin: Array, names: list[str], label: str | None, place: Path) -> SampleMoments:
     if found.nobs < 2:
         where = f" in group {label}" if label else ""
         raise DataError(
@@ -147,5 +152,10 @@ def _moments(found: Running, names: list[str], label: str | None, place: Path) -
             " leave out the emptiest column."
         )
     return SampleMoments(
-        cov=found.products / (found.nobs - 1), mean=found.mean, nobs=found.nobs, names=names, group=label, dropped=found.dropped
+        cov=found.products / (found.nobs - 1),
+        mean=origin + found.mean,
+        nobs=found.nobs,
+        names=names,
+        group=label,
+        dropped=found.dropped,
     )
