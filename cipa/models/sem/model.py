@@ -388,12 +388,8 @@ def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
 
 def _refuse_unavailable_syntax(syntax: Syntax) -> None:
     for row in syntax.formulas:
-        if row.op == "<~" or row.level is not None or ":" in row.lhs or ":" in row.rhs:
-            what = (
-                "A two-level model ('level:')" if row.level is not None
-                else f"The product '{row.rhs}'" if ":" in row.rhs
-                else f"The operator '{row.op}'"
-            )  # fmt: skip
+        if row.level is not None or ":" in row.lhs or ":" in row.rhs:
+            what = "A two-level model ('level:')" if row.level is not None else f"The product '{row.rhs}'"
             raise syntax.refuse(
                 row,
                 f"{what} is not available in this version. For a product of observed variables, compute the column and name it.",

@@ -63,7 +63,8 @@ def _measurement(
         by_construct.setdefault(row.lhs, []).append(row)
     weights = _proxies(by_construct, where, size=len(cov))
     loadings: dict[tuple[str, str], float] = {}
-    spread: dict[str, float] = {name: max(float(cov[i, i]), 1e-12) for name, i in where.items()}
+    spread = dict.fromkeys(layout.roles[group].latent, 1.0)  # of composites; those of measured constructs follow
+    spread |= {name: max(float(cov[i, i]), 1e-12) for name, i in where.items()}
     explained: dict[str, float] = {}
     fixed_variance = {
         row.lhs: row.value for row in layout.rows if row.group == group and row.op == "~~" and row.lhs == row.rhs and not row.free

@@ -78,16 +78,20 @@ def _weights(fit: SEMFit, g: int, seen: IntArray, method: str) -> tuple[Array, A
     mean = here.mean if fit.layout.means else group.saturated.mean
     A, S, _ = fit.matrices(g)
     alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, group.saturated.mean)[where]
+    cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
+    regression = np.linalg.solve(cov, cross.T).T, mean[seen], alpha
     if method == "regression":
-        cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
-        return np.linalg.solve(cov, cross.T).T, mean[seen], alpha
+        return regression
     p = len(block.observed)
     inner = np.linalg.inv(np.eye(p) - A[:p, :p])
     loadings = (inner @ A[:p][:, where])[seen]
     theta = (inner @ S[:p, :p] @ inner.T)[np.ix_(seen, seen)]
     inverse = np.linalg.pinv(theta, hermitian=True)
     weights = np.linalg.pinv(loadings.T @ inverse @ loadings, hermitian=True) @ loadings.T @ inverse
-    return weights, mean[seen] - loadings @ alpha, np.zeros(len(where))
+    origin = -weights @ (mean[seen] - loadings @ alpha)
+    composite = np.isin(fit.latent, fit.layout.roles[g].composites)  # its parts determine it, whatever the method
+    weights[composite], origin[composite] = regression[0][composite], (alpha - regression[0] @ mean[seen])[composite]
+    return weights, np.zeros(len(seen)), origin
 
 
 def _from_predictors(A: Array, B: Array, sample_mean: Array) -> Array:
