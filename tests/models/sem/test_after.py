@@ -308,7 +308,12 @@ def test_score_tests(name: str) -> None:
     found = case("sem_after", name)["score_test"]["uni"]
     ours = sorted(set(np.round(ci.score_test(sem_fit(name)).columns["chisq"], 8)))
     assert len(ours) == len(found)
-    agree("sem", name, list(zip(["score chi-square"] * len(found), ours, sorted(one["X2"] for one in found), strict=True)), rtol=MODIFICATION)
+    agree(
+        "sem",
+        name,
+        list(zip(["score chi-square"] * len(found), ours, sorted(one["X2"] for one in found), strict=True)),
+        rtol=MODIFICATION,
+    )
 
 
 @pytest.mark.parametrize("name", having("patterns"))
