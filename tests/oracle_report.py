@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,20 +55,29 @@ def deviation(got: float, want: float) -> float:
     return 0.0 if got == want else abs(got - want) / max(abs(want), SMALL)
 
 
-def cases() -> list[tuple[str, str]]:
-    """(family, case) of every structural equation case that is present, a case of two folders once."""
-    names = {path.stem: "sem" for path in (README.parent / "sem_after").glob("*.json")}
-    names |= {path.stem: "sem" for path in (README.parent / "sem").glob("*.json")}
-    names |= {path.stem: "ordinal" for path in (README.parent / "ordinal").glob("*.json")}
-    return sorted((family, name) for name, family in names.items())
+FOLDERS = {"ordinal": "ordinal", "panel": "panel", "sem_after": "sem", "sem": "sem"}
+"""Folder -> family: what is compared after the fit belongs to the case of the fit."""
 
 
-def table(programs: dict[str, str]) -> str:
+def programs() -> dict[tuple[str, str], str]:
+    """The program behind every (family, case) that is present."""
+    found = {}
+    for folder, family in FOLDERS.items():
+        for path in sorted((README.parent / folder).glob("*.json")):
+            software = json.loads(path.read_text(encoding="utf-8"))["software"]
+            if isinstance(software, dict):
+                software = " ".join(f"{name} {version}" for name, version in software.items() if name != "R")
+            found[family, path.stem] = software.partition(" (R")[0]
+    return found
+
+
+def table() -> str:
     """The table of the scores, in Markdown."""
-    rows = ["| case | program | comparisons | farthest | where |", "|---|---|--:|--:|---|"]
-    for (_, name), score in sorted(SCORES.items()):
+    known = programs()
+    rows = ["| family | case | program | comparisons | farthest | where |", "|---|---|---|--:|--:|---|"]
+    for (family, name), score in sorted(SCORES.items()):
         far = f"{score.worst:.0e}" if score.worst >= ROUNDING else f"< {ROUNDING:.0e}"
-        rows.append(f"| {name} | {programs[name]} | {score.compared} | {far} | {_quantity(score)} |")
+        rows.append(f"| {family} | {name} | {known[family, name]} | {score.compared} | {far} | {_quantity(score)} |")
     total = sum(score.compared for score in SCORES.values())
     return "\n".join([f"{len(SCORES)} cases, {total:,} comparisons.", "", *rows])
 
@@ -76,15 +86,15 @@ def _quantity(score: Score) -> str:
     return "" if score.worst < ROUNDING else "`" + score.where.replace("|", "\\|") + "`"
 
 
-def write(programs: dict[str, str]) -> None:
+def write() -> None:
     """Put the table between the marks of the README."""
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
-    README.write_text(f"{before}{START}\n\n{table(programs)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    README.write_text(f"{before}{START}\n\n{table()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def listed() -> list[str]:
-    """The cases that the committed table lists."""
+def listed() -> list[tuple[str, str]]:
+    """The (family, case) rows of the committed table."""
     part = README.read_text(encoding="utf-8").partition(START)[2].partition(END)[0]
-    rows = [line.split("|") for line in part.splitlines() if line.startswith("| ")]
-    return [cells[1].strip() for cells in rows[1:]]
+    rows = [[cell.strip() for cell in line.split("|")] for line in part.splitlines() if line.startswith("| ")]
+    return [(row[1], row[2]) for row in rows[1:]]
