@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from oracle_files import HERE, case
 from scipy import stats
 
 import cipa as ci
@@ -131,3 +133,32 @@ def test_fits_that_cannot_be_resampled_are_refused() -> None:
         ci.bootstrap(moments, draws=100, seed=1)
     with pytest.raises(ci.InferenceError, match="panel fits are not resampled"):
         ci.bootstrap(ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld")), draws=100, seed=1)
+
+
+def test_intervals_of_mediation_against_200_000_draws() -> None:
+    """Least squares on resampled cases is maximum likelihood here; four Monte Carlo errors of both sides."""
+    found = case("bootstrap", "mediation_bootstrap")
+    reference, draws = found["ols_bootstrap"], 1500
+    fit = ci.SEM(found["model"]).fit(pd.read_csv(HERE / "sem" / found["data"]))
+    corrected = ci.bootstrap(fit, draws=draws, seed=5, conf_type="bca")
+    positions = {row.label: k for k, row in enumerate(corrected.estimates) if row.label}
+    both = np.sqrt(1 + reference["R"] / draws)
+    pairs, errors = [], []
+    for label in reference["est"]:
+        sample = corrected.draws[:, positions[label]]
+        noise = dict(zip(reference["quantile_probs"], reference["mc_se_of_quantiles"][label], strict=True))
+        quantiles = dict(zip(reference["quantile_probs"], reference["quantiles"][label], strict=True))
+        for prob, value in quantiles.items():
+            pairs.append((f"{prob:g} quantile of {label}", float(np.quantile(sample, prob)), value))
+            errors.append(noise[prob] * both)
+        for ours, prob in (("conf_low", 0.025), ("conf_high", 0.975)):
+            bound = reference["bca_95"][label][{"conf_low": "bca_lower", "conf_high": "bca_upper"}[ours]]
+            pairs.append((f"BCa {ours} of {label}", getattr(corrected.estimates[label], ours), bound))
+            errors.append(
+                np.hypot(noise[prob] * both, 2.5 * reference["se"][label] / np.sqrt(draws))
+            )  # the bias correction's own error
+        pairs.append((f"error of {label}", corrected.estimates[label].std_error, reference["se"][label]))
+        errors.append(reference["se"][label] / np.sqrt(draws))
+        assert fit.estimates[label].estimate == pytest.approx(reference["est"][label], rel=1e-9)
+    far = [(pair, error) for pair, error in zip(pairs, errors, strict=True) if abs(pair[1] - pair[2]) > 4 * error]
+    assert not far

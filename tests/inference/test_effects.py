@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle_files import HERE, case, sem_fit
+from oracle_report import agree
 
 import cipa as ci
 
@@ -31,7 +32,7 @@ def test_simple_slopes_against_the_reference() -> None:
     found = ci.simple_slopes(fit, "log(gsp) ~ lpc", by="u_c").to_frame()
     for (_, row), other in zip(found.iterrows(), expected["simple_slopes"], strict=True):
         for mine, theirs in {"estimate": "effect", "std_error": "se", "statistic": "t", "p_value": "p"}.items():
-            assert row[mine] == pytest.approx(other[theirs], rel=1e-7), mine
+            agree("panel", "produc_moderation_fe", [(f"simple slope, {mine}", row[mine], other[theirs])], rtol=1e-7)
         assert [row.conf_low, row.conf_high] == pytest.approx(other["ci95"], rel=1e-6)
     assert fit.spread_of("u_c").sd == pytest.approx(expected["spec"]["moderator_sd"], rel=TOLERANCE)
 
@@ -39,7 +40,8 @@ def test_simple_slopes_against_the_reference() -> None:
 def test_johnson_neyman_against_the_reference() -> None:
     expected = case("panel", "produc_moderation_fe")
     row = ci.johnson_neyman(produc(), "log(gsp) ~ lpc", by="u_c").to_frame().iloc[0]
-    assert [row.bound_low, row.bound_high] == pytest.approx(expected["johnson_neyman_95"], rel=TOLERANCE)
+    bounds = zip(("lower bound", "upper bound"), (row.bound_low, row.bound_high), expected["johnson_neyman_95"], strict=True)
+    agree("panel", "produc_moderation_fe", list(bounds), rtol=TOLERANCE)
     assert row.significant == "inside"
     assert row.share == pytest.approx(expected["share_of_sample_inside_jn"], rel=TOLERANCE)
 

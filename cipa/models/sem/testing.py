@@ -308,11 +308,11 @@ def _h1_trace(sample: Sample, kept: Sequence[IntArray]) -> float:
             continue
         found = _evaluation(group, group.saturated.cov, group.saturated.mean)
         A = saturated_information(found)[np.ix_(keep, keep)] * group.nobs
-        total += float(np.trace(np.linalg.solve(A, _h1_meat(sample, g, found, group.saturated.mean, keep))))
+        total += float(np.trace(np.linalg.solve(A, h1_meat(sample, g, found, group.saturated.mean, keep))))
     return total
 
 
-def _h1_meat(sample: Sample, g: int, found: Evaluation, mean: Array, keep: IntArray) -> Array:
+def h1_meat(sample: Sample, g: int, found: Evaluation, mean: Array, keep: IntArray) -> Array:
     """Sum of outer products of the scores of unrestricted moments, by cluster and weighted as the model's are."""
     group = sample.groups[g]
     assert group.values is not None
@@ -327,7 +327,7 @@ def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArra
         found = _evaluation(group, base.covs[g], base.means[g])
         D = base.jacobians[g][keep]
         A += D.T @ saturated_information(found)[np.ix_(keep, keep)] @ D * group.nobs
-        B += D.T @ _h1_meat(sample, g, found, base.means[g], keep) @ D
+        B += D.T @ h1_meat(sample, g, found, base.means[g], keep) @ D
     used = np.flatnonzero(A.diagonal() > 0)
     h0 = float(np.trace(np.linalg.solve(A[np.ix_(used, used)], B[np.ix_(used, used)])))
     return _difference(h1, h0, base.df, sum(len(one) for one in kept), len(used))

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from oracle_files import HERE, case
+from oracle_report import agree
 
 import cipa as ci
 
@@ -82,17 +83,23 @@ def test_plm(name: str, kind: str) -> None:
     found, fit = case("panel", name), plm_fit(name, kind)
     assert fit.nobs == found["nobs"]
     assert fit.df_resid == found["df_resid"]
-    for key, value in found["coef"].items():
-        assert fit.estimates[term(fit, key)].estimate == pytest.approx(value, rel=TOLERANCE), key
+    agree(
+        "panel",
+        name,
+        [(key, fit.estimates[term(fit, key)].estimate, value) for key, value in found["coef"].items()],
+        rtol=TOLERANCE,
+    )
     if not_positive(name, kind):
         assert "vcov_mended" in [notice.code for notice in fit.notices]
         return
-    for key, value in found["vcov_se"][kind].items():
-        assert fit.estimates[term(fit, key)].std_error == pytest.approx(value, rel=TOLERANCE), key
+    errors = [
+        (f"{kind} error of {key}", fit.estimates[term(fit, key)].std_error, se) for key, se in found["vcov_se"][kind].items()
+    ]
+    agree("panel", name, errors, rtol=TOLERANCE)
     if kind == "iid":
         for key in found["t"]:
             row = fit.estimates[term(fit, key)]
-            assert row.statistic == pytest.approx(found["t"][key], rel=TOLERANCE)
+            agree("panel", name, [(f"t of {key}", row.statistic, found["t"][key])], rtol=TOLERANCE)
             assert row.p_value == pytest.approx(found["p"][key], rel=1e-6, abs=1e-300)
 
 
@@ -100,14 +107,14 @@ def test_plm(name: str, kind: str) -> None:
 def test_r_squared_and_components(name: str) -> None:
     found, fit = case("panel", name), plm_fit(name, "iid")
     for part, value in found.get("r2_squared_corr", {}).items():
-        assert fit.statistics[f"r2_{part}"].value == pytest.approx(value, rel=TOLERANCE)
+        agree("panel", name, [(f"r2_{part}", fit.statistics[f"r2_{part}"].value, value)], rtol=TOLERANCE)
     if found["spec"]["model"] != "fd":
-        assert fit.statistics["r2"].value == pytest.approx(found["r2_plm"], rel=TOLERANCE)
+        agree("panel", name, [("r2", fit.statistics["r2"].value, found["r2_plm"])], rtol=TOLERANCE)
     if found.get("error_components"):
         sigma2 = found["error_components"]["sigma2"]
-        assert fit.statistics["sigma_e"].value ** 2 == pytest.approx(sigma2["idios"], rel=TOLERANCE)
+        agree("panel", name, [("sigma_e²", fit.statistics["sigma_e"].value ** 2, sigma2["idios"])], rtol=TOLERANCE)
         if "id" in sigma2:
-            assert fit.statistics["sigma_u"].value ** 2 == pytest.approx(sigma2["id"], rel=TOLERANCE)
+            agree("panel", name, [("sigma_u²", fit.statistics["sigma_u"].value ** 2, sigma2["id"])], rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("name", "kind"), FIXEST_CASES)
@@ -124,8 +131,8 @@ def test_fixest(name: str, kind: str) -> None:
     expected = found["by_vcov"][kind]
     for key, value in found["coef"].items():
         row = fit.estimates[term(fit, key)]
-        assert row.estimate == pytest.approx(value, rel=TOLERANCE)
-        assert row.std_error == pytest.approx(expected["se"][key], rel=TOLERANCE)
+        pairs = [(key, row.estimate, value), (f"{kind} error of {key}", row.std_error, expected["se"][key])]
+        agree("panel", name, pairs, rtol=TOLERANCE)
         assert row.p_value == pytest.approx(expected["p"][key], rel=1e-6, abs=1e-300)
 
 
@@ -137,5 +144,6 @@ def test_differences_go_by_the_calendar() -> None:
         ).fit(data(found))
         assert fit.nobs == found["nobs"]
         for name, value in found["coef"].items():
-            assert fit.estimates[term(fit, name)].estimate == pytest.approx(value, rel=TOLERANCE)
-            assert fit.estimates[term(fit, name)].std_error == pytest.approx(found[key][name], rel=TOLERANCE)
+            row = fit.estimates[term(fit, name)]
+            pairs = [(name, row.estimate, value), (f"{key} of {name}", row.std_error, found[key][name])]
+            agree("panel", "sim_gaps_fd_timeaware", pairs, rtol=TOLERANCE)

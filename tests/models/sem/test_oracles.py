@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from oracle_files import case, sem_fit, sem_names, term_of
+from oracle_report import agree
 
 import cipa as ci
 
@@ -45,12 +46,6 @@ def tolerance(name: str) -> tuple[float, float]:
     return (RELATIVE if case("sem", name)["max_abs_gradient"] <= 1e-7 else UNPOLISHED), FLOOR
 
 
-def agree(pairs: list[tuple[str, float, float]], *, rtol: float, atol: float) -> None:
-    far = [(what, got, want) for what, got, want in pairs if not np.isclose(got, want, rtol=rtol, atol=atol)]
-    assert not far, f"{len(far)} of {len(pairs)} differ, first: {far[:3]}"
-    assert pairs
-
-
 @pytest.mark.parametrize("name", SEM)
 def test_estimates_with_their_errors(name: str) -> None:
     found, fit = case("sem", name), sem_fit(name)
@@ -66,7 +61,7 @@ def test_estimates_with_their_errors(name: str) -> None:
             ]
             assert estimate.p_value == pytest.approx(row["p"], rel=100 * rtol, abs=1e-7)
     # a statistic divides two numbers that each carry the tolerance
-    agree(pairs, rtol=3 * rtol, atol=3 * atol)
+    agree("sem", name, pairs, rtol=3 * rtol, atol=3 * atol)
 
 
 @pytest.mark.parametrize("name", SEM)
@@ -82,8 +77,8 @@ def test_fit_measures(name: str) -> None:
     if name in EM_STOPPED_SHORT:
         loose = [pair for pair in pairs if pair[0].endswith(".robust")]
         pairs = [pair for pair in pairs if pair not in loose]
-        agree(loose, rtol=5e-4, atol=5e-4)
-    agree(pairs, rtol=TWO_STAGE if "two_stage" in name else FIT, atol=1e-6)
+        agree("sem", name, loose, rtol=5e-4, atol=5e-4)
+    agree("sem", name, pairs, rtol=TWO_STAGE if "two_stage" in name else FIT, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["std_all", "std_lv"])
@@ -98,10 +93,10 @@ def test_standardized_solution_with_its_errors(name: str, kind: str) -> None:
         if row["est"] is None:  # a variable without variance cannot be standardized
             assert np.isnan(estimate.estimate)
             continue
-        pairs.append((f"{estimate.term} est", estimate.estimate, row["est"]))
+        pairs.append((f"{kind} {estimate.term} est", estimate.estimate, row["est"]))
         if row["se"] and row["se"] > 1e-8:
-            pairs.append((f"{estimate.term} se", estimate.std_error, row["se"]))
-    agree(pairs, rtol=3 * rtol, atol=3 * atol)
+            pairs.append((f"{kind} {estimate.term} se", estimate.std_error, row["se"]))
+    agree("sem", name, pairs, rtol=3 * rtol, atol=3 * atol)
 
 
 @pytest.mark.parametrize("name", SEM)
@@ -112,7 +107,13 @@ def test_standardized_column(name: str) -> None:
         (fit.estimates[row["lhs"] if row["op"] == ":=" else term_of(row, found["group_label"])], row["std_all"])
         for row in found["estimates"]
     ]
-    agree([(str(row.term), row.standardized, value) for row, value in rows if value is not None], rtol=3 * rtol, atol=3 * atol)
+    agree(
+        "sem",
+        name,
+        [(f"std_all of {row.term}", row.standardized, value) for row, value in rows if value is not None],
+        rtol=3 * rtol,
+        atol=3 * atol,
+    )
 
 
 @pytest.mark.parametrize("name", SEM)
@@ -124,7 +125,13 @@ def test_r_squared(name: str) -> None:
         rows = table if label is None else table[table["group"] == label]
         ours = dict(zip(rows["variable"], rows["r_squared"], strict=True))
         assert all(np.isnan(ours[key]) for key, value in values.items() if value is None)  # negative residual variance
-        agree([(key, ours[key], value) for key, value in values.items() if value is not None], rtol=3 * rtol, atol=3 * atol)
+        agree(
+            "sem",
+            name,
+            [(f"R² of {key}", ours[key], value) for key, value in values.items() if value is not None],
+            rtol=3 * rtol,
+            atol=3 * atol,
+        )
 
 
 @pytest.mark.parametrize("name", sorted(STOPPED_SHORT))

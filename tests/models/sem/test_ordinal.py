@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle_files import HERE, case
+from oracle_report import agree
 from scipy.stats import multivariate_normal
 
 import cipa as ci
@@ -50,8 +51,9 @@ def test_polychoric_correlations_and_thresholds_with_their_errors() -> None:
             k = 3 * ITEMS.index(row["lhs"]) + int(row["rhs"][1:]) - 1
         else:
             k = place.get((row["lhs"], row["rhs"]), place.get((row["rhs"], row["lhs"])))
-        assert values[k] == pytest.approx(row["est"], abs=2e-8)
-        assert errors[k] == pytest.approx(row["se"], rel=2e-6)
+        what = f"{row['lhs']} {row['op']} {row['rhs']}"
+        agree("ordinal", "polychoric", [(what, float(values[k]), row["est"])], rtol=0.0, atol=2e-8)
+        agree("ordinal", "polychoric", [(f"error of {what}", float(errors[k]), row["se"])], rtol=2e-6)
         compared += 1
     assert compared == 27 + 36
 

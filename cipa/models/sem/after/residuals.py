@@ -3,8 +3,9 @@
     standardized   r / se,  cov(r) = Q G Q' / n,  Q = I - D (D'W D)^-1 D'W
     normalized     r / se of the sample moment alone (conservative)
 
-G is the covariance of the sample moments, estimated by the inverse information of the unrestricted model (or, for robust
-tests, by its sandwich); W the weight at the fitted moments.
+G is the covariance of the sample moments, estimated by the inverse information of the unrestricted model or, for robust
+errors, by its sandwich (for first-order errors, by the inverse outer product of its scores); W the information of the
+moments at the fitted ones, of the kind that the standard errors use.
 
 Sources: Bentler, P. M. (1995). EQS Structural Equations Program Manual; Ogasawara, H. (2001). Behaviormetrika, 28, 1-20;
 Maydeu-Olivares, A. (2017). Structural Equation Modeling, 24, 383-394.
@@ -12,15 +13,16 @@ Maydeu-Olivares, A. (2017). Structural Equation Modeling, 24, 383-394.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipa.errors import one_of, public
-from cipa.models.sem.testing import kept_moments
+from cipa.models.sem.testing import h1_meat, kept_moments
 from cipa.numerics import ram
-from cipa.numerics.linalg import Array
-from cipa.numerics.normal import complete_pattern, evaluate, saturated_information
+from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.normal import Evaluation, evaluate, saturated_information
 from cipa.results.display import ResultTable
 
 if TYPE_CHECKING:
@@ -132,26 +134,14 @@ def _matrices(fit: SEMFit, g: int, kind: str) -> tuple[Array, Array]:
 
 def _variances(fit: SEMFit, g: int, *, standardized: bool) -> Array:
     """Variances (p(p+1)/2 + p,) of the residual moments; zero where a moment is reproduced whatever the data."""
-    group, block = fit.sample.groups[g], fit.layout.blocks[g]
+    block = fit.layout.blocks[g]
     keep = kept_moments(block.exogenous, len(block.observed), means=fit.layout.means)
-    index = np.ix_(keep, keep)
-    sample = evaluate(group.patterns, group.saturated.cov, group.saturated.mean)
-    assert sample is not None
-    acov = np.linalg.inv(saturated_information(sample)[index]) / group.nobs
+    acov = _sampling_covariance(fit, g, keep)
     own = acov.diagonal().copy()
     if standardized:
-        here = fit.point.groups[g]
-        implied_mean = here.moments.mean if fit.layout.means else group.saturated.mean
-        patterns = complete_pattern(here.moments.cov, implied_mean, group.nobs) if group.patterns.complete else group.patterns
-        found = evaluate(patterns, here.moments.cov, implied_mean)
-        assert found is not None
-        W = saturated_information(found)[index]
-        part = ram.jacobian(here.factors, with_means=True)
-        D = np.zeros((len(part), fit.layout.nfree))
-        D[:, block.free] = part
-        D = D[keep] @ fit.layout.K
-        total = sum(_weighted(fit, h) for h in range(len(fit.sample.groups)))
-        Q = np.eye(len(keep)) - group.nobs / fit.nobs * D @ np.linalg.solve(np.asarray(total), D.T @ W)
+        D, W = _jacobian_and_weight(fit, g)
+        total = sum(_information(fit, h) for h in range(len(fit.sample.groups)))
+        Q = np.eye(len(keep)) - fit.sample.groups[g].nobs / fit.nobs * D @ np.linalg.solve(np.asarray(total), D.T @ W)
         acov = Q @ acov @ Q.T
     variance = acov.diagonal()
     found_variances = np.zeros(len(block.observed) * (len(block.observed) + 3) // 2)
@@ -159,16 +149,43 @@ def _variances(fit: SEMFit, g: int, *, standardized: bool) -> Array:
     return found_variances
 
 
-def _weighted(fit: SEMFit, g: int) -> Array:
-    """n_g / n D'W D of a group."""
-    group, block, here = fit.sample.groups[g], fit.layout.blocks[g], fit.point.groups[g]
+def _sampling_covariance(fit: SEMFit, g: int, keep: IntArray) -> Array:
+    """Covariance (m, m) of a group's sample moments, by what the fit's standard errors rest on."""
+    recipe, group = fit.model.recipe(fit.sample), fit.sample.groups[g]
+    found = _evaluation(fit, g, group.saturated.cov, group.saturated.mean)
+    meat = h1_meat(fit.sample, g, found, group.saturated.mean, keep) if recipe.se != "standard" else None
+    if recipe.se == "first_order":
+        return np.linalg.inv(np.asarray(meat))
+    inverse = np.linalg.inv(saturated_information(found)[np.ix_(keep, keep)]) / group.nobs
+    return np.asarray(inverse if meat is None else inverse @ meat @ inverse)
+
+
+def _evaluation(fit: SEMFit, g: int, cov: Array, mean: Array) -> Evaluation:
+    """The likelihood at moments; with Q at its expectation where the fit's information is expected."""
+    found = evaluate(fit.sample.groups[g].patterns, cov, mean)
+    assert found is not None
+    if fit.model.recipe(fit.sample).information == "observed":
+        return found
+    return replace(found, Q=found.P, Pd=np.zeros_like(found.Pd))
+
+
+def _jacobian_and_weight(fit: SEMFit, g: int) -> tuple[Array, Array]:
+    """D (m, q) and W (m, m) of a group at the fitted moments."""
+    block, group, here = fit.layout.blocks[g], fit.sample.groups[g], fit.point.groups[g]
     keep = kept_moments(block.exogenous, len(block.observed), means=fit.layout.means)
     mean = here.moments.mean if fit.layout.means else group.saturated.mean
-    patterns = complete_pattern(here.moments.cov, mean, group.nobs) if group.patterns.complete else group.patterns
-    found = evaluate(patterns, here.moments.cov, mean)
-    assert found is not None
+    found = _evaluation(fit, g, here.moments.cov, mean)
+    if fit.model.recipe(fit.sample).se == "first_order":
+        W = h1_meat(fit.sample, g, found, mean, keep) / group.nobs
+    else:
+        W = saturated_information(found)[np.ix_(keep, keep)]
     part = ram.jacobian(here.factors, with_means=True)
     D = np.zeros((len(part), fit.layout.nfree))
     D[:, block.free] = part
-    D = D[keep] @ fit.layout.K
-    return np.asarray(group.nobs / fit.nobs * D.T @ saturated_information(found)[np.ix_(keep, keep)] @ D)
+    return D[keep] @ fit.layout.K, np.asarray(W)
+
+
+def _information(fit: SEMFit, g: int) -> Array:
+    """n_g / n D'W D of a group."""
+    D, W = _jacobian_and_weight(fit, g)
+    return np.asarray(fit.sample.groups[g].nobs / fit.nobs * D.T @ W @ D)
