@@ -48,6 +48,7 @@ _ROOMS = {
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
     "cipa.inference.restrictions": ("lr_test", "score_test", "wald_test"),
     "cipa.data.screen": ("screen",),
+    "cipa.models.cross_check": ("cross_check",),
     "cipa.models.panel.covariance": ("clustered", "driscoll_kraay", "newey_west"),
     "cipa.models.panel.model": ("Panel", "PanelFit"),
     "cipa.models.sem.after.modification": ("modification_indices",),
