@@ -51,6 +51,8 @@ _ROOMS = {
     "cipa.models.cross_check": ("cross_check",),
     "cipa.models.panel.covariance": ("clustered", "driscoll_kraay", "newey_west"),
     "cipa.models.panel.model": ("Panel", "PanelFit"),
+    "cipa.models.sem.after.export": ("to_lavaan",),
+    "cipa.models.sem.after.r_script": ("r_script",),
     "cipa.models.sem.after.modification": ("modification_indices",),
     "cipa.models.sem.after.residuals": ("residuals",),
     "cipa.models.sem.after.scores": ("factor_scores",),
