@@ -58,6 +58,7 @@ _ROOMS = {
     "cipa.models.sem.after.scores": ("factor_scores",),
     "cipa.models.sem.indices": ("fit_measures",),
     "cipa.models.sem.model": ("SEM", "SEMFit"),
+    "cipa.models.sem.population.simulate": ("simulate",),
     "cipa.models.sem.standardize": ("r_squared", "standardized"),
     "cipa.report.figures.path_diagram": ("path_diagram",),
     "cipa.report.publish": ("publish",),
