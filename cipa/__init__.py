@@ -46,6 +46,8 @@ _ROOMS = {
     "cipa.inference.invariance": ("invariance",),
     "cipa.inference.mediation": ("indirect",),
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
+    "cipa.inference.power": ("power",),
+    "cipa.inference.power_rmsea": ("power_rmsea",),
     "cipa.inference.restrictions": ("lr_test", "score_test", "wald_test"),
     "cipa.data.screen": ("screen",),
     "cipa.models.cross_check": ("cross_check",),

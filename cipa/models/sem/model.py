@@ -27,6 +27,7 @@ from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
 from cipa.models.sem.population.law import Population, categories_of, group_names, of_model, refuse_design
+from cipa.models.sem.population.restrict import fitted_to, restricted
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values
 from cipa.models.sem.testing import SCALED_TESTS
@@ -250,6 +251,14 @@ class SEM:
         means = bool(categories) or wants_means(self, self.parsed, ngroups=len(labels), data=None)
         layout = lay_out(self, labels, means=means, categories=categories)
         return of_model(self, layout, labels, sizes, params or {})
+
+    def fit_population(self, law: Population) -> SEMFit:
+        """The model fitted by maximum likelihood to the exact moments of a population."""
+        return fitted_to(self, law)
+
+    def restricted(self, claim: str, fit: SEMFit) -> SEM:
+        """The model with one claim more: a parameter of `fit` at 0, or an equation of labels."""
+        return restricted(self, claim, fit)
 
     @public
     def fit(self, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipa.data.dataset import Dataset, Step
+from cipa.data.dataset import Roles as DataRoles
 from cipa.data.moments import SampleMoments
-from cipa.errors import InferenceError, SpecificationError
+from cipa.errors import InferenceError, SpecificationError, did_you_mean
 from cipa.frozen import FrozenDict
 from cipa.models.sem.layout import Block, Layout, place_of
 from cipa.models.sem.parameters import Parameter
+from cipa.models.sem.population.draws import categories, responses
 from cipa.models.sem.population.values import (
     as_term,
     exogenous_base,
@@ -81,6 +84,43 @@ class Population:
             for one, label in zip(self.groups, self.labels, strict=True)
         )
         return list(found) if len(found) > 1 else found[0]
+
+    def draw(
+        self, rng: np.random.Generator, *, skewness: float | Mapping[str, float] = 0.0, kurtosis: float | Mapping[str, float] = 0.0
+    ) -> Dataset:  # fmt: skip
+        """One sample: complete cases, group after group."""
+        names = list(dict.fromkeys(name for group in self.groups for name in group.variables))
+        values = []
+        for group in self.groups:
+            margins = [_margin(one, group, self, what) for one, what in ((skewness, "skewness"), (kurtosis, "kurtosis"))]
+            drawn = dict(zip(group.variables, responses(rng, group.nobs, group.mean, group.cov, *margins).T, strict=True))
+            drawn |= {name: categories(drawn[name], cut) for name, cut in group.thresholds.items()}
+            values.append(np.column_stack([drawn.get(name, np.full(group.nobs, np.nan)) for name in names]))
+        columns: dict[str, Any] = dict(zip(names, np.asfortranarray(np.vstack(values)).T, strict=True))
+        if self.column:
+            columns[self.column] = np.repeat(np.array(self.labels, dtype=object), [group.nobs for group in self.groups])
+        for column in columns.values():
+            column.setflags(write=False)
+        step = Step(action="simulate", reason="drawn from the model's law", rows_before=self.nobs, rows_after=self.nobs)
+        return Dataset(columns=FrozenDict(columns), name="simulated", roles=DataRoles(group=self.column), log=(step,))
+
+    @property
+    def nobs(self) -> int:
+        """Cases of all groups."""
+        return sum(group.nobs for group in self.groups)
+
+
+def _margin(value: float | Mapping[str, float], group: GroupLaw, law: Population, what: str) -> Array:
+    """Skewness or kurtosis of each observed variable."""
+    if not isinstance(value, Mapping):
+        return np.array([0.0 if name in law.ordered else float(value) for name in group.variables])
+    known = [name for one in law.groups for name in one.variables if name not in law.ordered]
+    for name in value:
+        if name not in known:
+            raise SpecificationError(
+                f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the model.{did_you_mean(name, known)}"
+            )
+    return np.array([float(value.get(name, 0.0)) for name in group.variables])
 
 
 def refuse_design(model: SEM) -> None:

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cipa.data.dataset import Dataset, Roles, Step
-from cipa.errors import InferenceError, SpecificationError, did_you_mean, public
-from cipa.frozen import FrozenDict
-from cipa.models.sem.population.law import GroupLaw, Population
-from cipa.models.sem.population.nonnormal import draw_nonnormal
-from cipa.numerics.linalg import Array, cholesky_or_none
+from cipa.data.dataset import Dataset
+from cipa.errors import InferenceError, SpecificationError, public
 from cipa.numerics.resample import generators
 
 if TYPE_CHECKING:
@@ -77,63 +73,4 @@ def simulate(
             f"ci.simulate: seed={seed!r}. A draw that cannot be repeated proves nothing: give a whole number, seed=1."
         )
     law = model.population(params=params, nobs=nobs)
-    return draw(law, next(generators(int(seed), 1)), skewness=skewness, kurtosis=kurtosis)
-
-
-def draw(
-    law: Population, rng: np.random.Generator, *, skewness: float | Mapping[str, float] = 0.0, kurtosis: float | Mapping[str, float] = 0.0
-) -> Dataset:  # fmt: skip
-    """One sample of a population."""
-    names = list(dict.fromkeys(name for group in law.groups for name in group.variables))
-    values = []
-    for group in law.groups:
-        margins = [_margin(one, group, law, what) for one, what in ((skewness, "skewness"), (kurtosis, "kurtosis"))]
-        found = _observed(group, _responses(rng, group, *margins))
-        values.append(np.column_stack([found.get(name, np.full(group.nobs, np.nan)) for name in names]))
-    columns: dict[str, Any] = dict(zip(names, np.asfortranarray(np.vstack(values)).T, strict=True))
-    if law.column:
-        labels = np.repeat(np.array(law.labels, dtype=object), [group.nobs for group in law.groups])
-        columns[law.column] = labels
-    for column in columns.values():
-        column.setflags(write=False)
-    total = sum(group.nobs for group in law.groups)
-    step = Step(action="simulate", reason="drawn from the model's law", rows_before=total, rows_after=total)
-    return Dataset(columns=FrozenDict(columns), name="simulated", roles=Roles(group=law.column), log=(step,))
-
-
-def _margin(value: float | Mapping[str, float], group: GroupLaw, law: Population, what: str) -> Array:
-    """Skewness or kurtosis of each observed variable."""
-    if not isinstance(value, Mapping):
-        return np.array([0.0 if name in law.ordered else float(value) for name in group.variables])
-    known = [name for one in law.groups for name in one.variables if name not in law.ordered]
-    for name in value:
-        if name not in known:
-            raise SpecificationError(
-                f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the model.{did_you_mean(name, known)}"
-            )
-    return np.array([float(value.get(name, 0.0)) for name in group.variables])
-
-
-def _responses(rng: np.random.Generator, group: GroupLaw, skewness: Array, kurtosis: Array) -> Array:
-    """Response variables (n, p)."""
-    if skewness.any() or kurtosis.any():
-        return group.mean + draw_nonnormal(rng, group.nobs, group.cov, skewness, kurtosis)
-    return np.asarray(group.mean + rng.normal(size=(group.nobs, len(group.cov))) @ _root(group.cov).T)
-
-
-def _root(cov: Array) -> Array:
-    """A matrix R with R R' = cov; of a singular one by its eigenvectors."""
-    factor = cholesky_or_none(cov)
-    if factor is not None:
-        return factor
-    values, vectors = np.linalg.eigh(cov)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def _observed(group: GroupLaw, responses: Array) -> dict[str, Array]:
-    """What is seen: the response, or the category it falls into."""
-    found = {}
-    for name, column in zip(group.variables, responses.T, strict=True):
-        cut = group.thresholds.get(name)
-        found[name] = column if cut is None else np.searchsorted(np.array(cut), column) + 1.0
-    return found
+    return law.draw(next(generators(int(seed), 1)), skewness=skewness, kurtosis=kurtosis)
