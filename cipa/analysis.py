@@ -34,6 +34,7 @@ from cipa.evidence.findings import Analysis
 from cipa.evidence.measurement import fornell_larcker, htmt, reliability
 from cipa.evidence.verdicts import judge
 from cipa.inference.moderation import johnson_neyman, simple_slopes
+from cipa.models.cross_check import cross_check
 from cipa.models.kinds import fit_with, model_class
 from cipa.numerics.linalg import Array
 from cipa.results.display import ResultTable
@@ -99,6 +100,7 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     total = 2 * len(declared.models) + 2
     progress("tables", len(declared.models) + 1, total)
     tables = {key: table for name, fit in fits.items() for key, table in _tables(declared, name, fit).items()}
+    tables |= _cross_checks(declared, fits)
     progress("verdicts", total - 1, total)
     found = declared.study
     verdicts = judge(found.hypotheses, fits, smallest_effect=found.smallest_effect, seed=found.seed, failures=failures)
@@ -294,7 +296,7 @@ def _tables(declared: Declared, name: str, fit: Fit) -> dict[str, ResultTable]:
         f"descriptives:{name}": descriptives(described),
         f"correlations:{name}": correlations(columns, title=f"Correlations, {data.name}"),
     }
-    if fit.kind == "sem" and any(row.term.op == "=~" for row in fit.estimates):
+    if fit.kind == "sem" and fit.engine == "native" and any(row.term.op == "=~" for row in fit.estimates):
         found[f"reliability:{name}"] = reliability(fit)
         found[f"fornell_larcker:{name}"] = fornell_larcker(fit)
         measured = {name: items for name, items in _measured(fit).items() if len(items) > 1}
@@ -303,6 +305,24 @@ def _tables(declared: Declared, name: str, fit: Fit) -> dict[str, ResultTable]:
     if fit.kind == "panel":
         found |= _slopes(declared.study, name, fit)
     return found
+
+
+def _cross_checks(declared: Declared, fits: Mapping[str, Fit]) -> dict[str, ResultTable]:
+    """The same models fitted by other programs, where the study asks for it; a refusal is a table that says why."""
+    wanted = declared.study.report.get("cross_check", False)
+    names = [
+        name
+        for name, fit in fits.items()
+        if (wanted is True and fit.engine == "native") or (wanted not in (True, False) and name in wanted)
+    ]
+    return {f"cross_check:{name}": _cross_check(fits[name]) for name in names}
+
+
+def _cross_check(fit: Fit) -> ResultTable:
+    try:
+        return cross_check(fit).table
+    except (SpecificationError, ConvergenceError, InferenceError) as problem:
+        return ResultTable(title="Agreement of two programs", columns={}, notes=(f"No cross-check was possible. {problem}",))
 
 
 def _analysed(model: Any, fit: Fit, data: Dataset, constructs: Mapping[str, Construct]) -> dict[str, Array]:

@@ -38,6 +38,12 @@ EXPLANATIONS = {
     "latent_cov": "The covariance matrix of the constructs is not positive definite: two constructs may be one, or a variance is negative.",
     "zero_variance_component": "The variance of the random effects is estimated at zero or below and set to zero: the estimates are those"
     " of pooled least squares.",
+    # notices of a second engine
+    "engine_left_out": "The program that fitted this model computes some measures by other definitions, or wrongly. They were left out; the"
+    " native engine has them.",
+    "engine_no_test": "With observed exogenous variables semopy counts their moments as explained, so its chi-square test and the indices from"
+    " it were left out. Estimates and standard errors are not touched.",
+    "engine_no_scaling": "The scaled test of this estimator was left out, because semopy's is broken; the chi-square is the uncorrected one.",
     # notices about standard errors
     "few_clusters": "With few clusters, tests with clustered errors reject a true null too often (Cameron & Miller 2015). Read p-values"
     " near .05 with reserve.",

@@ -101,6 +101,12 @@ def _judge(hypothesis: Hypothesis, row: Estimate, fit: Fit, smallest: float) -> 
         as_claimed = hypothesis.direction == "!=" or positive == (hypothesis.direction == ">")
         side = "above" if positive else "below"
         return ("supported" if as_claimed else "contrary"), f"The {shown} lies {side} 0.", power
+    if not np.isfinite(scale):
+        return (
+            "inconclusive",
+            f"The {shown} covers 0, and without a standardized value it is not held against {smallest:g}.",
+            power,
+        )
     if _excludes(hypothesis, low * scale, high * scale, smallest):
         return "not supported", f"The {shown} covers 0 and excludes a standardized effect of {smallest:g}.", power
     reached = f" (power {power:.2f} against it)" if np.isfinite(power) else ""

@@ -15,7 +15,10 @@ from cipa.results.fit import Fit
 KINDS = {"sem": ("cipa.models.sem.model", "SEM"), "panel": ("cipa.models.panel.model", "Panel")}
 """Family -> module and class."""
 
-ENGINES = {("panel", "linearmodels"): "cipa.models.engines.linearmodels"}
+ENGINES = {
+    ("sem", "semopy"): "cipa.models.engines.semopy",
+    ("panel", "linearmodels"): "cipa.models.engines.linearmodels",
+}
 """Family and engine -> module with `fit(model, data)`; the native engine is `model.fit`."""
 
 

@@ -11,6 +11,7 @@ from cipa.report.document import Block, Document, Figure, Heading, Note, Paragra
 from cipa.report.figures.path_diagram import path_diagram
 from cipa.report.figures.simple_slopes import slopes_figure
 from cipa.report.replication import reproduce_blocks
+from cipa.report.tables.agreement import agreement_blocks, engine_table
 from cipa.report.tables.descriptives import descriptives_table
 from cipa.report.tables.measurement import measurement_table, reliability_table, validity_table
 from cipa.report.tables.panel import panel_tables
@@ -34,6 +35,7 @@ def outline(analysis: Analysis) -> Document:
         *_descriptives(analysis),
         *[block for name in fits_of(analysis, "sem") for block in _sem(analysis, name)],
         *_panel(analysis),
+        *_agreement(analysis),
         *_notices(analysis),
         *reproduce_blocks(analysis),
     ]
@@ -88,6 +90,12 @@ def _width(analysis: Analysis, model: str) -> int:
 
 def _sem(analysis: Analysis, name: str) -> list[Block]:
     fit: Any = analysis.fits[name]
+    if fit.engine != "native":
+        return [
+            Heading(text=model_title(analysis, name)),
+            Paragraph(text=f"{fit.title}. N = {fit.nobs}, {fit.npar} free parameters, {dataset_of(analysis, name).name}."),
+            engine_table(analysis, name),
+        ]
     diagram = path_diagram(fit, titles=construct_titles(analysis, name))
     figure = Figure(key=f"diagram-{name}", title="Path diagram", svg=diagram.svg, alt=diagram.alt, notes=(diagram.note,))
     about = f"{fit.title}. N = {fit.nobs}, {fit.npar} free parameters, {dataset_of(analysis, name).name}. {fit_sentence(fit.statistics)}"
@@ -104,6 +112,11 @@ def _sem(analysis: Analysis, name: str) -> list[Block]:
             ]
         ),
     ]
+
+
+def _agreement(analysis: Analysis) -> list[Block]:
+    found = agreement_blocks(analysis)
+    return [Heading(text="Agreement of two programs"), *found] if found else []
 
 
 def _panel(analysis: Analysis) -> list[Block]:

@@ -96,7 +96,7 @@ class Study:
     models : mapping of name to ModelSpec
     screening : mapping of source name to Screening
     report : mapping
-        Options of the report ("author").
+        Options of the report: "author", "note", "cross_check" (True, or names of models to fit again with another program).
     seed : int
     smallest_effect : float
         The smallest standardized effect of interest, against which "not supported" and "inconclusive" are told apart.
@@ -167,7 +167,7 @@ _SOURCE = ("path", "entity", "time", "cluster", "derive", "labels")
 _SCREENING = ("attention", "min_time", "longstring")
 _CONSTRUCT = ("label", "items", "dimensions", "column")
 _HYPOTHESIS = ("claim", "label", "models", "planned")
-_REPORT = ("author", "note")
+_REPORT = ("author", "note", "cross_check")
 
 
 def _fields(declared: toml.Declared) -> dict[str, Any]:
@@ -188,8 +188,20 @@ def _fields(declared: toml.Declared) -> dict[str, Any]:
         "constructs": tuple(_construct(declared, name) for name in declared.table("constructs")),
         "hypotheses": tuple(_hypothesis(declared, name, value) for name, value in declared.table("hypotheses").items()),
         "models": _mapping({name: _model(declared, name, only=only) for name in declared.table("models")}),
-        "report": _mapping(declared.table("report", known=_REPORT)),
+        "report": _mapping(_report(declared)),
     }
+
+
+def _report(declared: toml.Declared) -> dict[str, Any]:
+    line = declared.table("report", known=_REPORT)
+    wanted = line.get("cross_check", False)
+    if not isinstance(wanted, bool) and not (isinstance(wanted, list) and all(isinstance(one, str) for one in wanted)):
+        raise declared.refuse(("report", "cross_check"), f"expected true, false or a list of models, got {wanted!r}.")
+    models = declared.table("models")
+    for name in wanted if isinstance(wanted, list) else ():
+        if name not in models:
+            raise declared.refuse(("report", "cross_check"), f"there is no model '{name}'.{did_you_mean(name, models)}")
+    return {key: _frozen(value) for key, value in line.items()}
 
 
 def _source(declared: toml.Declared, name: str, value: Any) -> Source:

@@ -264,7 +264,7 @@ def _constraints(
             lines.append(linear[0])
             right.append(linear[1])
     if effect_coding:
-        for line, value in _effect_coding(rows, theta):
+        for line, value in effect_coding_lines(rows, theta):
             lines.append(line)
             right.append(value)
     return np.array(lines).reshape(len(lines), len(theta)), np.array(right), tuple(curves)
@@ -299,7 +299,7 @@ def _linear(curve: Curve, size: int) -> tuple[Array, float] | None:
     return line, float(line @ trials[0] - zero)
 
 
-def _effect_coding(rows: Sequence[Parameter], theta: Sequence[int]) -> list[tuple[Array, float]]:
+def effect_coding_lines(rows: Sequence[Parameter], theta: Sequence[int]) -> list[tuple[Array, float]]:
     """Loadings of a construct average 1 and its indicators' intercepts 0 (Little, Slegers & Card, 2006)."""
     found: list[tuple[Array, float]] = []
     index = {position: k for k, position in enumerate(theta)}

@@ -27,6 +27,8 @@ from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
+from cipa.models.sem.population.law import Population, categories_of, group_names, of_model, refuse_design
+from cipa.models.sem.population.restrict import fitted_to, restricted
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values
 from cipa.models.sem.testing import SCALED_TESTS
@@ -242,6 +244,23 @@ class SEM:
         written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs) for row in self.parsed.formulas]
         return (*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":="))
 
+    def population(self, *, params: Mapping[Any, float] | None = None, nobs: Any = None) -> Population:
+        """The model with a value for every parameter (see `ci.simulate`, which draws from it)."""
+        refuse_design(self)
+        labels, sizes = group_names(self, 500 if nobs is None else nobs)
+        categories = categories_of(self, params or {})
+        means = bool(categories) or wants_means(self, self.parsed, ngroups=len(labels), data=None)
+        layout = lay_out(self, labels, means=means, categories=categories)
+        return of_model(self, layout, labels, sizes, params or {})
+
+    def fit_population(self, law: Population) -> SEMFit:
+        """The model fitted by maximum likelihood to the exact moments of a population."""
+        return fitted_to(self, law)
+
+    def restricted(self, claim: str, fit: SEMFit) -> SEM:
+        """The model with one claim more: a parameter of `fit` at 0, or an equation of labels."""
+        return restricted(self, claim, fit)
+
     @public
     def fit(self, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
         """Estimate the model.
@@ -333,9 +352,13 @@ class SEM:
 
 def declare(model: SEM, data: Any) -> tuple[Layout, tuple[str, ...]]:
     """The layout of a model for the groups that the data have."""
-    syntax = model.parsed
     labels = group_labels(data, group=model.group)
-    means = wants_means(model, syntax, ngroups=len(labels), data=data)
+    return lay_out(model, labels, means=wants_means(model, model.parsed, ngroups=len(labels), data=data)), labels
+
+
+def lay_out(model: SEM, labels: Sequence[str], *, means: bool, categories: Mapping[str, int] | None = None) -> Layout:
+    """The layout of a model for groups of these labels, and ordered variables of these numbers of categories."""
+    syntax, theta = model.parsed, model.parameterization == "theta"
     rules = Rules(
         defaults=model.defaults,
         means=means,
@@ -350,15 +373,22 @@ def declare(model: SEM, data: Any) -> tuple[Layout, tuple[str, ...]]:
             f"The syntax has a block 'group: {unknown[0]}', but the groups are {', '.join(labels) or 'none (give group=)'}."
         )
     rows, roles = parameter_table(syntax, rules=rules, group_labels=labels)
+    classes = _words(model, "group_equal")
+    if categories:
+        refuse_unscalable(rows, categories, theta=theta)
+        rows = ordered_rows(
+            rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
+        )  # fmt: skip
     if len(labels) > 1:
         rows = hold_equal(
             rows,
             roles,
-            classes=_words(model, "group_equal"),
+            classes=classes,
             partial=_words(model, "group_partial"),
             automatic=model.defaults != "lavaan",
         )
-    return build_layout(rows, roles, syntax, means=means, effect_coding=model.effect_coding), labels
+    own_theta = theta and bool(categories)
+    return build_layout(rows, roles, syntax, means=means, effect_coding=model.effect_coding, theta=own_theta)
 
 
 def wants_means(model: SEM, syntax: Syntax, *, ngroups: int, data: Any) -> bool:

@@ -1,0 +1,1 @@
+"""A structural equation model as a law: population values, draws from it, moments."""
