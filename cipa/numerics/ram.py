@@ -144,7 +144,7 @@ def jacobian(parts: Factors, *, with_means: bool) -> Array:
     return np.vstack([cov, parts.U * parts.t]) if with_means else cov
 
 
-def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> Array:
+def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array, *, spread: Array | None = None) -> Array:
     """The part of the Hessian made of first derivatives, summed over R patterns.
 
     Parameters
@@ -157,6 +157,8 @@ def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> 
     Pd : (R, p) array
     weights : (R,) array
         Share of each pattern's cases.
+    spread : (R, k) array, optional
+        Factor of dSigma of each parameter in each pattern (1 by default): cluster means of n cases carry 1/n of Sigma_W.
 
     Returns
     -------
@@ -174,9 +176,15 @@ def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> 
         PU, RU = Pr @ U, Rr @ U
         PUU, PUV, PVV = U.T @ PU, np.swapaxes(PU, 1, 2) @ V, V.T @ (Pr @ V)
         RUU, RUV, RVV = U.T @ RU, np.swapaxes(RU, 1, 2) @ V, V.T @ (Rr @ V)
+        if spread is not None:
+            own = spread[here][:, None, :]
+            both = np.swapaxes(own, 1, 2) * own
+            PUV, RUV, PVV, RVV = PUV * own, RUV * own, PVV * both, RVV * both
         half = RUV * np.swapaxes(PUV, 1, 2)
         block = (RVV * PUU + RUU * PVV) / 2 + (half + np.swapaxes(half, 1, 2)) / 2
         pu, pv = Pd[here] @ U, Pd[here] @ V
+        if spread is not None:
+            pv = pv * spread[here]
         cross = t[:, None] * (pu[:, None, :] * PUV + pv[:, None, :] * PUU)
         block += cross + np.swapaxes(cross, 1, 2) + (t[:, None] * t) * PUU
         total += (scale * block).sum(0)

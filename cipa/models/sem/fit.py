@@ -444,7 +444,7 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
             )
         )  # fmt: skip
     return measures(
-        test=Test(chisq=_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None, loglik=model_logl,
+        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None, loglik=model_logl,
         loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
     )  # fmt: skip
 
@@ -460,7 +460,7 @@ def _available(group: GroupSample) -> dict[str, Array]:
     return {"available_cov": cov, "available_mean": np.nanmean(group.values, axis=0)}
 
 
-def _rounded(chisq: float, nobs: int) -> float:
+def chisq_rounded(chisq: float, nobs: int) -> float:
     """A chi-square that is zero up to rounding of the log-likelihood is zero."""
     return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
 
