@@ -22,7 +22,7 @@ Rosseel, Y. (2021). Psych, 3, 197-232.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,7 +37,9 @@ from cipa.numerics.linalg import (
 )
 from cipa.numerics.optimize import minimize
 
+_SINGULAR = 1e4  # tr(V_s^-1 Sigma_W / n_s), at most q when Sigma_B is positive; beyond, a V_s is so small that the likelihood is unbounded
 _SWITCH = 0.3  # decrement per case below which Newton steps replace Fisher steps
+_SEARCH, _BOUNDED_SEARCH = 60, 500  # iterations; a search that meets a maximum takes about 10
 _FLOOR = 1e-2  # starting variances between clusters, least share of the variance of the cluster means
 
 
@@ -132,7 +134,7 @@ class TwoLevel:
 
 
 def evaluate(clusters: Clusters, within: Array, between: Array, mean: Array) -> TwoLevel | None:
-    """Evaluate at Sigma_W (q, q), Sigma_B (r, r), mu (p,); None when Sigma_W or some V_s is not positive definite."""
+    """Evaluate at Sigma_W (q, q), Sigma_B (r, r), mu (p,); None when Sigma_W or some V_s is not (clearly) positive definite."""
     c, p = clusters, clusters.variables
     inner = inverse_and_logdet(within)
     if inner is None:
@@ -145,6 +147,8 @@ def evaluate(clusters: Clusters, within: Array, between: Array, mean: Array) -> 
     if outer is None:
         return None
     P, logdets = outer
+    if (np.einsum("sij,ij->s", P[:, c.within[:, None], c.within], within) > _SINGULAR * c.sizes).any():
+        return None
     d = c.means - mean
     Pd = np.einsum("sij,sj->si", P, d)
     Q = P @ c.covs @ P + Pd[:, :, None] * Pd[:, None, :]
@@ -220,19 +224,24 @@ def scores(found: TwoLevel, parts: Parts, clusters: Clusters) -> Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unrestricted:
-    """Moments estimated freely: Sigma_W (q, q), Sigma_B (r, r), mu (p,), and the likelihood there with its factors."""
+    """Moments estimated freely: Sigma_W (q, q), Sigma_B (r, r), mu (p,), and the likelihood there with its factors.
+
+    `bounded`: Sigma_B was kept positive semidefinite, because without that the likelihood has no maximum nearby.
+    """
 
     within: Array
     between: Array
     mean: Array
     loglik: float
     converged: bool
+    bounded: bool
     found: TwoLevel
     parts: Parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Point:
+    eta: Array
     value: float
     gradient: Array
     found: TwoLevel
@@ -263,37 +272,99 @@ class _Free:
         found = evaluate(self.clusters, *self.moments(eta))
         if found is None:
             return None
-        return _Point(value=found.value, gradient=gradient(found, self.parts, self.clusters), found=found, parts=self.parts)
+        return _Point(
+            eta=eta, value=found.value, gradient=gradient(found, self.parts, self.clusters), found=found, parts=self.parts
+        )
 
     def curvature(self, point: _Point, *, exact: bool) -> Array:
         return symmetric(curvature(point.found, self.parts, self.clusters, observed=exact))
 
 
-def unrestricted(
-    clusters: Clusters, *, within: BoolArray | None = None, between: BoolArray | None = None
-) -> Unrestricted | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Root:
+    """The same in L with Sigma_B = L L', which is positive semidefinite everywhere; L has the zeros of a block-diagonal Sigma_B."""
+
+    free: _Free
+
+    @property
+    def switch(self) -> float:
+        return _SWITCH
+
+    def root(self, eta: Array) -> Array:
+        L = np.zeros((len(self.free.clusters.between),) * 2)
+        L[self.free.outer] = eta[self.own]
+        return L
+
+    @property
+    def own(self) -> slice:
+        first = len(self.free.inner[0])
+        return slice(first, first + len(self.free.outer[0]))
+
+    def plain(self, eta: Array) -> Array:
+        """The free entries of Sigma_W, Sigma_B and mu."""
+        L, found = self.root(eta), eta.copy()
+        found[self.own] = (L @ L.T)[self.free.outer]
+        return found
+
+    def slopes(self, eta: Array) -> Array:
+        """Derivatives of `plain` (k, k): dB_ij / dL_ab = L_jb if i = a, and L_ib if j = a."""
+        L, J, (rows, cols) = self.root(eta), np.eye(len(eta)), self.free.outer
+        i, j = rows[:, None], cols[:, None]
+        J[self.own, self.own] = (i == rows) * L[j, cols] + (j == rows) * L[i, cols]
+        return J
+
+    def evaluate(self, eta: Array) -> _Point | None:
+        here = self.free.evaluate(self.plain(eta))
+        return None if here is None else replace(here, gradient=self.slopes(eta).T @ here.gradient, eta=eta)
+
+    def curvature(self, point: _Point, *, exact: bool) -> Array:
+        J = self.slopes(point.eta)
+        H = J.T @ self.free.curvature(point, exact=exact) @ J
+        if exact:
+            rows, cols = self.free.outer
+            H[self.own, self.own] += (cols[:, None] == cols) * point.found.B[rows[:, None], rows]
+        return symmetric(H)
+
+
+def unrestricted(clusters: Clusters, *, within: BoolArray | None = None, between: BoolArray | None = None) -> Unrestricted | None:
     """Maximum-likelihood moments, of which only the entries marked in `within` (q, q) and `between` (r, r) are not zero.
 
-    All entries by default. Sigma_B may be estimated indefinite, as long as every V_s is positive definite. None when the
-    likelihood has no value at the starting moments (too few clusters, collinear variables).
+    All entries by default; `between` is block diagonal. Sigma_B may be estimated indefinite, as long as every V_s is positive definite.
+    With few clusters the likelihood can grow without bound as some V_s becomes singular; where the search meets no maximum before, it is
+    repeated with Sigma_B positive semidefinite. None when the likelihood has no value at the starting moments (collinear variables).
     """
     c = clusters
-    inner = np.ones((len(c.within),) * 2, dtype=np.bool_) if within is None else within
-    outer = np.ones((len(c.between),) * 2, dtype=np.bool_) if between is None else between
-    rows = np.nonzero(np.tril(inner)), np.nonzero(np.tril(outer))
-    problem = _Free(clusters=c, inner=rows[0], outer=rows[1], parts=_unit_parts(c, *rows))
+    w = _lower(np.ones((len(c.within),) * 2, dtype=np.bool_) if within is None else within)
+    b = _lower(np.ones((len(c.between),) * 2, dtype=np.bool_) if between is None else between)
+    problem = _Free(clusters=c, inner=w, outer=b, parts=_unit_parts(c, w, b))
     W, B = starting_moments(c)
-    solution, point = minimize(problem, np.concatenate([W[rows[0]], B[rows[1]], c.mean.mean(axis=0)]))
+    mu = c.mean.mean(axis=0)
+    solution, point = minimize(problem, np.concatenate([W[w], B[b], mu]), max_iterations=_SEARCH)
+    eta = solution.eta
+    bounded = not solution.converged
+    if bounded:
+        blocks = np.zeros_like(B)
+        blocks[b] = blocks[b[::-1]] = B[b]
+        root = _Root(free=problem)
+        solution, point = minimize(
+            root, np.concatenate([W[w], np.linalg.cholesky(blocks)[b], mu]), max_iterations=_BOUNDED_SEARCH
+        )
+        eta = root.plain(solution.eta)
     if point is None:
         return None
-    W, B, mean = problem.moments(solution.eta)
+    W, B, mean = problem.moments(eta)
     return Unrestricted(
-        within=W, between=B, mean=mean, loglik=loglik(c, point.value), converged=solution.converged, found=point.found,
-        parts=problem.parts,
+        within=W, between=B, mean=mean, loglik=loglik(c, point.value), converged=solution.converged, bounded=bounded,
+        found=point.found, parts=problem.parts,
     )  # fmt: skip
 
 
-def _unit_parts(c: Clusters, inner: tuple[IntArray, ...], outer: tuple[IntArray, ...]) -> Parts:
+def _lower(mask: BoolArray) -> tuple[IntArray, IntArray]:
+    rows, cols = np.nonzero(np.tril(mask))
+    return rows, cols
+
+
+def _unit_parts(c: Clusters, inner: tuple[IntArray, IntArray], outer: tuple[IntArray, IntArray]) -> Parts:
     """Factors of the free entries of Sigma_W, then of Sigma_B, then of mu (mu as parameters of the between level)."""
     eye = np.eye(c.variables)
     row = np.concatenate([c.within[inner[0]], c.between[outer[0]]])

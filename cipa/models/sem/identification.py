@@ -55,8 +55,9 @@ def check_identified(objective: Likelihood, theta: Array, names: list[str], scal
         if found is None:
             return
         null = found
-    involved = involved(layout.K @ null)
-    listed = ", ".join(names[k] for k in involved[:8]) + (f" and {len(involved) - 8} more" if len(involved) > 8 else "")
+    confounded = involved(layout.K @ null)
+    listed = ", ".join(names[k] for k in confounded[:8])
+    listed += f" and {len(confounded) - 8} more" if len(confounded) > 8 else ""
     raise IdentificationError(
         f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the"
         " same moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and at"

@@ -33,7 +33,6 @@ from cipa.models.sem.twolevel.declare import refuse_underived
 from cipa.models.sem.twolevel.fit import fit_two_level
 from cipa.models.sem.weighted.fit import WEIGHTS, continuous_targets, fit_weighted
 from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refuse_unscalable, response_sample
-from cipa.numerics.linalg import Array
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
@@ -139,14 +138,14 @@ class SEM:
             if given is not None:
                 word = given.replace(".", "_") if isinstance(given, str) else given  # lavaan's spelling has dots
                 object.__setattr__(self, name, one_of(word, words, what=name, where=where))
+        if self.parsed.levels:
+            refuse_underived(self)
         self._refuse_contradictions()
         for word in _words(self, "group_equal"):
             one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
         for word in _words(self, "group_partial"):
             if not isinstance(word, str):
                 raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")
-        if self.parsed.levels:
-            refuse_underived(self)
         self._refuse_unavailable()
         _refuse_unavailable_syntax(_parsed(self.syntax))
 

@@ -40,7 +40,8 @@ class Roles:
 class Parameter:
     """A row: a parameter of one group (0, 1, …), free or fixed at `value`.
 
-    In a two-level model `group` counts the levels (0 within, 1 between), and `level` is the label that the syntax gives. `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
+    In a two-level model `group` counts the levels (0 within, 1 between), and `level` is the label that the syntax gives.
+    `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
     the sample's. `user` marks rows that the researcher wrote.
     """
 

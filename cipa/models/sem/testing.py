@@ -297,7 +297,7 @@ def _evaluation(group: GroupSample, cov: Array, mean: Array, *, complete: bool =
 
 
 def difference_scaling(h1: float, h0: float, df: float, moments: int, npar: int) -> Scaling:
-    """c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df, from the two traces."""
+    """The factor c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df, from the two traces."""
     factor = (h1 - h0) / df
     return Scaling(factor=factor, shift=0.0, df=df, plain=factor, h1=h1 / moments, h0=h0 / max(npar, 1))
 

@@ -25,7 +25,17 @@ from cipa.study.syntax import Formula, Syntax
 if TYPE_CHECKING:
     from cipa.models.sem.model import SEM
 
-_OPTIONS = ("group", "ordered", "sampling_weight", "conditional_x", "interaction", "nodes", "bounds", "group_equal", "group_partial")
+_OPTIONS = (
+    "group",
+    "ordered",
+    "sampling_weight",
+    "conditional_x",
+    "interaction",
+    "nodes",
+    "bounds",
+    "group_equal",
+    "group_partial",
+)
 
 
 def refuse_underived(model: SEM) -> None:

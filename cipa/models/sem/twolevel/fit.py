@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cipa.errors import IdentificationError
+from cipa.errors import ConvergenceError, IdentificationError
 from cipa.models.sem.fit import SEMFit, chisq_rounded, solved
 from cipa.models.sem.identification import check_identified, involved
 from cipa.models.sem.indices import Test, likelihood_measures
@@ -36,6 +36,7 @@ from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint
 from cipa.models.sem.twolevel.sample import Levels, two_level_sample
 from cipa.numerics import twolevel
 from cipa.numerics.linalg import Array, BoolArray, symmetric
+from cipa.numerics.optimize import Solution
 from cipa.numerics.twolevel import Unrestricted
 from cipa.results.vcov import VCov
 
@@ -60,7 +61,7 @@ def fit_two_level(model: SEM, data: Any, *, start: Mapping[str, float] | None) -
     if start:
         theta = with_user_starts(theta, start, layout, names)
     _refuse_unidentified(replace(objective, layout=at_tangent(layout, theta)), theta, names, levels)
-    objective, point, solution = search(objective, theta)
+    objective, point, solution = _found(objective, theta, levels)
     recipe = model.recipe(sample)
     inverse = bread(objective, point, observed=recipe.information == "observed", nobs=sample.nobs)
     vcov = inverse if recipe.se == "standard" else _sandwich(objective, point, inverse)
@@ -69,6 +70,16 @@ def fit_two_level(model: SEM, data: Any, *, start: Mapping[str, float] | None) -
         model, objective.layout, sample, objective, point, solution, labels=("",), vcov=vcov, inverse=inverse, measures=measures,
         described=_described(recipe, levels),
     )  # fmt: skip
+
+
+def _found(objective: TwoLevelLikelihood, theta: Array, levels: Levels) -> tuple[Any, Any, Solution]:
+    try:
+        return search(objective, theta)
+    except ConvergenceError as error:
+        raise ConvergenceError(
+            f"{error} Here {levels.clusters.nclusters} clusters carry the between level: where a variance between clusters is near 0, the"
+            " likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer variables there."
+        ) from error
 
 
 def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
@@ -124,7 +135,8 @@ def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: Two
     assert levels is not None
     own, free, base = twolevel.loglik(levels.clusters, point.value), levels.free, levels.independent
     df = float(moment_count(layout) - layout.npar)
-    test = Test(chisq=chisq_rounded(2 * (free.loglik - own), nobs), df=df)
+    excess = chisq_rounded(2 * (free.loglik - own), nobs)
+    test = Test(chisq=max(excess, 0.0) if free.bounded else excess, df=df)
     baseline = Test(chisq=2 * (free.loglik - base.loglik), df=float(levels.baseline_df)) if base is not None else None
     found = likelihood_measures(
         test=test, baseline=baseline, loglik=own - levels.exogenous_loglik, loglik_saturated=free.loglik - levels.exogenous_loglik,

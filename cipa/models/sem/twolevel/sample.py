@@ -232,11 +232,12 @@ def _indefinite(free: Unrestricted) -> list[Notice]:
     variances = free.between.diagonal()
     safe = variances > 0
     scaled = free.between[np.ix_(safe, safe)] / np.sqrt(np.outer(variances[safe], variances[safe]))
-    if safe.all() and np.linalg.eigvalsh(scaled)[0] > -1e-8:
+    if not free.bounded and safe.all() and np.linalg.eigvalsh(scaled)[0] > -1e-8:
         return []
+    bound = "was held at the bound of what is possible" if free.bounded else "is not positive definite"
     text = (
-        "The unrestricted covariance matrix between clusters is not positive definite: some variable hardly varies between clusters. The"
-        " chi-square compares with it as it is (lavaan's stops at the boundary). Consider that variable at the within level only."
+        f"The unrestricted covariance matrix between clusters {bound}: some variable hardly varies between clusters, or clusters are few."
+        " The chi-square compares with this matrix, and is approximate. Consider that variable at the within level only."
     )
     return [Notice(code="between_cov", text=text)]
 
@@ -252,3 +253,17 @@ def variances_by_level(clusters: Clusters, free: Unrestricted) -> tuple[Array, A
     within, between = np.zeros(clusters.variables), np.zeros(clusters.variables)
     within[clusters.within], between[clusters.between] = free.within.diagonal(), free.between.diagonal()
     return within, between
+
+
+def level_moments(levels: Levels, point: Any, level: int) -> tuple[Array, Array]:
+    """Unrestricted covariance and mean of a level's variables, given the end point of the search.
+
+    Only the sum of a variable's means of both levels is known: its within mean is set to the implied one.
+    """
+    c, free = levels.clusters, levels.free
+    inner = point.groups[0].moments.mean
+    if level == 0:
+        return free.within, np.where(np.isin(c.within, c.between), inner, free.mean[c.within])
+    padded = np.zeros(c.variables)
+    padded[c.within] = inner
+    return free.between, free.mean[c.between] - padded[c.between]
