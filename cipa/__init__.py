@@ -64,6 +64,7 @@ _ROOMS = {
     "cipa.models.sem.model": ("SEM", "SEMFit"),
     "cipa.models.sem.population.simulate": ("simulate",),
     "cipa.models.sem.standardize": ("r_squared", "standardized"),
+    "cipa.models.sem.twolevel.after": ("icc",),
     "cipa.report.figures.path_diagram": ("path_diagram",),
     "cipa.report.publish": ("publish",),
     "cipa.results.fit": ("Fit",),

@@ -45,8 +45,13 @@ EXPLANATIONS = {
     " it were left out. Estimates and standard errors are not touched.",
     "engine_no_scaling": "The scaled test of this estimator was left out, because semopy's is broken; the chi-square is the uncorrected one.",
     # notices about standard errors
-    "few_clusters": "With few clusters, tests with clustered errors reject a true null too often (Cameron & Miller 2015). Read p-values"
-    " near .05 with reserve.",
+    "few_clusters": "With few clusters, tests with clustered errors reject a true null too often (Cameron & Miller 2015), and so do tests of"
+    " the between level of a two-level model (McNeish & Stapleton 2016). Read p-values near .05 with reserve.",
+    "levels": "How many clusters a two-level model rests on, how large they are, and which share of each variable's variance lies between"
+    " them (intraclass correlation, ci.icc).",
+    "split_exogenous": "A covariate that stands on both levels is split into two unobserved parts, so exogenous variables are random.",
+    "between_cov": "Unrestricted variances and covariances between clusters are not those of any variables: some variable hardly varies"
+    " between clusters. The chi-square of the two-level model compares with them as they are.",
     "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
     "effect_rank": "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants.",
 }

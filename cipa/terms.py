@@ -18,7 +18,7 @@ OPERATORS = ("=~", "<~", ":=", "~*~", "~~", "~1", "~", "==", "<", ">", "|")
 """The operators of lavaan's model syntax, longest first where one begins another."""
 
 _TERM = re.compile(
-    r"^\s*(?P<lhs>.*?)\s*(?P<op>=~|<~|:=|~\*~|~~|~\s*1\s*$|~|==|\||<|>)\s*(?P<rhs>.*?)\s*(?:\[(?P<group>[^\[\]]+)\])?\s*$"
+    r"^\s*(?P<lhs>.*?)\s*(?P<op>=~|<~|:=|~\*~|~~|~\s*1\s*(?=$|\[)|~|==|\||<|>)\s*(?P<rhs>.*?)\s*(?:\[(?P<group>[^\[\]]+)\])?\s*$"
 )
 
 
@@ -53,7 +53,7 @@ class Term:
 
     @classmethod
     def parse(cls, text: str) -> Term:
-        """Read a term such as ``"performance ~ collaboration:internet_plus"`` or ``"y ~ x [Pasteur]"``."""
+        """Read a term such as ``"performance ~ collaboration:internet_plus"``, ``"y ~ x [Pasteur]"`` or ``"y ~ x [level within]"``."""
         match = _TERM.match(text)
         if match is None or not match["lhs"]:
             raise SpecificationError(
@@ -64,7 +64,10 @@ class Term:
         rhs = "" if op == "~1" else re.sub(r"\s*:\s*", ":", match["rhs"])
         if not rhs and op != "~1":
             raise SpecificationError(f"'{text}' has no right-hand side after '{op}'.")
-        return cls(lhs=re.sub(r"\s*:\s*", ":", match["lhs"]), op=op, rhs=rhs, group=match["group"])
+        block = match["group"] or ""
+        level = block.removeprefix("level ").strip() if block.startswith("level ") else None
+        group = match["group"] if level is None else None
+        return cls(lhs=re.sub(r"\s*:\s*", ":", match["lhs"]), op=op, rhs=rhs, group=group, level=level)
 
     @property
     def key(self) -> tuple[str, str, str, str | None, str | None]:

@@ -72,4 +72,15 @@ def sem_fit(name: str) -> Any:
 def term_of(row: dict[str, Any], labels: list[str]) -> ci.Term:
     """The term of a reference row."""
     group = labels[(row.get("group") or 1) - 1] if len(labels) > 1 else None
-    return ci.Term(lhs=row["lhs"], op=row["op"], rhs=row["rhs"], group=group)
+    level = str(row["level"]) if row.get("level") else None
+    return ci.Term(lhs=row["lhs"], op=row["op"], rhs=row["rhs"], group=group, level=level)
+
+
+def standardized_rows(found: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Rows of a standardized solution; those of a two-level case take their level from the estimates, whose order they keep."""
+    rows, estimates = found[key], found["estimates"]
+    if "level" not in estimates[0]:
+        return rows
+    pairs = list(zip(rows, estimates, strict=True))
+    assert all((one["lhs"], one["op"], one["rhs"]) == (two["lhs"], two["op"], two["rhs"]) for one, two in pairs)
+    return [{**one, "level": two["level"]} for one, two in pairs]

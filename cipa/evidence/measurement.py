@@ -89,6 +89,7 @@ def reliability(fit: Any) -> ResultTable:
         construct, group, items, alpha, omega, cr, ave. A construct measured by others (second order) is judged by its
         dimensions: omega and CR from their loadings; its alpha is that of all items below it.
     """
+    _refuse_levels(fit, "ci.reliability")
     measures = _measures(fit)
     rows = [_reliability_row(fit, construct, g) for g in range(len(fit.group_labels)) for construct in measures]
     turned = sorted({item for row in rows for item in row["turned"]})
@@ -103,6 +104,14 @@ def reliability(fit: Any) -> ResultTable:
     return ResultTable(title="Reliability and convergent validity", columns=columns, notes=tuple(notes))
 
 
+def _refuse_levels(fit: Any, what: str) -> None:
+    if getattr(fit, "levels", ()):
+        raise InferenceError(
+            f"{what}: this fit has the levels {' and '.join(fit.levels)}, and reliability differs between them (Geldhof, Preacher & Zyphur"
+            " 2014), which is not derived in this version. Look at the loadings of each level (ci.standardized)."
+        )
+
+
 @public
 def fornell_larcker(fit: Any) -> ResultTable:
     """Square roots of AVE on the diagonal, correlations of constructs below it (first group).
@@ -113,6 +122,7 @@ def fornell_larcker(fit: Any) -> ResultTable:
         construct, then one column for each construct; the upper triangle is empty. Discriminant validity asks that each
         diagonal value exceeds the correlations in its row and column (Fornell & Larcker 1981).
     """
+    _refuse_levels(fit, "ci.fornell_larcker")
     names = list(_measures(fit))
     where = [fit.latent.index(name) for name in names]
     cov = fit.latent_covs[0][np.ix_(where, where)]

@@ -63,10 +63,11 @@ def batched_inverse_and_logdet(matrices: Array) -> tuple[Array, Array] | None:
     """Inverses and log-determinants of (R, p, p) symmetric matrices; None when any is not positive definite."""
     try:
         factors = np.linalg.cholesky(matrices)
-    except np.linalg.LinAlgError:
+        inverses = np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:  # not positive definite, or so only up to rounding
         return None
     logdets = 2.0 * np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
-    return symmetric(np.linalg.inv(matrices)), logdets
+    return symmetric(inverses), logdets
 
 
 def null_space(matrix: Array, *, tolerance: float = 1e-10) -> Array:

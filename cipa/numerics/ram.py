@@ -162,7 +162,7 @@ def jacobian(parts: Factors, *, with_means: bool) -> Array:
     return np.vstack([cov, parts.U * parts.t]) if with_means else cov
 
 
-def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> Array:
+def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array, *, spread: Array | None = None) -> Array:
     """The part of the Hessian made of first derivatives, summed over R patterns.
 
     Parameters
@@ -175,6 +175,8 @@ def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> 
     Pd : (..., R, p) array
     weights : (R,) array
         Share of each pattern's cases.
+    spread : (R, k) array, optional
+        Factor of dSigma of each parameter in each pattern (1 by default): cluster means of n cases carry 1/n of Sigma_W.
 
     Returns
     -------
@@ -192,10 +194,15 @@ def curvature(parts: Factors, P: Array, Q: Array, Pd: Array, weights: Array) -> 
         PU, RU = Pr @ U, Rr @ U
         PUU, PUV, PVV = _t(U) @ PU, _t(PU) @ V, _t(V) @ (Pr @ V)
         RUU, RUV, RVV = _t(U) @ RU, _t(RU) @ V, _t(V) @ (Rr @ V)
+        d = Pd[..., here, None, :]
+        du, dv = d @ U, d @ V
+        if spread is not None:
+            own = spread[here][:, None, :]
+            both = _t(own) * own
+            PUV, RUV, PVV, RVV, dv = PUV * own, RUV * own, PVV * both, RVV * both, dv * own
         half = RUV * _t(PUV)
         block = (RVV * PUU + RUU * PVV) / 2 + (half + _t(half)) / 2
-        d = Pd[..., here, None, :]
-        cross = t[..., :, None] * (d @ U * PUV + d @ V * PUU)
+        cross = t[..., :, None] * (du * PUV + dv * PUU)
         block += cross + _t(cross) + (t[..., :, None] * t[..., None, :]) * PUU
         total += (weights[here, None, None] * block).sum(-3)
     return total

@@ -20,6 +20,7 @@ from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
 from cipa.models.sem.population.law import Population, of_fit, refuse_design, sizes_of
 from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
 from cipa.models.sem.testing import SCALED_TESTS, moment_parts, scaled_measures, two_stage_covariance
+from cipa.models.sem.twolevel.sample import level_moments
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
@@ -50,13 +51,23 @@ class SEMFit(Fit):
     measures: Mapping[str, float]
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """Labels of the levels of a two-level model, the within level first; otherwise ()."""
+        return self.layout.levels
+
+    @property
+    def block_labels(self) -> tuple[str | None, ...]:
+        """What tells the blocks of the layout apart: levels, groups, or nothing."""
+        return self.levels or (self.group_labels if len(self.group_labels) > 1 else (None,))
+
+    @property
     def latent(self) -> tuple[str, ...]:
-        """Names of the latent variables."""
+        """Names of the latent variables (of the within level)."""
         return self.layout.roles[0].latent
 
     @property
     def observed(self) -> tuple[str, ...]:
-        """Names of the observed variables."""
+        """Names of the observed variables (of the within level)."""
         return self.layout.blocks[0].observed
 
     @property
@@ -80,15 +91,14 @@ class SEMFit(Fit):
 
     @cached_property
     def r_squared_rows(self) -> tuple[tuple[str, str | None, float], ...]:
-        """(variable, group label or None, R²) of every dependent variable."""
+        """(variable, label of its group or level or None, R²) of every dependent variable."""
         found = explained_variance(self.layout, tuple(point.moments for point in self.point.groups), self.residual_matrices)
-        several = len(self.group_labels) > 1
-        return tuple((name, self.group_labels[group] if several else None, value) for group, name, value in found)
+        return tuple((name, self.block_labels[block], value) for block, name, value in found)
 
     @cached_property
     def r_squared(self) -> Mapping[str, float]:
-        """R² by variable (of the first group)."""
-        return {name: value for name, group, value in reversed(self.r_squared_rows) if group in (None, self.group_labels[0])}
+        """R² by variable (of the first group or level)."""
+        return {name: value for name, label, value in reversed(self.r_squared_rows) if label == self.block_labels[0]}
 
     @property
     def implied_cov(self) -> Array:
@@ -102,11 +112,11 @@ class SEMFit(Fit):
 
     @property
     def latent_covs(self) -> tuple[Array, ...]:
-        """Implied covariance of the latent variables, group by group, in the order of `latent`."""
+        """Implied covariance of the latent variables, group by group in the order of `latent`, or level by level."""
         return tuple(
             one.moments.T[np.ix_(rows, rows)]
-            for one, block in zip(self.point.groups, self.layout.blocks, strict=True)
-            for rows in [[block.variables.index(name) for name in self.latent]]
+            for one, block, roles in zip(self.point.groups, self.layout.blocks, self.layout.roles, strict=True)
+            for rows in [[block.variables.index(name) for name in (roles.latent if self.levels else self.latent)]]
         )
 
     @property
@@ -114,8 +124,19 @@ class SEMFit(Fit):
         """Sample covariance of the observed variables, group by group (divisor n; by EM with missing values)."""
         return tuple(group.saturated.cov for group in self.sample.groups)
 
+    def sample_moments(self, block: int) -> tuple[Array, Array]:
+        """Sample covariance and mean of a group's observed variables, or the unrestricted ones of a level.
+
+        The mean of a variable on both levels is one number: what it differs from the implied one stands at the between level.
+        """
+        if self.sample.levels is None:
+            group = self.sample.groups[block]
+            return group.saturated.cov, group.saturated.mean
+        return level_moments(self.sample.levels, self.point, block)
+
     def spread_of(self, name: str) -> Spread:
         """Mean and standard deviation of a variable as the model implies them (first group)."""
+        self.require_one_level("How a variable varies")
         block, moments = self.layout.blocks[0], self.point.groups[0].moments
         if name not in block.variables:
             raise InferenceError(f"'{name}' is not a variable of this model.{did_you_mean(name, block.variables)}")
@@ -131,6 +152,14 @@ class SEMFit(Fit):
     def by_likelihood(self) -> bool:
         """Whether the fit is by maximum likelihood (not by least squares)."""
         return "logl" in self.measures
+
+    def require_one_level(self, what: str) -> None:
+        """Refuse what is derived here for single-level models only."""
+        if self.levels:
+            raise InferenceError(
+                f"{what} is derived here for single-level models, and this fit has the levels {' and '.join(self.levels)}. A fit without"
+                " 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two levels."
+            )
 
     def require_likelihood(self, what: str) -> None:
         """Refuse what is derived here for fits by maximum likelihood only."""
@@ -164,6 +193,7 @@ class SEMFit(Fit):
     def resampler(self, kind: str) -> Resampler:
         """A function from rows (or a generator, for parametric draws) to (values of all rows, chi-square), or None."""
         self.require_likelihood("ci.bootstrap")
+        self.require_one_level("ci.bootstrap")
         if self.layout.curves:
             raise InferenceError(
                 "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws and not"
@@ -174,6 +204,7 @@ class SEMFit(Fit):
     def scaling_factor_at(self, other: Fit) -> float:
         """The scaling factor of this model's test at the estimates of another (restricted) model, for difference tests."""
         self.require_likelihood("The 2010 difference test")
+        self.require_one_level("The 2010 difference test")
         layout = self.layout
         theta = self.params.copy()
         for k, term in enumerate(self.terms):
@@ -191,6 +222,7 @@ class SEMFit(Fit):
 
     def moment_parts(self) -> list[tuple[Array, Array, Array, float]]:
         """Per group: Jacobian (m, q), weight and n times covariance (m, m) of the moments, share of the cases (Satorra 2000)."""
+        self.require_one_level('ci.lr_test(method="satorra_2000")')
         if self.by_likelihood:
             complete = all(group.values is not None and group.patterns.complete for group in self.sample.groups)
             if not complete or self.sample.clusters is not None or self.sample.weights is not None:
@@ -205,6 +237,7 @@ class SEMFit(Fit):
     def release_tests(self) -> list[tuple[Term, float, float]]:
         """(term, chi-square, expected change) of freeing each parameter that is held equal to others (expected information)."""
         self.require_likelihood("ci.score_test")
+        self.require_one_level("ci.score_test")
         layout = self.layout
         if not layout.tied:
             return []
@@ -223,12 +256,14 @@ class SEMFit(Fit):
 
     @cached_property
     def robust_measures(self) -> Mapping[str, float]:
-        """CFI, TLI and RMSEA corrected for missing values; empty with complete data."""
-        return robust_fiml.measures(self)
+        """CFI, TLI and RMSEA corrected for missing values; empty with complete data and on two levels."""
+        return {} if self.levels else robust_fiml.measures(self)
 
     @cached_property
     def scores(self) -> Array | None:
-        """Casewise gradient (n, k) of the log-likelihood, in the order of the cases used; None for covariance input."""
+        """Casewise gradient (n, k) of the log-likelihood, in the order of the cases used; None for covariance input and on two levels."""
+        if self.levels:  # where clusters are the independent units
+            return None
         return casewise_scores(self.layout, self.sample.groups, self.point) if self.by_likelihood else None
 
     @cached_property
@@ -336,7 +371,7 @@ def _title(model: SEM, sample: Sample) -> str:
         "two_stage": "two stages",
         "robust_two_stage": "two stages, robust",
     }[sample.missing]
-    groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
+    groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ", two levels" if sample.levels is not None else ""
     by = {"gls": "generalized", "uls": "unweighted", "wls": "weighted", "dwls": "diagonally weighted"}
     kind = {"ulsm": "uls", "ulsmv": "uls", "wlsm": "dwls", "wlsmv": "dwls"}.get(model.estimator_used, model.estimator_used)
     estimator = f"{by[kind]} least squares" if kind in by else "maximum likelihood"
@@ -452,8 +487,8 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
             )
         )  # fmt: skip
     return measures(
-        test=Test(chisq=_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None, loglik=model_logl,
-        loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
+        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None,
+        loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
     )  # fmt: skip
 
 
@@ -468,7 +503,7 @@ def _available(group: GroupSample) -> dict[str, Array]:
     return {"available_cov": cov, "available_mean": np.nanmean(group.values, axis=0)}
 
 
-def _rounded(chisq: float, nobs: int) -> float:
+def chisq_rounded(chisq: float, nobs: int) -> float:
     """A chi-square that is zero up to rounding of the log-likelihood is zero."""
     return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
 
@@ -518,8 +553,9 @@ def _admissible(
         estimate = estimates.rows[position].estimate
         if row.op == "~~" and row.lhs == row.rhs and row.free and estimate < 0:
             what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
+            place = f" at level {row.level}" if row.level is not None else ""
             text = (
-                f"The {what} of {row.lhs} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
+                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
                 " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
                 " or add an item."
             )
@@ -528,7 +564,7 @@ def _admissible(
         p = len(block.observed)
         smallest = _smallest_eigenvalue(here.moments.T[p:, p:])
         if smallest < -1e-8:
-            place = f" in group {labels[g]}" if len(labels) > 1 else ""
+            place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
             text = (
                 f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}):"
                 f" some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct"

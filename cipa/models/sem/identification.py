@@ -55,8 +55,9 @@ def check_identified(objective: Likelihood, theta: Array, names: list[str], scal
         if found is None:
             return
         null = found
-    involved = _involved(layout.K @ null)
-    listed = ", ".join(names[k] for k in involved[:8]) + (f" and {len(involved) - 8} more" if len(involved) > 8 else "")
+    confounded = involved(layout.K @ null)
+    listed = ", ".join(names[k] for k in confounded[:8])
+    listed += f" and {len(confounded) - 8} more" if len(confounded) > 8 else ""
     raise IdentificationError(
         f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the"
         " same moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and at"
@@ -124,6 +125,7 @@ def _null_directions(J: Array) -> Array | None:
     return right[weak].T / norms[:, None] if weak.any() else None
 
 
-def _involved(directions: Array) -> list[int]:
+def involved(directions: Array) -> list[int]:
+    """The parameters that carry a good part of some null direction (q, d)."""
     share = np.abs(directions) / np.maximum(np.abs(directions).max(axis=0), 1e-300)
     return [int(k) for k in np.flatnonzero((share > _SHARE).any(axis=1))]

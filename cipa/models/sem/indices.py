@@ -93,6 +93,19 @@ def measures(
     total : int
         Number of cases.
     """
+    found = likelihood_measures(
+        test=test, baseline=baseline, loglik=loglik, loglik_saturated=loglik_saturated, npar=npar, nobs=nobs, total=total,
+        ngroups=len(groups),
+    )  # fmt: skip
+    found.update(residual_measures(groups, means=means))
+    found.update(_absolute(test, groups, npar=npar, nobs=nobs, means=means))
+    return found
+
+
+def likelihood_measures(
+    *, test: Test, baseline: Test | None, loglik: float, loglik_saturated: float, npar: int, nobs: int, total: int, ngroups: int
+) -> dict[str, float]:
+    """The measures that rest on log-likelihoods alone: tests, incremental indices, information criteria, RMSEA."""
     found: dict[str, float] = {
         "npar": float(npar),
         "fmin": test.chisq / nobs / 2,
@@ -109,9 +122,7 @@ def measures(
             "bic2": -2 * loglik + npar * math.log((total + 2) / 24),
         }
     )  # fmt: skip
-    found.update(rmsea(test, nobs=nobs, ngroups=len(groups)))
-    found.update(residual_measures(groups, means=means))
-    found.update(_absolute(test, groups, npar=npar, nobs=nobs, means=means))
+    found.update(rmsea(test, nobs=nobs, ngroups=ngroups))
     return found
 
 

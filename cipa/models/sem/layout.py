@@ -76,6 +76,7 @@ class Curve:
 class Layout:
     """All groups, the map K (k, q) and offset (k,), the curved constraints, and the rows behind theta.
 
+    In a two-level model the blocks are its two `levels` (labels), the within level first.
     At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the inequalities
     among them, which cost a direction but, as in lavaan, no parameter.
     """
@@ -90,6 +91,7 @@ class Layout:
     means: bool
     curves: tuple[Curve, ...] = ()
     binding: int = 0
+    levels: tuple[str, ...] = ()
 
     @property
     def nfree(self) -> int:

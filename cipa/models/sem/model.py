@@ -30,11 +30,12 @@ from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter
 from cipa.models.sem.population.law import Population, categories_of, group_names, of_model, refuse_design
 from cipa.models.sem.population.restrict import fitted_to, restricted
 from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import starting_values
+from cipa.models.sem.starts import starting_values, with_user_starts
 from cipa.models.sem.testing import SCALED_TESTS
+from cipa.models.sem.twolevel.declare import refuse_underived
+from cipa.models.sem.twolevel.fit import fit_two_level
 from cipa.models.sem.weighted.fit import WEIGHTS, continuous_targets, fit_weighted
 from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refuse_unscalable, response_sample
-from cipa.numerics.linalg import Array
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
@@ -50,7 +51,8 @@ class SEM:
     Parameters
     ----------
     syntax : str
-        lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks).
+        lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks). Two `level:` blocks (within, between) with cluster=
+        make a two-level model with random intercepts.
     estimator : str
         Maximum likelihood: "ml"; with robust errors and a scaled test "mlm" (Satorra-Bentler), "mlmv" (scaled and shifted), "mlmvs"
         (mean and variance adjusted), "mlr" (Yuan-Bentler, also with missing values, clusters, weights); "mlf", with first-order errors.
@@ -77,7 +79,8 @@ class SEM:
     parameterization : {"delta", "theta"}
         Of ordered variables: the variance of the response variable is 1, or its residual variance is.
     cluster, sampling_weight : str, optional
-        Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr").
+        Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr"). With `level:` blocks the
+        clusters are the between level instead.
     meanstructure : bool, optional
         Estimate means. Default: when the syntax has `~1`, with missing values, groups, or "growth".
     std_lv : bool
@@ -138,6 +141,8 @@ class SEM:
             if given is not None:
                 word = given.replace(".", "_") if isinstance(given, str) else given  # lavaan's spelling has dots
                 object.__setattr__(self, name, one_of(word, words, what=name, where=where))
+        if self.parsed.levels:
+            refuse_underived(self)
         self._refuse_contradictions()
         for word in _words(self, "group_equal"):
             one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
@@ -170,7 +175,8 @@ class SEM:
         """Which information, standard errors and test this model reports for a sample."""
         found = recipe(
             "mlm" if sample.missing in TWO_STAGE else self.estimator, se=self.se, test=self.test, information=self.information,
-            complete=sample.missing in ("listwise", *TWO_STAGE), design=bool(self.cluster or self.sampling_weight),
+            complete=sample.missing in ("listwise", *TWO_STAGE) and sample.levels is None,
+            design=bool(self.cluster or self.sampling_weight) and sample.levels is None,
         )  # fmt: skip
         if any(group.values is None for group in sample.groups) and (found.se != "standard" or found.test != "standard"):
             raise SpecificationError(
@@ -281,6 +287,10 @@ class SEM:
             The search did not end at a stationary point.
         """
         data = self._copied(data)
+        if self.parsed.levels:
+            fit = fit_two_level(self, data, start=start)
+            announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
+            return fit
         if self.ordered_names:
             return self._fit_ordered(data)
         layout, labels = declare(self, data)
@@ -308,7 +318,7 @@ class SEM:
         theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
         names = [str(layout.rows[position].term(labels)) for position in layout.theta]
         if start:
-            theta = _with_user_starts(theta, start, layout, names)
+            theta = with_user_starts(theta, start, layout, names)
         scales = tuple(np.sqrt(group.saturated.cov.diagonal()) for group in sample.groups)
         check_identified(replace(objective, layout=at_tangent(layout, theta)), theta, names, scales)
         objective, point, solution = search(objective, theta)
@@ -418,11 +428,11 @@ def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
 
 def _refuse_unavailable_syntax(syntax: Syntax) -> None:
     for row in syntax.formulas:
-        if row.level is not None or ":" in row.lhs or ":" in row.rhs:
-            what = "A two-level model ('level:')" if row.level is not None else f"The product '{row.rhs}'"
+        if ":" in row.lhs or ":" in row.rhs:
             raise syntax.refuse(
                 row,
-                f"{what} is not available in this version. For a product of observed variables, compute the column and name it.",
+                f"The product '{row.rhs}' is not available in this version. For a product of observed variables, compute the column and name"
+                " it.",
             )
 
 
@@ -453,14 +463,3 @@ def _objective(model: SEM, layout: Layout, sample: Sample) -> Likelihood:
         bases=bases_with_exogenous(layout, sample),
         weights=counts / counts.sum(),
     )
-
-
-def _with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, names: Sequence[str]) -> Array:
-    values = theta.copy()
-    from_name = {name: k for k, name in reversed(list(enumerate(names)))}
-    for key, value in start.items():
-        k = layout.labels.get(key, from_name.get(key))
-        if k is None:
-            raise SpecificationError(f"start has '{key}', which is neither a label nor a free parameter of the model.")
-        values[k] = value
-    return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from cipa.numerics.normal import (
 )
 from cipa.results.fit import Notice
 from cipa.study.syntax import Syntax
+
+if TYPE_CHECKING:
+    from cipa.models.sem.twolevel.sample import Levels
 
 MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
 TWO_STAGE = ("two_stage", "robust_two_stage")
@@ -59,12 +62,13 @@ class GroupSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """All groups, the data they come from, and notices about what was dropped."""
+    """All groups, the data they come from, and notices about what was dropped; of a two-level model its one group, and the levels."""
 
     groups: tuple[GroupSample, ...]
     data: Any
     notices: tuple[Notice, ...]
     missing: str
+    levels: Levels | None = None
 
     @property
     def nobs(self) -> int:

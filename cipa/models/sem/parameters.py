@@ -40,6 +40,7 @@ class Roles:
 class Parameter:
     """A row: a parameter of one group (0, 1, …), free or fixed at `value`.
 
+    In a two-level model `group` counts the levels (0 within, 1 between), and `level` is the label that the syntax gives.
     `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
     the sample's. `user` marks rows that the researcher wrote.
     """
@@ -56,11 +57,12 @@ class Parameter:
     equal: str = ""
     line: int = 0
     column: int = 0
+    level: str | None = None
 
     def term(self, group_labels: Sequence[str]) -> Term:
         """Its name; the group's label only when there are several groups."""
         group = group_labels[self.group] if len(group_labels) > 1 else None
-        return Term(lhs=self.lhs, op=self.op, rhs=self.rhs, group=group)
+        return Term(lhs=self.lhs, op=self.op, rhs=self.rhs, group=group, level=self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +122,14 @@ def parameter_table(
         formulas = [row for row in syntax.formulas if row.group is None or row.group in (label, str(position + 1))]
         here = roles_of(formulas)
         roles.append(here)
-        rows.extend(_block(syntax, formulas, here, rules=rules, group=position, ngroups=len(group_labels)))
+        rows.extend(block_rows(syntax, formulas, here, rules=rules, group=position, ngroups=len(group_labels)))
     return tuple(rows), tuple(roles)
 
 
-def _block(
+def block_rows(
     syntax: Syntax, formulas: Sequence[Formula], roles: Roles, *, rules: Rules, group: int, ngroups: int
 ) -> list[Parameter]:
+    """All parameters of one block: those that its formulas write, completed by the rules."""
     written = {_key(row.lhs, row.op, row.rhs) for row in formulas}
     user = [
         Parameter(lhs=row.lhs, op=row.op, rhs=row.rhs, group=group, user=True, line=row.line, column=row.column)

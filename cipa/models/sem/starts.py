@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cipa.errors import SpecificationError
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.parameters import Parameter, Roles
 from cipa.numerics.linalg import Array
@@ -29,6 +30,18 @@ def starting_values(layout: Layout, moments: Sequence[tuple[Array, Array]]) -> A
                     row.value if not np.isnan(row.value) else _start(row, layout.roles[group], cov, mean, where, loadings, spread)
                 )
     return theta
+
+
+def with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, names: Sequence[str]) -> Array:
+    """Theta (k,) with the values that the researcher gives by label or term."""
+    values = theta.copy()
+    from_name = {name: k for k, name in reversed(list(enumerate(names)))}
+    for key, value in start.items():
+        k = layout.labels.get(key, from_name.get(key))
+        if k is None:
+            raise SpecificationError(f"start has '{key}', which is neither a label nor a free parameter of the model.")
+        values[k] = value
+    return values
 
 
 def _start(

@@ -77,7 +77,7 @@ def scaled_measures(
     )
     fitted = _fitted(objective, point, sample, test.df)
     if test.df == 0:
-        return _nothing_to_test(baseline)
+        return nothing_to_test(baseline)
     if kind == "yuan_bentler_mplus":
         # with clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
         A0 = (
@@ -93,10 +93,10 @@ def scaled_measures(
         )
         h1 = _h1_trace(sample, kept)
         h0 = float(np.trace(np.linalg.solve(A0, B0)))
-        model = _difference(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
+        model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
     else:
         model = _from_weights(kind, sample, fitted, kept)
-    found = _keys("", test, model)
+    base = None
     if baseline is not None and baseline.df > 0:
         independent = baseline_candidate(objective, sample, baseline.df)
         base = (
@@ -104,25 +104,34 @@ def scaled_measures(
             if kind == "yuan_bentler_mplus"
             else _from_weights(kind, sample, independent, kept)
         )
+    return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(sample.groups))
+
+
+def indices_of_scaled(
+    test: Test, model: Scaling, baseline: Test | None, base: Scaling | None, *, nobs: int, ngroups: int
+) -> dict[str, float]:
+    """Scaled chi-squares of the model and its baseline, and the indices that follow."""
+    found = _keys("", test, model)
+    if baseline is not None and base is not None:
         found |= _keys("baseline.", baseline, base)
         found |= _scaled_indices(test, model, baseline, base)
     if not model.factor > 0:
-        return _nothing_to_test(baseline)  # too few clusters: the estimated mean of the chi-square is negative
+        return nothing_to_test(baseline)  # too few clusters: the estimated mean of the chi-square is negative
     # a factor moves the mean of the chi-square: its noncentrality is that of a variable with c df degrees of freedom
     shifted = model.of(test) if model.shift else Test(chisq=test.chisq, df=model.plain * test.df)
-    found |= {f"{key}.scaled": value for key, value in _sizes(rmsea(shifted, nobs=nobs, ngroups=len(sample.groups))).items()}
+    found |= {f"{key}.scaled": value for key, value in _sizes(rmsea(shifted, nobs=nobs, ngroups=ngroups)).items()}
     robust = rmsea(
         model.of(test) if model.shift else Test(chisq=test.chisq / model.plain, df=test.df),
         nobs=nobs,
-        ngroups=len(sample.groups),
+        ngroups=ngroups,
         scale=model.factor if model.shift else model.plain,
     )
     excess = (test.chisq - model.plain * test.df) / (test.df * nobs)
-    robust["rmsea"] = math.sqrt(max(excess, 0.0) * len(sample.groups))
+    robust["rmsea"] = math.sqrt(max(excess, 0.0) * ngroups)
     return found | {f"{key}.robust": value for key, value in _sizes(robust).items()}
 
 
-def _nothing_to_test(baseline: Test | None) -> dict[str, float]:
+def nothing_to_test(baseline: Test | None) -> dict[str, float]:
     """What stands in the place of a scaled test that is not defined: NaN, and an RMSEA of 0 for a saturated model."""
     names = (
         "cfi",
@@ -287,7 +296,8 @@ def _evaluation(group: GroupSample, cov: Array, mean: Array, *, complete: bool =
     return found
 
 
-def _difference(h1: float, h0: float, df: float, moments: int, npar: int) -> Scaling:
+def difference_scaling(h1: float, h0: float, df: float, moments: int, npar: int) -> Scaling:
+    """The factor c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df, from the two traces."""
     factor = (h1 - h0) / df
     return Scaling(factor=factor, shift=0.0, df=df, plain=factor, h1=h1 / moments, h0=h0 / max(npar, 1))
 
@@ -330,7 +340,7 @@ def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArra
         B += D.T @ h1_meat(sample, g, found, base.means[g], keep) @ D
     used = np.flatnonzero(A.diagonal() > 0)
     h0 = float(np.trace(np.linalg.solve(A[np.ix_(used, used)], B[np.ix_(used, used)])))
-    return _difference(h1, h0, base.df, sum(len(one) for one in kept), len(used))
+    return difference_scaling(h1, h0, base.df, sum(len(one) for one in kept), len(used))
 
 
 def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[IntArray]) -> Scaling:

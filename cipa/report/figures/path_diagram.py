@@ -73,6 +73,11 @@ def path_diagram(
         raise InferenceError(
             f"A path diagram shows a structural equation model; this fit is a {fit.kind} model. See ci.compare for tables."
         )
+    if fit.levels:
+        raise InferenceError(
+            f"A path diagram of two levels ({' and '.join(fit.levels)}) is not drawn in this version. The estimates are in fit.estimates, with"
+            " their level; the model of one level can be drawn from a fit without 'level:' blocks."
+        )
     label = group if group is not None else (fit.group_labels[0] if len(fit.group_labels) > 1 else None)
     rows = [row for row in fit.standardized if row.term.group == label and row.term.op in ("=~", "~", "~~")]
     if not rows:

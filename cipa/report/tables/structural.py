@@ -30,7 +30,7 @@ def structural_table(analysis: Analysis, model: str) -> Table | None:
     rows: list[Row] = []
     for key in dict.fromkeys(_block(row) for row in paths):
         outcome, label = key
-        rows.append(group(_head(titles, outcome, label), width=7))
+        rows.append(group(_head(titles, outcome, label, "level" if fit.levels else "group"), width=7))
         rows += [_row(row, titles, about) for row in paths if _block(row) == key]
         explained = next((value for name, where, value in fit.r_squared_rows if (name, where) == key), None)
         if explained is not None:
@@ -42,12 +42,12 @@ def structural_table(analysis: Analysis, model: str) -> Table | None:
 
 
 def _block(row: Estimate) -> tuple[str, str | None]:
-    return ("" if row.term.op == ":=" else row.term.lhs, row.term.group)
+    return ("" if row.term.op == ":=" else row.term.lhs, row.term.group or row.term.level)
 
 
-def _head(titles: dict[str, str], outcome: str, label: str | None) -> str:
+def _head(titles: dict[str, str], outcome: str, label: str | None, kind: str) -> str:
     head = titles.get(outcome, outcome) if outcome else "Defined effects"
-    return f"{head}, group {label}" if label else head
+    return f"{head}, {kind} {label}" if label else head
 
 
 def _row(row: Estimate, titles: dict[str, str], about: dict[object, str]) -> Row:

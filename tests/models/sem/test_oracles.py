@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracle_files import case, sem_fit, sem_names, term_of
+from oracle_files import case, sem_fit, sem_names, standardized_rows, term_of
 from oracle_report import agree
 
 import cipa as ci
@@ -27,8 +27,26 @@ STOPPED_SHORT = {
     "hs_inequality_active": 1e-4,
     "bfi_ord_mg_loadings": 1e-4,
     "bfi_ord_mg_thresholds": 1e-4,
+    "twolevel_cfa": 1e-3,
+    "twolevel_cfa_equal_loadings": 3e-3,
+    "twolevel_cfa_mlr": 1e-3,
+    "twolevel_path": 5e-4,
+    "twolevel_sem": 2e-3,
 }
-"""Cases whose reference stands further from the optimum than 1e-5; `test_reference_steps_to_our_solution` proves it."""
+"""Cases whose reference stands further from the optimum than 1e-5; `test_reference_steps_to_our_solution` proves it.
+(On two levels it is the intercepts, near 0, that are far in relative terms; the reference's own program, polished, agrees to 1e-8 with
+us in `twolevel/test_twolevel.py`.)"""
+
+EM_TWO_LEVEL = (
+    "chisq",
+    "pvalue",
+    "srmr",
+    "srmr_within",
+    "srmr_between",
+    "baseline.chisq.scaled",
+    "baseline.chisq.scaling.factor",
+)
+"""What rests on the unrestricted moments of two levels, whose EM the reference stops at a change of 1e-4 in the log-likelihood."""
 
 EM_STOPPED_SHORT = {"hs_fiml_mlx_fixedx_false", "hs_fiml_x_group"}
 """Cases whose corrected indices rest on saturated moments that the reference's EM left at its tolerance of 1e-5."""
@@ -42,7 +60,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 
 def tolerance(name: str) -> tuple[float, float]:
     if name in STOPPED_SHORT:
-        return STOPPED_SHORT[name], FLOOR
+        return STOPPED_SHORT[name], 5 * FLOOR if name.startswith("twolevel") else FLOOR
     return (RELATIVE if case("sem", name)["max_abs_gradient"] <= 1e-7 else UNPOLISHED), FLOOR
 
 
@@ -69,11 +87,15 @@ def test_fit_measures(name: str) -> None:
     found, measures = case("sem", name), ci.fit_measures(sem_fit(name))
     skipped = set()
     if found["fit"]["df"] == 0:  # a saturated model leaves rounding, which the reference prints as it is
-        assert max(measures["rmr"], measures["srmr"], measures["chisq"]) < 1e-8
+        assert max(measures.get("rmr", 0.0), measures["srmr"], measures["chisq"]) < 1e-8
         skipped = {"cn_05", "cn_01", "rmr", "rmr_nomean"}
     # lavaan 0.6 scales the baseline of two stages by fourth moments that ignore the holes; 0.7 mended it
     expected = found["fit"] | found.get("newer_lavaan", {}).get("fit_that_differs", {})
     pairs = [(key, measures[key], value) for key, value in expected.items() if value is not None and key not in skipped]
+    if name.startswith("twolevel"):
+        loose = [pair for pair in pairs if pair[0] in EM_TWO_LEVEL]
+        pairs = [pair for pair in pairs if pair not in loose]
+        agree("sem", name, loose, rtol=1e-3, atol=2e-4)
     if name in EM_STOPPED_SHORT:
         loose = [pair for pair in pairs if pair[0].endswith(".robust")]
         pairs = [pair for pair in pairs if pair not in loose]
@@ -88,7 +110,7 @@ def test_standardized_solution_with_its_errors(name: str, kind: str) -> None:
     table = ci.standardized(sem_fit(name), kind=kind)
     rtol, atol = tolerance(name)
     pairs = []
-    for row in found[{"std_all": "standardized_all", "std_lv": "standardized_lv"}[kind]]:
+    for row in standardized_rows(found, {"std_all": "standardized_all", "std_lv": "standardized_lv"}[kind]):
         estimate = table[row["lhs"] if row["op"] == ":=" else term_of(row, found["group_label"])]
         if row["est"] is None:  # a variable without variance cannot be standardized
             assert np.isnan(estimate.estimate)
@@ -121,8 +143,9 @@ def test_r_squared(name: str) -> None:
     found, table = case("sem", name), ci.r_squared(sem_fit(name)).to_frame()
     groups = found["r2"] if isinstance(next(iter(found["r2"].values())), dict) else {None: found["r2"]}
     rtol, atol = tolerance(name)
+    level = {"within": "1", "cluster": "2"} if name.startswith("twolevel") else {}
     for label, values in groups.items():
-        rows = table if label is None else table[table["group"] == label]
+        rows = table if label is None else table[table["level"] == level[label]] if level else table[table["group"] == label]
         ours = dict(zip(rows["variable"], rows["r_squared"], strict=True))
         assert all(np.isnan(ours[key]) for key, value in values.items() if value is None)  # negative residual variance
         agree(

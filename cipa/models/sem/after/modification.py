@@ -46,7 +46,7 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
     Returns
     -------
     ResultTable
-        lhs, op, rhs, group, mi, p_value, epc, sepc_lv, sepc_all, sepc_nox. A parameter that could not be freed alone (a
+        lhs, op, rhs, group, level, mi, p_value, epc, sepc_lv, sepc_all, sepc_nox. A parameter that could not be freed alone (a
         second marker loading) is not listed. After looking at many of them, p-values are not those of one test.
     """
     rows = candidates(fit)
@@ -66,7 +66,7 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
     order = [int(i) for i in np.argsort(-np.nan_to_num(mi, nan=-1.0), kind="stable") if clear[i] and mi[i] >= minimum]
     terms = [rows[i].term(fit.group_labels) for i in order]
     columns = {
-        **{name: tuple(getattr(term, name) for term in terms) for name in ("lhs", "op", "rhs", "group")},
+        **{name: tuple(getattr(term, name) for term in terms) for name in ("lhs", "op", "rhs", "group", "level")},
         "mi": tuple(mi[order].tolist()), "p_value": tuple(chdtrc(1, mi[order]).tolist()), "epc": tuple(epc[order].tolist()),
         **{name: tuple((epc * scales[kind])[order].tolist()) if rows else () for name, kind in
            (("sepc_lv", "std_lv"), ("sepc_all", "std_all"), ("sepc_nox", "std_nox"))},
@@ -101,7 +101,7 @@ def candidates(fit: SEMFit) -> list[Parameter]:
             }
             new = [(op, a, b) for op, a, b in new if op not in ("|", "~*~") and not (a in ordered and (op == "~1" or a == b))]
         for op, lhs, rhs in new:
-            row = Parameter(lhs=lhs, op=op, rhs=rhs, group=g)
+            row = Parameter(lhs=lhs, op=op, rhs=rhs, group=g, level=fit.levels[g] if fit.levels else None)
             term = row.term(fit.group_labels)
             if term not in free:
                 free.add(term)

@@ -50,22 +50,25 @@ def residuals(fit: SEMFit, *, kind: str = "cor_bentler") -> ResultTable:
     Returns
     -------
     ResultTable
-        group, lhs, op ("~~" or "~1"), rhs, residual: lower triangle with diagonal, then means where they are modelled; for least
+        group, level, lhs, op ("~~" or "~1"), rhs, residual: lower triangle with diagonal, then means where they are modelled; for least
         squares the moments that were fitted, with thresholds ("|") and slopes on covariates ("~").
-        Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0.
+        Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0. On two levels the
+        residual mean of a variable that has both stands at the between level.
     """
     one_of(kind, KINDS, what="kind", where="ci.residuals")
+    if kind in ("standardized", "normalized"):
+        fit.require_one_level(f'ci.residuals(kind="{kind}")')
     rows: list[tuple[Any, ...]] = []
     for g, names in enumerate(block.observed for block in fit.layout.blocks):
-        label = fit.group_labels[g] if len(fit.group_labels) > 1 else None
+        label = (None, fit.levels[g]) if fit.levels else (fit.block_labels[g], None)
         if not fit.by_likelihood:
-            rows += [(label, *row) for row in _of_least_squares(fit, g, kind)]
+            rows += [(*label, *row) for row in _of_least_squares(fit, g, kind)]
             continue
         cov, mean = _matrices(fit, g, kind)
-        rows += [(label, names[i], "~~", names[j], float(cov[i, j])) for i in range(len(names)) for j in range(i + 1)]
+        rows += [(*label, names[i], "~~", names[j], float(cov[i, j])) for i in range(len(names)) for j in range(i + 1)]
         if fit.layout.means:
-            rows += [(label, name, "~1", "", float(mean[i])) for i, name in enumerate(names)]
-    columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "lhs", "op", "rhs", "residual"))}
+            rows += [(*label, name, "~1", "", float(mean[i])) for i, name in enumerate(names)]
+    columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "level", "lhs", "op", "rhs", "residual"))}
     return ResultTable(title=f"Residuals: {KINDS[kind]}", columns=columns)
 
 
@@ -111,9 +114,9 @@ def _in_units(target: Any, m: Array, kind: str) -> Array:
 
 
 def _matrices(fit: SEMFit, g: int, kind: str) -> tuple[Array, Array]:
-    group, here = fit.sample.groups[g], fit.point.groups[g].moments
-    S, Sigma = group.saturated.cov, here.cov
-    raw, mean = S - Sigma, group.saturated.mean - (here.mean if fit.layout.means else group.saturated.mean)
+    here = fit.point.groups[g].moments
+    (S, m), Sigma = fit.sample_moments(g), here.cov
+    raw, mean = S - Sigma, m - (here.mean if fit.layout.means else m)
     sd, implied = np.sqrt(S.diagonal()), np.sqrt(Sigma.diagonal())
     if kind == "raw":
         return raw, mean

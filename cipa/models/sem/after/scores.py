@@ -10,12 +10,14 @@ them to describe cases, and a structural model to relate constructs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipa.errors import InferenceError, one_of, public
 from cipa.models.sem.after.ordinal_scores import ordinal_scores
+from cipa.models.sem.twolevel.after import level_values
 from cipa.numerics.linalg import Array, IntArray
 from cipa.numerics.normal import patterns_of
 from cipa.results.display import ResultTable
@@ -38,7 +40,8 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
     ResultTable
         One column for each construct, one row for each case, in the order of the data; NaN for cases that were not used. With
         ordered variables "regression" is the mode of the construct given the answers, "bartlett" the value under which they are
-        likeliest: NaN where there is none, because a case answered at the end of every item.
+        likeliest: NaN where there is none, because a case answered at the end of every item. On two levels, constructs between
+        clusters follow those within, with one value for all cases of a cluster.
 
     Raises
     ------
@@ -50,6 +53,8 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
         raise InferenceError(
             "ci.factor_scores: the model was fitted to a covariance matrix, which has no cases to score. Fit it to the data."
         )
+    if fit.levels:
+        return _of_levels(fit, method)
     if not fit.latent:
         raise InferenceError("ci.factor_scores: the model measures no construct ('=~'), so there is nothing to score.")
     found = np.full((fit.data.nobs, len(fit.latent)), np.nan)
@@ -65,19 +70,39 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
         patterns = group.patterns if group.gamma is None else patterns_of(group.values)
         for r, seen in enumerate(patterns.observed):
             mine = np.flatnonzero(patterns.membership == r)
-            weights, centre, origin = _weights(fit, g, np.flatnonzero(seen), method)
+            weights, centre, origin = _weights(fit, g, fit.latent, np.flatnonzero(seen), method)
             found[group.rows[mine]] = origin + (group.values[mine][:, seen] - centre) @ weights.T
     columns = {name: tuple(found[:, k].tolist()) for k, name in enumerate(fit.latent)}
     return ResultTable(title=f"Factor scores ({method})", columns=columns)
 
 
-def _weights(fit: SEMFit, g: int, seen: IntArray, method: str) -> tuple[Array, Array, Array]:
+def _of_levels(fit: SEMFit, method: str) -> ResultTable:
+    """Scores of constructs within clusters, from the cases less their clusters' parts, and between, from those parts."""
+    names = [(name, label) for label, roles in zip(fit.levels, fit.layout.roles, strict=True) for name in roles.latent]
+    if not names:
+        raise InferenceError("ci.factor_scores: the model measures no construct ('=~'), so there is nothing to score.")
+    group = fit.sample.groups[0]
+    scores = []
+    for g, values in enumerate(level_values(fit)):
+        latent = fit.layout.roles[g].latent
+        weights, centre, origin = _weights(fit, g, latent, np.arange(values.shape[1]), method)
+        own = origin + (values - centre) @ weights.T
+        scores.append(own if g == 0 else own[group.clusters])
+    found = np.full((fit.data.nobs, len(names)), np.nan)
+    found[group.rows] = np.hstack(scores)
+    twice = {name for name in fit.layout.roles[0].latent if name in fit.layout.roles[1].latent}
+    heads = [f"{name} [level {label}]" if name in twice else name for name, label in names]
+    columns = {head: tuple(found[:, k].tolist()) for k, head in enumerate(heads)}
+    return ResultTable(title=f"Factor scores of two levels ({method})", columns=columns)
+
+
+def _weights(fit: SEMFit, g: int, latent: Sequence[str], seen: IntArray, method: str) -> tuple[Array, Array, Array]:
     """Weights (l, q), what is subtracted from the q values seen, and the constant (l,)."""
-    block, here, group = fit.layout.blocks[g], fit.point.groups[g].moments, fit.sample.groups[g]
-    where = np.array([block.variables.index(name) for name in fit.latent], dtype=np.intp)
-    mean = here.mean if fit.layout.means else group.saturated.mean
+    block, here = fit.layout.blocks[g], fit.point.groups[g].moments
+    where = np.array([block.variables.index(name) for name in latent], dtype=np.intp)
+    mean = here.mean if fit.layout.means else fit.sample.groups[g].saturated.mean
     A, S, _ = fit.matrices(g)
-    alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, group.saturated.mean)[where]
+    alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, mean)[where]
     cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
     regression = np.linalg.solve(cov, cross.T).T, mean[seen], alpha
     if method == "regression":

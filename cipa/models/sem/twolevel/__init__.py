@@ -1,0 +1,1 @@
+"""Two-level structural equation models: `level:` blocks, random intercepts."""

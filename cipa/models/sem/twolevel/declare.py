@@ -1,0 +1,151 @@
+"""What a syntax with two `level:` blocks declares: which level is which, the parameter table, and what is not derived.
+
+A level is a block, like a group: within clusters first, between them second. The mean of a variable that stands on both levels is a
+parameter of the between level; at the within level means are 0 unless the variable stands there only. An exogenous variable on one
+level is held at the sample's moments, as in single-level models; one that stands on both is split into two unobserved parts, whose
+moments the sample does not show: then all exogenous variables are random (lavaan holds their two moments at values that are those of
+neither part).
+
+Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Lüdtke, O. et al. (2008). Psychological Methods, 13, 203-229
+(splitting covariates).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cipa.errors import SpecificationError
+from cipa.models.sem.layout import Layout, build_layout
+from cipa.models.sem.parameters import Parameter, Roles, Rules, block_rows, roles_of
+from cipa.study.syntax import Formula, Syntax
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEM
+
+_OPTIONS = (
+    "group",
+    "ordered",
+    "sampling_weight",
+    "conditional_x",
+    "interaction",
+    "nodes",
+    "bounds",
+    "group_equal",
+    "group_partial",
+)
+
+
+def refuse_underived(model: SEM) -> None:
+    """Refuse, by name, what is not derived for two levels."""
+    _refuse_blocks(model.parsed)
+    if model.cluster is None:
+        raise SpecificationError(
+            "ci.SEM: the syntax has 'level:' blocks, but no cluster= says which column holds the clusters. Without it there is no between"
+            " level: give cluster=, or remove the 'level:' lines."
+        )
+    for name in _OPTIONS:
+        if getattr(model, name):
+            raise SpecificationError(
+                f"ci.SEM: {name}={getattr(model, name)!r} is not derived for two-level models ('level:' blocks) in this version. Leave it"
+                " out, or drop the 'level:' lines and keep cluster=, which corrects the standard errors for the clusters."
+            )
+    if model.estimator not in ("ml", "mlr"):
+        raise SpecificationError(
+            f'ci.SEM: estimator="{model.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and a test that are'
+            " robust to non-normality."
+        )
+    if model.missing != "listwise":
+        raise SpecificationError(
+            f'ci.SEM: missing="{model.missing}" is not derived for two-level models in this version: the likelihood here rests on complete'
+            ' cases. Use missing="listwise", or impute the values first.'
+        )
+    wrong = [model.likelihood != "normal", model.se not in (None, "standard", "robust", "robust_huber_white"),
+             model.test not in (None, "standard", "yuan_bentler_mplus"), model.meanstructure is False]  # fmt: skip
+    names = ("likelihood", "se", "test", "meanstructure")
+    for name in (name for name, is_wrong in zip(names, wrong, strict=True) if is_wrong):
+        raise SpecificationError(
+            f"ci.SEM: {name}={getattr(model, name)!r} is not derived for two-level models, which estimate means by normal maximum"
+            ' likelihood. Leave it out; estimator="mlr" gives robust errors and a scaled test.'
+        )
+
+
+def _refuse_blocks(syntax: Syntax) -> None:
+    if len(syntax.levels) != 2:
+        raise SpecificationError(
+            f"ci.SEM: the syntax has {len(syntax.levels)} level (level: {', '.join(syntax.levels)}), and a two-level model has two, within"
+            " and between clusters. A level left out would have no variances: write 'level: within' and 'level: between', each with at"
+            " least its variances (y ~~ y)."
+        )
+    for row in syntax.formulas:
+        if row.level is None or row.group is not None:
+            what = (
+                "This formula stands before the first 'level:' line" if row.level is None
+                else "'group:' blocks around 'level:' blocks are not derived in this version"
+            )  # fmt: skip
+            raise syntax.refuse(row, f"{what}. Each formula of a two-level model belongs to one level; move it below 'level: within' or"
+                                     " 'level: between', and fit groups one by one.")  # fmt: skip
+
+
+def levels_of(syntax: Syntax, cluster: str | None) -> tuple[str, str]:
+    """Labels of the within and the between level: the order written, unless a label says otherwise."""
+    first, second = syntax.levels
+    turned = first.lower() in ("2", "between", "cluster") or first == cluster or second.lower() in ("1", "within")
+    return (second, first) if turned else (first, second)
+
+
+def declare_levels(model: SEM) -> Layout:
+    """The layout of a two-level model."""
+    syntax = model.parsed
+    labels = levels_of(syntax, model.cluster)
+    formulas = [[row for row in syntax.formulas if row.level == label] for label in labels]
+    roles = [roles_of(rows) for rows in formulas]
+    split = split_exogenous(roles)
+    if split and model.fixed_x:
+        raise SpecificationError(
+            f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are not observed."
+            " Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for example its cluster mean"
+            " between and its deviation within)."
+        )
+    rules = Rules(
+        defaults=model.defaults, means=True, std_lv=model.std_lv, orthogonal=model.orthogonal,
+        fixed_x=model.fixed_x is not False and not split, effect_coding=model.effect_coding,
+    )  # fmt: skip
+    rows: list[Parameter] = []
+    for position, (label, own, here) in enumerate(zip(labels, formulas, roles, strict=True)):
+        rows += [replace(row, level=label) for row in _rows(syntax, own, here, rules=rules, position=position)]
+    rows = [_within_mean(row, roles) for row in rows]
+    layout = build_layout(rows, roles, syntax, means=True, effect_coding=model.effect_coding)
+    return replace(layout, levels=labels)
+
+
+def _rows(syntax: Syntax, own: Sequence[Formula], roles: Roles, *, rules: Rules, position: int) -> list[Parameter]:
+    return block_rows(syntax, own, roles, rules=rules, group=position, ngroups=1)
+
+
+def split_exogenous(roles: Sequence[Roles]) -> list[str]:
+    """Variables that are exogenous at a level and stand at the other too."""
+    within, between = roles
+    return [name for name in within.exogenous if name in between.observed] + [
+        name for name in between.exogenous if name in within.observed and name not in within.exogenous
+    ]
+
+
+def _within_mean(row: Parameter, roles: Sequence[Roles]) -> Parameter:
+    """A mean at the within level is 0, unless the variable is observed there only (or the researcher writes it)."""
+    if row.group == 1 or row.op != "~1" or row.user or row.exogenous:
+        return row
+    if row.lhs in roles[0].observed and row.lhs not in roles[1].observed:
+        return row
+    return replace(row, free=False, value=0.0 if math.isnan(row.value) else row.value)
+
+
+def moment_count(layout: Layout) -> int:
+    """Moments that the model explains: covariances of each level, and one mean for each variable; not those that are held."""
+    total = 0
+    for block in layout.blocks:
+        p, x = len(block.observed), len(block.exogenous)
+        total += p * (p + 1) // 2 - x * (x + 1) // 2 - x
+    return total + len({name for block in layout.blocks for name in block.observed})

@@ -1,0 +1,217 @@
+"""Fitting a two-level model: the search, standard errors, tests and fit measures.
+
+    standard              (N A)^-1,  A the observed information of an average case (lavaan's default for two levels)
+    robust_huber_white    (N A)^-1 sum_j s_j s_j' (N A)^-1,  s_j the score of cluster j
+    yuan_bentler_mplus    chi-square / c,  c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df with B from the scores of clusters
+    srmr                  srmr_within + srmr_between, each the root mean square of residual correlations of its level
+
+The chi-square compares with the unrestricted model of both levels; the baseline has no covariances at either level, except among
+exogenous variables. AIC, BIC and RMSEA count cases.
+
+Sources: Muthén & Satorra (1995). Sociological Methodology, 25, 267-316; Yuan, K.-H. & Bentler, P. M. (2007). Sociological Methodology,
+37, 53-82; Asparouhov & Muthén (2005); Hsu, H.-Y. et al. (2015). Frontiers in Psychology, 6, 22 (SRMR by level).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipa.errors import ConvergenceError, IdentificationError
+from cipa.models.sem.fit import SEMFit, chisq_rounded, solved
+from cipa.models.sem.identification import check_identified, involved
+from cipa.models.sem.indices import Test, likelihood_measures
+from cipa.models.sem.information import Recipe, bread, scaled_inverse
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.moments import Sample, refuse_underidentified
+from cipa.models.sem.search import at_tangent, search
+from cipa.models.sem.starts import starting_values, with_user_starts
+from cipa.models.sem.testing import Scaling, difference_scaling, indices_of_scaled, nothing_to_test
+from cipa.models.sem.twolevel.declare import declare_levels, moment_count
+from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
+from cipa.models.sem.twolevel.sample import Levels, two_level_sample
+from cipa.numerics import twolevel
+from cipa.numerics.linalg import Array, BoolArray, symmetric
+from cipa.numerics.optimize import Solution
+from cipa.numerics.twolevel import Unrestricted
+from cipa.results.vcov import VCov
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEM
+
+_RANK = 1e-9  # smallest eigenvalue of an information with unit diagonal
+_LEAST = 0.05  # smallest eigenvalue of the correlations between clusters that starting values are taken from
+
+
+def fit_two_level(model: SEM, data: Any, *, start: Mapping[str, float] | None) -> SEMFit:
+    """Declare, read, search, assemble."""
+    assert model.cluster is not None
+    layout = declare_levels(model)
+    sample = two_level_sample(data, model.parsed, layout, cluster=model.cluster)
+    levels = sample.levels
+    assert levels is not None
+    refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
+    objective = two_level_objective(layout, levels)
+    theta = starting_values(layout, _starting_moments(levels))
+    names = [str(layout.rows[position].term(("",))) for position in layout.theta]
+    if start:
+        theta = with_user_starts(theta, start, layout, names)
+    _refuse_unidentified(replace(objective, layout=at_tangent(layout, theta)), theta, names, levels)
+    objective, point, solution = _found(objective, theta, levels)
+    recipe = model.recipe(sample)
+    inverse = bread(objective, point, observed=recipe.information == "observed", nobs=sample.nobs)
+    vcov = inverse if recipe.se == "standard" else _sandwich(objective, point, inverse)
+    measures = two_level_measures(recipe, objective, point, sample)
+    return solved(
+        model, objective.layout, sample, objective, point, solution, labels=("",), vcov=vcov, inverse=inverse, measures=measures,
+        described=_described(recipe, levels),
+    )  # fmt: skip
+
+
+def _found(objective: TwoLevelLikelihood, theta: Array, levels: Levels) -> tuple[Any, Any, Solution]:
+    try:
+        return search(objective, theta)
+    except ConvergenceError as error:
+        raise ConvergenceError(
+            f"{error} Here {levels.clusters.nclusters} clusters carry the between level: where a variance between clusters is near 0, the"
+            " likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer variables there."
+        ) from error
+
+
+def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
+    """Unrestricted moments of each level, the between ones made positive definite; means of both-level variables are between."""
+    c, free = levels.clusters, levels.free
+    spread = np.abs(free.between.diagonal()) + 1e-3 * levels.exogenous[1][0].diagonal()
+    scale = np.sqrt(spread)
+    values, vectors = np.linalg.eigh(free.between / np.outer(scale, scale))
+    between = (vectors * np.maximum(values, _LEAST)) @ vectors.T * np.outer(scale, scale)
+    return [(free.within, np.where(np.isin(c.within, c.between), 0.0, free.mean[c.within])), (between, free.mean[c.between])]
+
+
+def _refuse_unidentified(objective: TwoLevelLikelihood, theta: Array, names: list[str], levels: Levels) -> None:
+    """Refuse parameters that a level's moments cannot tell apart, and then those that both levels' together cannot (means)."""
+    scales = tuple(np.sqrt(cov.diagonal()) for cov, _ in levels.exogenous)
+    check_identified(objective, theta, names, scales)  # type: ignore[arg-type]
+    point = objective.evaluate(objective.layout.to_eta(theta))
+    if point is None or not objective.layout.npar:
+        return
+    H = objective.curvature(point, exact=False)
+    scale = np.sqrt(np.maximum(H.diagonal(), 1e-300))
+    values, vectors = np.linalg.eigh(H / np.outer(scale, scale))
+    null = vectors[:, values < _RANK] / scale[:, None]
+    if null.size:
+        listed = ", ".join(names[k] for k in involved(objective.layout.K @ null)[:8])
+        raise IdentificationError(
+            f"The two-level model is not identified: the data cannot tell these parameters apart: {listed}. A variable on both levels has"
+            " one mean, so no estimate of two means anything. Leave the intercepts of the within level at 0, and free them between."
+        )
+
+
+def _sandwich(objective: TwoLevelLikelihood, point: TwoLevelPoint, inverse: Array) -> Array:
+    scores = cluster_scores(objective, point)
+    return symmetric(inverse @ (scores.T @ scores) @ inverse)
+
+
+def cluster_scores(objective: TwoLevelLikelihood, point: TwoLevelPoint) -> Array:
+    """Gradient (J, k) of the log-likelihood of each cluster."""
+    return twolevel.scores(point.likelihood, point.parts, objective.clusters)
+
+
+def _described(recipe: Recipe, levels: Levels) -> VCov:
+    if recipe.se == "standard":
+        note = f"inverse {recipe.information} information of the two-level likelihood"
+        return VCov(kind=f"{recipe.information} information", convention="none", note=note)
+    note = f"sandwich of {recipe.information} information and the scores of {levels.clusters.nclusters} clusters, no factor"
+    return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
+
+
+def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: TwoLevelPoint, sample: Sample) -> dict[str, float]:
+    """All measures, by lavaan's names."""
+    levels, layout, nobs = sample.levels, objective.layout, sample.nobs
+    assert levels is not None
+    own, free, base = twolevel.loglik(levels.clusters, point.value), levels.free, levels.independent
+    df = float(moment_count(layout) - layout.npar)
+    excess = chisq_rounded(2 * (free.loglik - own), nobs)
+    test = Test(chisq=max(excess, 0.0) if free.bounded else excess, df=df)
+    baseline = Test(chisq=2 * (free.loglik - base.loglik), df=float(levels.baseline_df)) if base is not None else None
+    found = likelihood_measures(
+        test=test, baseline=baseline, loglik=own - levels.exogenous_loglik, loglik_saturated=free.loglik - levels.exogenous_loglik,
+        npar=layout.npar, nobs=nobs, total=nobs, ngroups=1,
+    )  # fmt: skip
+    found["fmin"] = point.value
+    found |= _srmr(point, free)
+    if recipe.test == "yuan_bentler_mplus":
+        found |= _scaled(objective, point, levels, test, baseline, nobs=nobs)
+    return found
+
+
+def _srmr(point: TwoLevelPoint, free: Unrestricted) -> dict[str, float]:
+    within, between = (
+        _root_mean_square(S, here.moments.cov) for S, here in zip((free.within, free.between), point.groups, strict=True)
+    )
+    return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
+
+
+def _root_mean_square(S: Array, Sigma: Array) -> float:
+    """Root mean square of residual correlations, the zero ones of the diagonal counted; NaN with a variance below zero."""
+    if not (S.diagonal() > 0).all() or not (Sigma.diagonal() > 0).all():
+        return math.nan
+    gap = _correlations(S) - _correlations(Sigma)
+    p = len(S)
+    return math.sqrt(float((np.tril(gap) ** 2).sum()) / (p * (p + 1) / 2))
+
+
+def _correlations(cov: Array) -> Array:
+    sd = np.sqrt(cov.diagonal())
+    return np.asarray(cov / np.outer(sd, sd))
+
+
+def _scaled(
+    objective: TwoLevelLikelihood, point: TwoLevelPoint, levels: Levels, test: Test, baseline: Test | None, *, nobs: int
+) -> dict[str, float]:
+    """The scaled tests of the model and its baseline, and the indices that follow."""
+    h1, count = _trace(levels, levels.free, objective.layout)
+    base = None
+    if levels.independent is not None and baseline is not None:
+        h0, used = _trace(levels, levels.independent, objective.layout)
+        base = difference_scaling(h1, h0, baseline.df, count, used)
+    if test.df == 0:
+        return _of_saturated(test, baseline, base)
+    scores = cluster_scores(objective, point) @ objective.layout.K
+    h0 = float(np.trace(np.linalg.solve(objective.curvature(point, exact=True) * nobs, scores.T @ scores)))
+    model = difference_scaling(h1, h0, test.df, count, objective.layout.nfree)
+    return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=1)
+
+
+def _of_saturated(test: Test, baseline: Test | None, base: Scaling | None) -> dict[str, float]:
+    """A saturated model has no scaled test, and fits; its baseline has one."""
+    found = nothing_to_test(baseline)
+    if baseline is not None and base is not None:
+        unit = Scaling(factor=1.0, shift=0.0, df=0.0, plain=1.0)
+        scaled = indices_of_scaled(Test(chisq=1.0, df=1.0), replace(unit, df=1.0), baseline, base, nobs=1, ngroups=1)
+        found |= {key: value for key, value in scaled.items() if key.startswith("baseline.")}
+        found |= {f"{name}.scaled": 1.0 for name in ("cfi", "tli", "nnfi", "rfi", "nfi", "ifi", "rni")} | {"pnfi.scaled": 0.0}
+    return found
+
+
+def _trace(levels: Levels, free: Unrestricted, layout: Layout) -> tuple[float, int]:
+    """tr(A^-1 B) of freely estimated moments, those of held exogenous variables left out, and their number."""
+    keep = np.flatnonzero(~_held(levels, free, layout))
+    A = twolevel.curvature(free.found, free.parts, levels.clusters, observed=True)[np.ix_(keep, keep)] * levels.clusters.nobs
+    scores = twolevel.scores(free.found, free.parts, levels.clusters)[:, keep]
+    return float(np.sum(scaled_inverse(A) * (scores.T @ scores))), len(keep)
+
+
+def _held(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
+    """Which moments are of exogenous variables alone (k,)."""
+    c, parts = levels.clusters, free.parts
+    held = np.zeros((2, c.variables))
+    for level, (block, rows) in enumerate(zip(layout.blocks, (c.within, c.between), strict=True)):
+        held[level, rows[block.exogenous]] = 1.0
+    own = np.where(parts.within, held[0][:, None], held[1][:, None])
+    covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)
+    return np.asarray(covariance | ((parts.t > 0) & (held.sum(axis=0) @ parts.U > 0)))

@@ -1,0 +1,127 @@
+"""The two-level likelihood as a function of eta: value, gradient, expected and exact curvature.
+
+Each level implies its moments in RAM form; `numerics/twolevel.py` joins them. The value is -log L / N without its constant.
+
+Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Rosseel, Y. (2021). Psych, 3, 197-232.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.twolevel.sample import Levels
+from cipa.numerics import ram, twolevel
+from cipa.numerics.linalg import Array, symmetric
+from cipa.numerics.twolevel import Clusters, Parts, TwoLevel
+
+_SWITCH = 0.3  # decrement per case below which Newton steps replace Fisher steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelPoint:
+    """A level at one eta: its implied moments and the factors of their derivatives."""
+
+    moments: ram.Implied
+    factors: ram.Factors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoLevelPoint:
+    """Both levels at one eta: theta (k,), value, gradient (q,), the likelihood, and the factors of all parameters."""
+
+    theta: Array
+    value: float
+    gradient: Array
+    groups: tuple[LevelPoint, ...]
+    likelihood: TwoLevel
+    parts: Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoLevelLikelihood:
+    """The objective of maximum likelihood on two levels.
+
+    `bases` are the fixed matrices of each level with the sample moments of exogenous variables in.
+    """
+
+    layout: Layout
+    clusters: Clusters
+    bases: tuple[ram.Matrices, ...]
+
+    @property
+    def switch(self) -> float:
+        """Decrement at which the search turns to exact curvature."""
+        return _SWITCH
+
+    def evaluate(self, eta: Array) -> TwoLevelPoint | None:
+        """Value and gradient at eta (q,); None where a covariance is not positive definite."""
+        layout, c = self.layout, self.clusters
+        theta = layout.to_theta(eta)
+        levels = []
+        for block, base in zip(layout.blocks, self.bases, strict=True):
+            moments = ram.implied(ram.place(block.places, theta[block.free], base))
+            if moments is None:
+                return None
+            levels.append(LevelPoint(moments=moments, factors=ram.factors(moments, block.places)))
+        inner, outer = levels[0].moments, levels[1].moments
+        mean = np.zeros(c.variables)
+        mean[c.within] += inner.mean
+        mean[c.between] += outer.mean
+        found = twolevel.evaluate(c, inner.cov, outer.cov, mean)
+        if found is None or not np.isfinite(found.value):
+            return None
+        parts = stacked(layout, tuple(one.factors for one in levels), c)
+        slope = twolevel.gradient(found, parts, c)
+        return TwoLevelPoint(
+            theta=theta, value=found.value, gradient=layout.K.T @ slope if layout.tied else slope, groups=tuple(levels),
+            likelihood=found, parts=parts,
+        )  # fmt: skip
+
+    def curvature(self, point: TwoLevelPoint, *, exact: bool) -> Array:
+        """Hessian (q, q) of the value, exact or expected, per case."""
+        full = self.information(point, observed=exact)
+        return self.layout.K.T @ full @ self.layout.K if self.layout.tied else full
+
+    def information(self, point: TwoLevelPoint, *, observed: bool) -> Array:
+        """Observed or expected information (k, k) of one average case."""
+        c, found = self.clusters, point.likelihood
+        total = twolevel.curvature(found, point.parts, c, observed=observed)
+        if observed:
+            weights = ((found.W, found.w[c.within]), (found.B, found.w[c.between]))
+            for block, here, (W, w) in zip(self.layout.blocks, point.groups, weights, strict=True):
+                total[np.ix_(block.free, block.free)] += ram.second_order(here.moments, block.places, W, w)
+        return symmetric(total)
+
+    def derivatives(self, extended: Layout, point: TwoLevelPoint, values: Array) -> tuple[Array, Array]:
+        """Gradient (k,) and expected information (k, k) of an average case in the parameters of an extended layout.
+
+        At the same moments: `values` of the parameters that are new are in them already.
+        """
+        pairs = zip(extended.blocks, point.groups, strict=True)
+        parts = stacked(extended, tuple(ram.factors(here.moments, block.places) for block, here in pairs), self.clusters)
+        information = twolevel.curvature(point.likelihood, parts, self.clusters, observed=False)
+        return twolevel.gradient(point.likelihood, parts, self.clusters), symmetric(information)
+
+
+def stacked(layout: Layout, factors: tuple[ram.Factors, ...], clusters: Clusters) -> Parts:
+    """The factors of all parameters, in the order of theta, over the p variables of both levels."""
+    p, k = clusters.variables, layout.nfree
+    U, V, t, within = np.zeros((p, k)), np.zeros((p, k)), np.zeros(k), np.zeros(k, dtype=np.bool_)
+    for block, own, rows in zip(layout.blocks, factors, (clusters.within, clusters.between), strict=True):
+        index = np.ix_(rows, block.free)
+        U[index], V[index], t[block.free] = own.U, own.V, own.t
+    within[layout.blocks[0].free] = True
+    return Parts(U=U, V=V, t=t, within=within)
+
+
+def two_level_objective(layout: Layout, levels: Levels) -> TwoLevelLikelihood:
+    """The objective, exogenous variables held at the sample's moments."""
+    bases = []
+    for block, (cov, mean) in zip(layout.blocks, levels.exogenous, strict=True):
+        S, M, x = block.base.S.copy(), block.base.M.copy(), block.exogenous
+        S[np.ix_(x, x)], M[x] = cov[np.ix_(x, x)], mean[x]
+        bases.append(ram.Matrices(A=block.base.A, S=S, M=M, observed=block.base.observed))
+    return TwoLevelLikelihood(layout=layout, clusters=levels.clusters, bases=tuple(bases))

@@ -1,0 +1,150 @@
+"""The two-level kernel: against the dense normal density, difference quotients, and closed forms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from cipa.numerics import normal, twolevel
+from cipa.numerics.linalg import Array
+from cipa.numerics.twolevel import Clusters
+
+WITHIN, BETWEEN = np.array([0, 1, 2]), np.array([0, 1, 3])
+"""Variables 0 and 1 stand on both levels, 2 within only, 3 between only."""
+
+
+def moments(rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    inner, outer = rng.normal(size=(3, 6)), rng.normal(size=(3, 6))
+    return inner @ inner.T / 6 + 0.3 * np.eye(3), outer @ outer.T / 6 + 0.2 * np.eye(3), rng.normal(size=4)
+
+
+def sample(sizes: list[int], seed: int = 3) -> tuple[Array, Array]:
+    rng = np.random.default_rng(seed)
+    W, B, mu = moments(rng)
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.tile(mu, (len(codes), 1))
+    values[:, WITHIN] += rng.multivariate_normal(np.zeros(3), W, size=len(codes))
+    values[:, BETWEEN] += rng.multivariate_normal(np.zeros(3), B, size=len(sizes))[codes]
+    order = rng.permutation(len(codes))
+    return values[order], codes[order]
+
+
+def clusters(sizes: list[int], seed: int = 3) -> Clusters:
+    return twolevel.clusters_of(*sample(sizes, seed), within=WITHIN, between=BETWEEN)
+
+
+SIZES = [1, 2, 2, 3, 5, 5, 5, 1, 4, 7, 3, 3]
+
+
+def dense(values: Array, codes: Array, W: Array, B: Array, mu: Array) -> Array:
+    """Log density (J,) of each cluster, from the covariance matrix of all its numbers."""
+    found = []
+    for j in range(int(codes.max()) + 1):
+        own = values[codes == j]
+        n = len(own)
+        V = np.zeros((3 * n + 1, 3 * n + 1))
+        V[: 3 * n, : 3 * n] = np.kron(np.eye(n), W)
+        full = np.zeros((4, 4))
+        full[np.ix_(BETWEEN, BETWEEN)] = B
+        V[: 3 * n, : 3 * n] += np.kron(np.ones((n, n)), full[:3, :3])
+        V[-1, -1] = full[3, 3]
+        V[-1, : 3 * n] = V[: 3 * n, -1] = np.tile(full[3, :3], n)
+        x, centre = np.append(own[:, :3].ravel(), own[0, 3]), np.append(np.tile(mu[:3], n), mu[3])
+        found.append(multivariate_normal.logpdf(x, centre, V))
+    return np.array(found)
+
+
+def test_likelihood_is_that_of_the_stacked_normal_density() -> None:
+    W, B, mu = moments(np.random.default_rng(9))
+    found = twolevel.evaluate(clusters(SIZES), W, B, mu)
+    assert found is not None
+    assert twolevel.loglik(clusters(SIZES), found.value) == pytest.approx(dense(*sample(SIZES), W, B, mu).sum(), rel=1e-12)
+
+
+def everything(c: Clusters) -> twolevel._Free:
+    lower = np.nonzero(np.tril(np.ones((3, 3))))
+    return twolevel._Free(clusters=c, inner=lower, outer=lower, parts=twolevel._unit_parts(c, lower, lower))
+
+
+def place(W: Array, B: Array, mu: Array) -> Array:
+    lower = np.nonzero(np.tril(np.ones((3, 3))))
+    return np.concatenate([W[lower], B[lower], mu])
+
+
+def test_gradient_hessian_and_scores_are_difference_quotients() -> None:
+    c = clusters(SIZES)
+    problem, eta, h = everything(c), place(*moments(np.random.default_rng(4))), 1e-5
+    here = problem.evaluate(eta)
+    assert here is not None
+    up, down = ([problem.evaluate(eta + sign * h * e) for e in np.eye(len(eta))] for sign in (1, -1))
+    slope = [(a.value - b.value) / (2 * h) for a, b in zip(up, down, strict=True) if a and b]
+    assert here.gradient == pytest.approx(slope, abs=1e-8)
+    bend = np.array([(a.gradient - b.gradient) / (2 * h) for a, b in zip(up, down, strict=True) if a and b])
+    assert problem.curvature(here, exact=True) == pytest.approx(bend, abs=1e-7)
+    values, codes = sample(SIZES)
+    apart = [(dense(values, codes, *problem.moments(eta + h * e)) - dense(values, codes, *problem.moments(eta - h * e))) / (2 * h)
+             for e in np.eye(len(eta))]  # fmt: skip
+    assert twolevel.scores(here.found, here.parts, c) == pytest.approx(np.array(apart).T, rel=1e-5, abs=1e-6)
+
+
+def test_expected_information_is_the_observed_one_of_expected_moments() -> None:
+    W, B, mu = moments(np.random.default_rng(3))
+    c = clusters(SIZES)
+    V = np.zeros((len(c.sizes), 4, 4))
+    V[:, :3, :3] = W / c.sizes[:, None, None]
+    V[:, BETWEEN[:, None], BETWEEN] += B
+    problem = everything(replace(c, pooled=W, covs=V, means=np.tile(mu, (len(c.sizes), 1))))
+    here, there = problem.evaluate(place(W, B, mu)), everything(c).evaluate(place(W, B, mu))
+    assert here is not None
+    assert there is not None
+    observed, expected = problem.curvature(here, exact=True), everything(c).curvature(there, exact=False)
+    assert observed == pytest.approx(expected, abs=1e-12)
+    assert np.linalg.eigvalsh(expected)[0] > 0
+
+
+def test_without_variance_between_the_likelihood_is_that_of_one_level() -> None:
+    values, codes = sample(SIZES)
+    every = np.arange(3)
+    c = twolevel.clusters_of(values[:, :3], codes, within=every, between=every)
+    W, _, mu = moments(np.random.default_rng(5))
+    two = twolevel.evaluate(c, W, np.zeros((3, 3)), mu[:3])
+    patterns = normal.patterns_of(values[:, :3])
+    one = normal.evaluate(patterns, W, mu[:3])
+    assert two is not None
+    assert one is not None
+    assert twolevel.loglik(c, two.value) == pytest.approx(normal.loglik(patterns, one.value), rel=1e-13)
+
+
+def test_balanced_clusters_have_closed_forms() -> None:
+    """Sigma_W = S_PW and Sigma_B = S_B - S_PW / n, S_B the covariance of the cluster means (Muthén 1994, eqs. 12-15)."""
+    values, codes = sample([6] * 40)
+    every = np.arange(3)
+    c = twolevel.clusters_of(values[:, :3], codes, within=every, between=every)
+    found = twolevel.unrestricted(c)
+    assert found is not None
+    means = np.array([values[codes == j, :3].mean(axis=0) for j in range(40)])
+    assert found.within == pytest.approx(c.pooled, rel=1e-9)
+    assert found.between == pytest.approx(np.cov(means.T, bias=True) - c.pooled / 6, abs=1e-9)
+    assert found.mean == pytest.approx(means.mean(axis=0), rel=1e-9)
+
+
+def test_unrestricted_moments_are_stationary_and_keep_their_zeros() -> None:
+    c = clusters(SIZES * 5)
+    for mask in (None, np.eye(3, dtype=bool)):
+        found = twolevel.unrestricted(c, within=mask, between=mask)
+        assert found is not None
+        assert found.converged
+        assert np.abs(twolevel.scores(found.found, found.parts, c).sum(axis=0)).max() < 1e-6
+        if mask is not None:
+            assert found.within[~mask].tolist() == found.between[~mask].tolist() == [0.0] * 6
+
+
+def test_an_impossible_covariance_has_no_likelihood() -> None:
+    W, B, mu = moments(np.random.default_rng(2))
+    c = clusters(SIZES)
+    assert twolevel.evaluate(c, -W, B, mu) is None
+    assert twolevel.evaluate(c, W, B - 10 * np.eye(3), mu) is None
+    assert twolevel.evaluate(c, W, B - 0.001 * np.eye(3), mu) is not None
