@@ -28,6 +28,7 @@ from cipa.numerics.resample import case_rows, cluster_rows, generators, quantile
 from cipa.results.display import render_html, render_text
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
+from cipa.threads import one_thread
 
 KINDS = ("case", "cluster", "parametric", "bollen_stine")
 CONF_TYPES = ("perc", "basic", "norm", "bc", "bca")
@@ -87,6 +88,7 @@ class Bootstrapped:
 
 
 @public
+@one_thread
 def bootstrap(
     fit: Fit,
     *,

@@ -39,6 +39,7 @@ from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refus
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
+from cipa.threads import one_thread
 
 _parsed = lru_cache(maxsize=128)(parse)
 
@@ -268,6 +269,7 @@ class SEM:
         return restricted(self, claim, fit)
 
     @public
+    @one_thread
     def fit(self, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
         """Estimate the model.
 

@@ -74,6 +74,6 @@ def test_with_careless_rows_and_listwise() -> None:
 
 def test_takes_less_than_three_seconds() -> None:
     survey = fit(careful=True, missing="fiml_x").data
-    start = time.perf_counter()
+    start = time.process_time()
     ci.SEM(SYNTAX, missing="fiml_x").fit(survey)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
