@@ -101,6 +101,8 @@ def cross_check(fit: Fit) -> CrossCheck:
 
 
 def _engine_of(fit: Fit) -> str:
+    if not isinstance(fit, Fit):
+        raise InferenceError(f"ci.cross_check: {type(fit).__name__} is not a fit. Give what model.fit(data) returns.")
     if fit.engine != "native":
         raise InferenceError(
             f"ci.cross_check: this fit was made by {fit.engine}. The check goes from a native fit to the other program, so that one of"

@@ -155,6 +155,16 @@ def test_groups() -> None:
     assert frame["ncp"][2] == pytest.approx(frame["ncp"][1] + 100 * math.log1p(0.04 / 0.96), rel=1e-7)
 
 
+def test_what_is_equal_across_groups_is_one_claim() -> None:
+    model = ci.SEM("y ~ x", group="site", group_equal=["regressions"])
+    options = {"params": {"y ~ x": 0.3}, "nobs": {"north": 100, "south": 150}}
+    frame = ci.power(model, terms=["y ~ x"], **options).to_frame()
+    assert frame["df"].tolist() == [1]
+    assert frame["ncp"][0] == pytest.approx(250 * math.log1p(0.09 / 0.91), rel=1e-7)
+    with pytest.raises(ci.InferenceError, match="held equal across groups"):
+        ci.power(model, terms=["y ~ x [south]"], **options)
+
+
 def test_ordered_variables_by_draws_only() -> None:
     text = "f =~ start(0.8)*x1 + start(0.7)*x2 + start(0.6)*x3\nx1 | start(0)*t1\nx2 | start(0)*t1\nx3 | start(0)*t1"
     model = ci.SEM(text, std_lv=True)

@@ -17,7 +17,7 @@ from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
 from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
-from cipa.models.sem.population.law import Population, of_fit, refuse_design, sizes_of
+from cipa.models.sem.population.law import Population, checked, of_fit, refuse_design, sizes_of
 from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
 from cipa.models.sem.testing import SCALED_TESTS, moment_parts, scaled_measures, two_stage_covariance
 from cipa.models.sem.twolevel.sample import level_moments
@@ -183,7 +183,7 @@ class SEMFit(Fit):
         """The estimates as a population (see `ci.simulate`, which draws from it); `nobs` as many as the fit had."""
         refuse_design(self.model)
         sizes = self.group_sizes if nobs is None else sizes_of(self.group_labels, nobs)
-        return of_fit(self, sizes, params or {})
+        return of_fit(self, sizes, checked(params))
 
     def values_at(self, point: LikelihoodPoint, objective: Likelihood) -> Array:
         """All rows of the estimates, defined effects included, at a point of an objective of this layout."""

@@ -27,7 +27,7 @@ from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
-from cipa.models.sem.population.law import Population, categories_of, group_names, of_model, refuse_design
+from cipa.models.sem.population.law import Population, categories_of, checked, group_names, of_model, refuse_design
 from cipa.models.sem.population.restrict import fitted_to, restricted
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values, with_user_starts
@@ -255,10 +255,10 @@ class SEM:
         """The model with a value for every parameter (see `ci.simulate`, which draws from it)."""
         refuse_design(self)
         labels, sizes = group_names(self, 500 if nobs is None else nobs)
-        categories = categories_of(self, params or {})
+        categories = categories_of(self, checked(params))
         means = bool(categories) or wants_means(self, self.parsed, ngroups=len(labels), data=None)
         layout = lay_out(self, labels, means=means, categories=categories)
-        return of_model(self, layout, labels, sizes, params or {})
+        return of_model(self, layout, labels, sizes, checked(params))
 
     def fit_population(self, law: Population) -> SEMFit:
         """The model fitted by maximum likelihood to the exact moments of a population."""

@@ -198,6 +198,10 @@ def test_refuses_a_wrong_call() -> None:
         ci.simulate(sem_fit("hs_cluster"), seed=1)
     with pytest.raises(ci.SpecificationError, match=r"not a continuous observed variable.*'x1'"):
         ci.simulate(model, seed=1, skewness={"x11": 1.0})
+    with pytest.raises(ci.SpecificationError, match="skewness='a' is not a finite number"):
+        ci.simulate(model, seed=1, skewness="a")
+    with pytest.raises(ci.SpecificationError, match="is not a mapping"):
+        ci.simulate(model, seed=1, params=[0.5])
     with pytest.raises(ci.SpecificationError, match="no cubic"):
         ci.simulate(model, seed=1, skewness=3.0)
     fit = ci.SEM("f =~ x1 + x2 + x3", group="school").fit(ci.datasets.load("holzinger1939"))

@@ -74,6 +74,10 @@ def to_lavaan(model: SEM | SEMFit, *, start: bool = False) -> str:
     x3 ~~ x3
     f ~~ f
     """
+    if not isinstance(model, (SEM, SEMFit)):
+        raise SpecificationError(
+            f"ci.to_lavaan: {type(model).__name__} is not a structural equation model. Give a ci.SEM or its native fit."
+        )
     text = ExportedModel.of(model)
     values = _starts(model) if start else None
     renamed = [f"# {new} stands for {old}" for old, new in text.alias.items() if old != new]

@@ -59,7 +59,8 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float = 1e-3) ->
     """
     if not isinstance(fit, SEMFit):
         raise SpecificationError(
-            f"ci.r_script: lavaan fits structural equation models, and this is a {fit.kind} fit by engine {fit.engine}. Give a native SEM fit."
+            f"ci.r_script: {type(fit).__name__} is not a native fit of a structural equation model, and lavaan fits nothing else. Give what"
+            " ci.SEM(...).fit(data) returns."
         )
     if not 0 < tolerance < 1:
         raise SpecificationError(f"ci.r_script: tolerance={tolerance!r}. It is a share of a standard error, above 0 and below 1.")

@@ -110,17 +110,29 @@ class Population:
         return sum(group.nobs for group in self.groups)
 
 
-def _margin(value: float | Mapping[str, float], group: GroupLaw, law: Population, what: str) -> Array:
+def _margin(value: Any, group: GroupLaw, law: Population, what: str) -> Array:
     """Skewness or kurtosis of each observed variable."""
-    if not isinstance(value, Mapping):
-        return np.array([0.0 if name in law.ordered else float(value) for name in group.variables])
     known = [name for one in law.groups for name in one.variables if name not in law.ordered]
-    for name in value:
+    given = value if isinstance(value, Mapping) else dict.fromkeys(known, value)
+    for name, one in given.items():
         if name not in known:
             raise SpecificationError(
                 f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the model.{did_you_mean(name, known)}"
             )
-    return np.array([float(value.get(name, 0.0)) for name in group.variables])
+        if isinstance(one, bool) or not isinstance(one, (int, float, np.number)) or not np.isfinite(one):
+            raise SpecificationError(
+                f"ci.simulate: {what}={one!r} is not a finite number. Give one number, or one for each variable."
+            )
+    return np.array([float(given.get(name, 0.0)) for name in group.variables])
+
+
+def checked(params: Any) -> Mapping[Any, float]:
+    """Population values as a mapping."""
+    if params is not None and not isinstance(params, Mapping):
+        raise SpecificationError(
+            f'params={params!r} is not a mapping of labels or terms to numbers. Write params={{"y ~ x": 0.3, "a": 0.5}}.'
+        )
+    return params or {}
 
 
 def refuse_design(model: SEM) -> None:

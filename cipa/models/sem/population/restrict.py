@@ -78,6 +78,10 @@ def _at_zero(claim: str, fit: SEMFit) -> str:
         raise InferenceError(
             f"'{claim}' is not a free parameter of the model, so there is no test of it.{did_you_mean(claim, [*names, *fit.layout.labels])}"
         )
+    if len(wanted) < len(rows) and any(row.equal for row in wanted):
+        raise InferenceError(
+            f"'{claim}' is held equal across groups, so it cannot be 0 in one of them alone. Name it without the group: '{bare}'."
+        )
     _refuse_variance(claim, bare.op == "~~" and bare.lhs == bare.rhs)
     values = ["0" if row in wanted else "NA" if row.free else repr(float(row.value)) for row in rows]
     modifier = values[0] if len(set(values)) == 1 else f"c({','.join(values)})"
