@@ -25,7 +25,6 @@ def holzinger() -> pd.DataFrame:
         ("", "The model is empty"),
         ("f =~ x1 + x2 + x3\nf ~ 2*", "line 2"),
         ("f =~ x1 + x2 + x3 @ x4", "the character '@' has no meaning"),
-        ("f =~ x1 + x2 + x3\nx1 <~ x4", "not available in this version"),
         ("f =~ x1 + x2 + x3\ny ~ f:f", "not available in this version"),
         (NINE + "\nab := a*b", "'a'"),
     ],

@@ -33,7 +33,7 @@ _RESERVED = frozenset(
 """R's own words."""
 
 _HEADS = {
-    "=~": "loadings", "~": "regressions", "~~": "variances and covariances", "~1": "intercepts and means", "|": "thresholds",
+    "=~": "loadings", "<~": "weights of composites", "~": "regressions", "~~": "variances and covariances", "~1": "intercepts and means", "|": "thresholds",
     "~*~": "scales of response variables",
 }  # fmt: skip
 
@@ -100,7 +100,7 @@ class ExportedModel:
         declared, layout = (model.model, model.layout) if isinstance(model, SEMFit) else (model, _alone(model))
         names = list(dict.fromkeys(name for block in layout.blocks for name in block.variables))
         lacking = [name for block in layout.blocks for name in names if name not in block.variables]
-        if lacking:
+        if lacking and not layout.levels:
             raise SpecificationError(
                 f"ci.to_lavaan: not every group has the variable '{lacking[0]}'. In c() a parameter stands in every group, so such a model"
                 " cannot be written there. Your own syntax with its 'group:' blocks is lavaan's."
@@ -109,21 +109,29 @@ class ExportedModel:
         return cls(layout=layout, model=declared, labels=labels, ties=ties, alias=_aliases(names, ascii_only=ascii_only))
 
     def lines(self, starts: Sequence[float] | None) -> Iterator[str]:
-        """Parameters by operator, then constraints and defined effects."""
-        for op, head in _HEADS.items():
-            kept = [key for key in self._keys() if key[1] == op]
-            if kept:
-                yield f"# {head}"
-            for key in kept:
-                yield self._formula(key, starts)
+        """Parameters by operator (level by level), then constraints and defined effects."""
+        blocks = tuple(range(len(self.layout.blocks)))
+        if self.layout.levels:
+            for g, level in enumerate(self.layout.levels):
+                yield f"level: {level}"
+                yield from self._section((g,), starts)
+        else:
+            yield from self._section(blocks, starts)
         constraints = [*self.ties, *(f"{one.lhs} {one.op} {one.rhs}" for one in self.model.parsed.constraints)]
         if constraints:
             yield "# constraints and defined effects"
         yield from constraints
 
-    def _keys(self) -> list[tuple[str, str, str]]:
-        rows = self.layout.rows
-        return list(dict.fromkeys((row.lhs, row.op, row.rhs) for row in rows if not self._implicit(row)))
+    def _section(self, blocks: Sequence[int], starts: Sequence[float] | None) -> Iterator[str]:
+        """The parameters of some blocks: all groups side by side, or one level."""
+        rows = [row for row in self.layout.rows if row.group in blocks and not self._implicit(row)]
+        keys = list(dict.fromkeys((row.lhs, row.op, row.rhs) for row in rows))
+        for op, head in _HEADS.items():
+            kept = [key for key in keys if key[1] == op]
+            if kept:
+                yield f"# {head}"
+            for key in kept:
+                yield self._formula(key, blocks, starts)
 
     def _implicit(self, row: Parameter) -> bool:
         """Left to the program: moments of exogenous variables, and what follows from an ordered variable's scale."""
@@ -138,16 +146,16 @@ class ExportedModel:
         derived = (row.op == "~*~") if ordinal.theta else (row.op == "~~" and row.lhs == row.rhs)
         return ordered and derived and not row.free
 
-    def _formula(self, key: tuple[str, str, str], starts: Sequence[float] | None) -> str:
+    def _formula(self, key: tuple[str, str, str], blocks: Sequence[int], starts: Sequence[float] | None) -> str:
         lhs, op, rhs = key
         right = "1" if op == "~1" else rhs if op == "|" else self.alias[rhs]
-        terms = " + ".join(f"{one}*{right}" for one in self._modifiers(self._found(key), starts)) or right
+        terms = " + ".join(f"{one}*{right}" for one in self._modifiers(self._found(key, blocks), starts)) or right
         return f"{self.alias[lhs]} {'~' if op == '~1' else op} {terms}"
 
-    def _found(self, key: tuple[str, str, str]) -> list[int | None]:
-        """Where the parameter stands in each group; None in a group that does not have it."""
+    def _found(self, key: tuple[str, str, str], blocks: Sequence[int]) -> list[int | None]:
+        """Where the parameter stands in each block; None in a group that does not have it."""
         place = {row.group: p for p, row in enumerate(self.layout.rows) if (row.lhs, row.op, row.rhs) == key}
-        return [place.get(group) for group in range(len(self.layout.blocks))]
+        return [place.get(group) for group in blocks]
 
     def _modifiers(self, found: Sequence[int | None], starts: Sequence[float] | None) -> list[str]:
         """Fixed values (NA for free, 0 where a group does not have the parameter), labels and starting values, by group."""
@@ -171,8 +179,11 @@ class ExportedModel:
 
 def _alone(model: SEM) -> Layout:
     """The layout of a model that needs no data to be complete."""
-    if model.group or model.parsed.groups or model.ordered_names:
-        what = "the groups" if model.group or model.parsed.groups else "the categories of ordered variables"
+    if model.group or model.parsed.groups or model.ordered_names or model.parsed.levels:
+        what = (
+            "the groups" if model.group or model.parsed.groups
+            else "the clusters" if model.parsed.levels else "the categories of ordered variables"
+        )  # fmt: skip
         raise SpecificationError(
             f"ci.to_lavaan: {what} stand in the data, so this model has no list of parameters yet. Fit it, and give the fit."
         )
@@ -212,7 +223,8 @@ def _labels(model: SEM, layout: Layout, *, taken: set[str]) -> tuple[tuple[str, 
         ties += [f"{shared} == {other}" for other in known[1:]]
         for position in positions:
             labels[position] = labels[position] or shared
-    groups = {(rows[p].lhs, rows[p].op, rows[p].rhs) for p in range(len(rows)) if labels[p]} if len(layout.blocks) > 1 else set()
+    several = len(layout.blocks) > 1 and not layout.levels  # where c() wants a label for each group or for none
+    groups = {(rows[p].lhs, rows[p].op, rows[p].rhs) for p in range(len(rows)) if labels[p]} if several else set()
     for position, row in enumerate(rows):
         if not labels[position] and (position in needing or (row.lhs, row.op, row.rhs) in groups):
             labels[position] = next(fresh)
@@ -237,10 +249,6 @@ def _refuse(model: SEM) -> None:
         raise SpecificationError(
             f'ci.to_lavaan: interaction="{model.interaction}" has no words in lavaan\'s syntax, which has no product of latent variables.'
             " Use modsem in R for such a model, or export the model without the product."
-        )
-    if model.parsed.levels:
-        raise SpecificationError(
-            "ci.to_lavaan: two-level models are not exported in this version. The syntax that you wrote is lavaan's."
         )
     labels = [label for row in model.parsed.formulas for label in row.modifiers.label if label]
     wrong = [label for label in labels if not _R_NAME.fullmatch(label) or label in _RESERVED]

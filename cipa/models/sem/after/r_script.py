@@ -26,7 +26,7 @@ _MISSING = {
 
 
 @public
-def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float = 1e-3) -> str:
+def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float | None = None) -> str:
     """Write an R script that fits the model with lavaan and compares.
 
     Parameters
@@ -35,9 +35,9 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float = 1e-3) ->
     data : str
         Name of the data file, as the script finds it: the columns that the model uses, with heads, missing values empty or NA
         (`fit.data.to_frame().to_csv("data.csv", index=False)` writes one). A fit to a covariance matrix has it in the script.
-    tolerance : float
+    tolerance : float, optional
         Largest difference of an estimate, in standard errors (or hundredths of the estimate, where that is more: a parameter at a bound
-        has no standard error), and of chi-square.
+        has no standard error), and of chi-square. Default: 0.001, and 0.005 on two levels, where lavaan's own search stops earlier.
 
     Returns
     -------
@@ -62,6 +62,7 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float = 1e-3) ->
             f"ci.r_script: {type(fit).__name__} is not a native fit of a structural equation model, and lavaan fits nothing else. Give what"
             " ci.SEM(...).fit(data) returns."
         )
+    tolerance = (5e-3 if fit.levels else 1e-3) if tolerance is None else tolerance
     if not 0 < tolerance < 1:
         raise SpecificationError(f"ci.r_script: tolerance={tolerance!r}. It is a share of a standard error, above 0 and below 1.")
     text = ExportedModel.of(fit, ascii_only=True)
@@ -174,7 +175,7 @@ def _comparison(fit: SEMFit, alias: Mapping[str, str], tolerance: float) -> Iter
         "lhs": [_quoted(alias[row.lhs]) for _, row in rows],
         "op": [_quoted(row.op) for _, row in rows],
         "rhs": [_quoted(alias.get(row.rhs, row.rhs)) for _, row in rows],
-        "group": [str(row.group + 1) for _, row in rows],
+        "block": [str(row.group + 1) for _, row in rows],
         "est.cipa": [repr(float(fit.params[k])) for k, _ in rows],
         "se.cipa": [repr(float(errors[k])) for k, _ in rows],
     }
@@ -185,10 +186,10 @@ def _comparison(fit: SEMFit, alias: Mapping[str, str], tolerance: float) -> Iter
 
 
 _COMPARE = """found <- parameterTable(fit)
-found <- found[found$op != "==", c("lhs", "op", "rhs", "group", "est", "se")]
+found <- found[found$op != "==", c("lhs", "op", "rhs", "block", "est", "se")]
 turned <- found[found$op == "~~" & found$lhs != found$rhs, ]
 turned[, c("lhs", "rhs")] <- turned[, c("rhs", "lhs")]
-both <- merge(cipa, rbind(found, turned), by = c("lhs", "op", "rhs", "group"))
+both <- merge(cipa, rbind(found, turned), by = c("lhs", "op", "rhs", "block"))
 stopifnot(nrow(both) == nrow(cipa))
 chisq <- unname(fitMeasures(fit, "chisq"))
 gap <- max(abs(both$est - both$est.cipa) / pmax(both$se.cipa, 0.01 * abs(both$est.cipa)))
