@@ -57,10 +57,10 @@ def refuse_underived(model: SEM) -> None:
             f'ci.SEM: estimator="{model.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and a test that are'
             " robust to non-normality."
         )
-    if model.missing != "listwise":
+    if model.missing not in ("listwise", "fiml", "fiml_x"):
         raise SpecificationError(
-            f'ci.SEM: missing="{model.missing}" is not derived for two-level models in this version: the likelihood here rests on complete'
-            ' cases. Use missing="listwise", or impute the values first.'
+            f'ci.SEM: missing="{model.missing}" is not derived for two-level models: its corrections are those of independent cases. Use'
+            ' missing="fiml", which takes every value into the two-level likelihood.'
         )
     wrong = [model.likelihood != "normal", model.se not in (None, "standard", "robust", "robust_huber_white"),
              model.test not in (None, "standard", "yuan_bentler_mplus"), model.meanstructure is False]  # fmt: skip
@@ -103,7 +103,7 @@ def declare_levels(model: SEM) -> Layout:
     formulas = [[row for row in syntax.formulas if row.level == label] for label in labels]
     roles = [roles_of(rows) for rows in formulas]
     split = split_exogenous(roles)
-    if split and model.fixed_x:
+    if split and model.fixed_x and model.missing != "fiml_x":
         raise SpecificationError(
             f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are not observed."
             " Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for example its cluster mean"
@@ -111,7 +111,7 @@ def declare_levels(model: SEM) -> Layout:
         )
     rules = Rules(
         defaults=model.defaults, means=True, std_lv=model.std_lv, orthogonal=model.orthogonal,
-        fixed_x=model.fixed_x is not False and not split, effect_coding=model.effect_coding,
+        fixed_x=model.fixed_x is not False and model.missing != "fiml_x" and not split, effect_coding=model.effect_coding,
     )  # fmt: skip
     rows: list[Parameter] = []
     for position, (label, own, here) in enumerate(zip(labels, formulas, roles, strict=True)):
