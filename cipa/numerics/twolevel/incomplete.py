@@ -156,19 +156,10 @@ def evaluate(c: IncompleteClusters, within: Array, between: Array, mean: Array) 
     if inner is None:
         return None
     A, omega, logdet_b = inner
-    BK, z = (B @ K)[c.kind], np.where(c.known[c.kind], c.z - mean, 0.0)
-    b0, Kz = _times(BK, z), _times(K[c.kind], z)
     x = np.where(c.seen[c.pattern], c.mean - mean, 0.0)
-    apart = x - b0[c.cluster]
-    Px = _times(P[c.pattern], apart)
-    g = np.add.reduceat(c.count[:, None] * Px, c.first, axis=0)
-    Mg = _times((B - BK @ B), g - _times(omega, _times(B - BK @ B, g)))
-    inner_a = g - _times(A, Mg)
-    Q = np.eye(p) - np.swapaxes(BK, 1, 2)
-    alpha, outer = Kz + _times(Q, inner_a), K[c.kind] + Q @ omega @ np.swapaxes(Q, 1, 2)
+    alpha, outer, quadratic = _pulled(c, P, A, omega, K, B, x, np.where(c.known[c.kind], c.z - mean, 0.0))
     pooled = _by_pattern(c, c.scatter)
-    quadratic = float(np.einsum("rij,rij->", P, pooled)) + float(c.count @ np.einsum("ci,ci->c", apart, Px))
-    quadratic += float(np.einsum("ji,ji->", z, Kz)) - float(np.einsum("ji,ji->", g, Mg))
+    quadratic += float(np.einsum("rij,rij->", P, pooled))
     value = (float(c.cases @ logdet) + float(logdet_b.sum()) + float(logdet_z[c.kind].sum()) + quadratic) / (2 * c.nobs)
     part, M = alpha @ B, B - B @ outer @ B
     e = np.where(c.seen[c.pattern], x - part[c.cluster], 0.0)
@@ -191,6 +182,22 @@ def _given_z(c: IncompleteClusters, P: Array, S: Array) -> tuple[Array, Array, A
     if found is None or (np.einsum("jaa->j", found[0]) > _SINGULAR).any():
         return None
     return A, F @ found[0] @ F, found[1]
+
+
+def _pulled(
+    c: IncompleteClusters, P: Array, A: Array, omega: Array, K: Array, B: Array, x: Array, z: Array
+) -> tuple[Array, Array, float]:
+    """Alpha (J, p), Omega (J, p, p), and the quadratic form of the cells' means x (C, p) and the between-only values z (J, p)."""
+    BK = (B @ K)[c.kind]
+    S, Kz = B - BK @ B, _times(K[c.kind], z)
+    apart = x - _times(BK, z)[c.cluster]
+    Px = _times(P[c.pattern], apart)
+    g = np.add.reduceat(c.count[:, None] * Px, c.first, axis=0)
+    Mg = _times(S, g - _times(omega, _times(S, g)))
+    Q = np.eye(c.variables) - np.swapaxes(BK, 1, 2)
+    alpha, outer = Kz + _times(Q, g - _times(A, Mg)), K[c.kind] + Q @ omega @ np.swapaxes(Q, 1, 2)
+    quadratic = float(c.count @ np.einsum("ci,ci->c", apart, Px)) + float(np.sum(z * Kz)) - float(np.sum(g * Mg))
+    return alpha, outer, quadratic
 
 
 def _by_pattern(c: IncompleteClusters, cells: Array) -> Array:

@@ -102,6 +102,7 @@ def declare_levels(model: SEM) -> Layout:
     labels = levels_of(syntax, model.cluster)
     formulas = [[row for row in syntax.formulas if row.level == label] for label in labels]
     roles = [roles_of(rows) for rows in formulas]
+    _refuse_unmeasured(syntax, formulas, roles, labels)
     split = split_exogenous(roles)
     if split and model.fixed_x and model.missing != "fiml_x":
         raise SpecificationError(
@@ -119,6 +120,21 @@ def declare_levels(model: SEM) -> Layout:
     rows = [_within_mean(row, roles) for row in rows]
     layout = build_layout(rows, roles, syntax, means=True, effect_coding=model.effect_coding)
     return replace(layout, levels=labels)
+
+
+def _refuse_unmeasured(
+    syntax: Syntax, formulas: Sequence[Sequence[Formula]], roles: Sequence[Roles], labels: Sequence[str]
+) -> None:
+    """Refuse a construct of one level that the other level uses without measuring it."""
+    for level, other in ((0, 1), (1, 0)):
+        for row in formulas[level]:
+            for name in (row.lhs, row.rhs):
+                if name in roles[other].latent and name not in roles[level].latent:
+                    raise syntax.refuse(
+                        row,
+                        f"'{name}' is a construct of level '{labels[other]}', and level '{labels[level]}' does not measure it. A construct lives on"
+                        f" the level that measures it: write '{name} =~ ...' at level '{labels[level]}' too, or name the construct meant.",
+                    )
 
 
 def _rows(syntax: Syntax, own: Sequence[Formula], roles: Roles, *, rules: Rules, position: int) -> list[Parameter]:
