@@ -80,13 +80,19 @@ def _refuse_blocks(syntax: Syntax) -> None:
             " least its variances (y ~~ y)."
         )
     for row in syntax.formulas:
-        if row.level is None or row.group is not None:
-            what = (
-                "This formula stands before the first 'level:' line" if row.level is None
-                else "'group:' blocks around 'level:' blocks are not derived in this version"
-            )  # fmt: skip
-            raise syntax.refuse(row, f"{what}. Each formula of a two-level model belongs to one level; move it below 'level: within' or"
-                                     " 'level: between', and fit groups one by one.")  # fmt: skip
+        what = ""
+        if row.level is None:
+            what = "This formula stands before the first 'level:' line"
+        elif row.group is not None:
+            what = "'group:' blocks around 'level:' blocks are not derived in this version"
+        elif row.op in ("<~", "|", "~*~") or ":" in row.rhs:
+            what = f"'{row.lhs} {row.op} {row.rhs}' is not derived on two levels (composites, thresholds, products)"
+        if what:
+            raise syntax.refuse(
+                row,
+                f"{what}. A two-level model has formulas of continuous variables (=~ ~ ~~ ~1) below 'level: within' and 'level: between'; move"
+                " or drop it, and fit groups one by one.",
+            )
 
 
 def levels_of(syntax: Syntax, cluster: str | None) -> tuple[str, str]:
@@ -132,8 +138,8 @@ def _refuse_unmeasured(
                 if name in roles[other].latent and name not in roles[level].latent:
                     raise syntax.refuse(
                         row,
-                        f"'{name}' is a construct of level '{labels[other]}', and level '{labels[level]}' does not measure it. A construct lives on"
-                        f" the level that measures it: write '{name} =~ ...' at level '{labels[level]}' too, or name the construct meant.",
+                        f"'{name}' is a construct of level '{labels[other]}', and level '{labels[level]}' does not measure it. A construct lives"
+                        f" on the level that measures it: write '{name} =~ ...' at level '{labels[level]}' too, or name the construct meant.",
                     )
 
 

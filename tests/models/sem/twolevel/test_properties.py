@@ -203,6 +203,8 @@ def test_unrestricted_moments_stay_possible_where_the_likelihood_is_unbounded() 
         (CFA, {"likelihood": "wishart"}, "likelihood='wishart' is not derived for two-level"),
         (CFA, {"se": "first_order"}, "se='first_order' is not derived"),
         (CFA, {"meanstructure": False}, "meanstructure=False is not derived"),
+        (CFA + "c <~ w1 + w2\nfb ~ c", {}, r"(?s)line 5:.*'c <~ w1' is not derived on two levels"),
+        (CFA + "fb ~ w1:w2", {}, r"(?s)line 5:.*'fb ~ w1:w2' is not derived on two levels"),
         (CFA + "fw ~ w1", {}, r"(?s)line 5:.*'fw' is a construct of level 'within', and level 'between' does not measure it"),
         (CFA.replace("y1 +", "c(1, 2)*y1 +", 1), {}, r"gives 2 values for 1 group"),
     ],
