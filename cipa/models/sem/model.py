@@ -248,7 +248,7 @@ class SEM:
     @property
     def declared_terms(self) -> tuple[Term, ...]:
         """The parameters and defined effects that the syntax writes."""
-        written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs) for row in self.parsed.formulas]
+        written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs, level=row.level) for row in self.parsed.formulas]
         return (*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":="))
 
     def population(self, *, params: Mapping[Any, float] | None = None, nobs: Any = None) -> Population:

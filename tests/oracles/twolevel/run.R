@@ -17,6 +17,13 @@ path <- "level: 1\ny1 ~ x1 + x2\nlevel: 2\ny1 ~ w1 + w2\n"
 # depends on within-level covariates whose mean is not 0; therefore the robust cases have centred covariates, held (fixed.x).
 centred <- data
 for (x in c("x1", "x2", "x3")) centred[[x]] <- data[[x]] - mean(data[[x]])
+# Values missing by a rule on the number of the row (and of the cluster), so that any program can make the same holes
+holes <- centred
+i <- seq_len(nrow(data))
+holes$y1[(7 * i) %% 23 < 3] <- NA
+holes$y2[(11 * i) %% 19 < 2] <- NA
+holes$y3[(13 * i) %% 17 < 2] <- NA
+holes$w2[data$cluster %% 9 == 0] <- NA
 context <- "level: 1\ny1 ~ bw*y4\nlevel: 2\ny1 ~ bb*y4 + w1\ncontext := bb - bw\n"
 sides <- "level: within\ny1 ~ x1\ny2 ~ y1\nlevel: between\ny1 ~ w1\nw2 ~ y1\n"
 two <- "level: within\nf =~ y1 + y2 + y3\ng =~ y4 + y5 + y6\ng ~ f\nlevel: between\nfb =~ y1 + y2 + y3\ngb =~ y4 + y5 + y6\ngb ~ fb + w1\n"
@@ -26,12 +33,17 @@ cases <- list(
   sem_random_x = list(sem2, fixed.x = FALSE),
   context_mlr = list(context, estimator = "MLR", fixed.x = FALSE), sides_mlr = list(sides, estimator = "MLR"),
   two_std_lv = list(two, std.lv = TRUE), two_mlr = list(two, estimator = "MLR"),
-  sem_expected = list(sem2, information = "expected")
+  sem_expected = list(sem2, information = "expected"),
+  cfa_fiml = list(cfa2, missing = "ml"),
+  sem_fiml = list(sub(" \\+ w2", "", sem2), missing = "ml"), sides_fiml = list(sides, missing = "ml")
 )
 
-fit_with <- function(spec, ...) do.call("sem", c(list(spec[[1]], data = if ("estimator" %in% names(spec)) centred else data, cluster = "cluster", ...), spec[-1]))
+table_of <- function(spec) if ("missing" %in% names(spec)) holes else if ("estimator" %in% names(spec)) centred else data
+fit_with <- function(spec, ...) do.call("sem", c(list(spec[[1]], data = table_of(spec), cluster = "cluster", ...), spec[-1]))
 polished <- function(spec) {
   fit <- fit_with(spec)
+  # with missing values lavaan's gradient is not that of its log-likelihood, so that it has no optimum of its own to be brought to
+  if ("missing" %in% names(spec)) return(list(fit = fit, size = NULL))
   model <- fit@Model
   K <- if (model@eq.constraints) model@eq.constraints.K else diag(length(lavaan:::lav_model_get_parameters(model)))
   for (step in 1:5) {
@@ -49,22 +61,23 @@ polished <- function(spec) {
 }
 
 matrices <- function(x) lapply(x, function(one) list(rows = rownames(one), cols = colnames(one), values = unname(as.matrix(one))))
-for (name in names(cases)) {
+wanted <- commandArgs(trailingOnly = TRUE)  # names of cases; all without any
+for (name in if (length(wanted)) wanted else names(cases)) {
   spec <- cases[[name]]
   done <- polished(spec); fit <- done$fit
   standard <- standardizedSolution(fit)
   found <- list(
-    case = name, data = "data/demo_twolevel.csv", centred = "estimator" %in% names(spec), model = spec[[1]], fun = "sem", options = c(list(cluster = "cluster"), spec[-1]),
-    software = paste0("lavaan ", packageVersion("lavaan"), " (R ", getRversion(), ")"), last_step = done$size,
+    case = name, data = "data/demo_twolevel.csv", centred = any(c("missing", "estimator") %in% names(spec)), holes = "missing" %in% names(spec), model = spec[[1]], fun = "sem", options = c(list(cluster = "cluster"), spec[-1]),
+    software = paste0("lavaan ", packageVersion("lavaan"), " (R ", getRversion(), ")"), last_step = if (is.null(done$size)) NA else done$size,
     estimates = cbind(parameterEstimates(fit), std_all = parameterEstimates(fit, standardized = TRUE)$std.all),
     standardized_all = standard, fit = as.list(fitMeasures(fit)), r2 = lavInspect(fit, "rsquare"),
     h1 = lapply(lavInspect(fit, "sampstat"), function(one) matrices(list(cov = one$cov))$cov),
     implied = lapply(lavInspect(fit, "implied"), function(one) matrices(list(cov = one$cov))$cov)
   )
   latent <- lavNames(fit, "lv")
-  if (length(latent) && !name %in% c("two_std_lv", "two_mlr"))
+  if (length(latent) && !("missing" %in% names(spec)) && !name %in% c("two_std_lv", "two_mlr"))
     found$scores <- list(within = head(as.numeric(lavPredict(fit, level = 1)), 10), between = head(as.numeric(lavPredict(fit, level = 2)), 10),
                          bartlett = head(as.numeric(lavPredict(fit, level = 1, method = "Bartlett")), 10))
   write(toJSON(found, digits = NA, auto_unbox = TRUE, na = "null", dataframe = "rows", pretty = FALSE), paste0(name, ".json"))
-  cat(name, "last step", done$size, "\n")
+  cat(name, "last step", format(done$size), "\n")
 }

@@ -85,8 +85,12 @@ def _of_levels(fit: SEMFit, method: str) -> ResultTable:
     scores = []
     for g, values in enumerate(level_values(fit)):
         latent = fit.layout.roles[g].latent
-        weights, centre, origin = _weights(fit, g, latent, np.arange(values.shape[1]), method)
-        own = origin + (values - centre) @ weights.T
+        own = np.full((len(values), len(latent)), np.nan)
+        patterns, which = np.unique(~np.isnan(values), axis=0, return_inverse=True)
+        for r, seen in enumerate(patterns):
+            mine = np.flatnonzero(which.reshape(-1) == r)
+            weights, centre, origin = _weights(fit, g, latent, np.flatnonzero(seen), method)
+            own[mine] = origin + (values[mine][:, seen] - centre) @ weights.T
         scores.append(own if g == 0 else own[group.clusters])
     found = np.full((fit.data.nobs, len(names)), np.nan)
     found[group.rows] = np.hstack(scores)

@@ -11,13 +11,14 @@ Sources: Snijders, T. & Bosker, R. (2012). Multilevel Analysis, 2nd ed., ch. 3; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipa.errors import InferenceError, public
 from cipa.models.sem.twolevel.sample import Levels, variances_by_level
 from cipa.numerics.linalg import Array
+from cipa.numerics.twolevel.incomplete import IncompleteTwoLevel
 from cipa.results.display import ResultTable
 
 if TYPE_CHECKING:
@@ -74,15 +75,21 @@ def _levels(fit: SEMFit, what: str) -> Levels:
 
 
 def level_values(fit: SEMFit) -> tuple[Array, Array]:
-    """The cases' values less their cluster's part (n, q), and the clusters' expected parts (J, r), both with their level's means."""
+    """The cases' values less their cluster's part (n, q), and the clusters' expected parts (J, r), each with its level's means."""
     levels = _levels(fit, "Factor scores")
     c, found = levels.clusters, fit.objective.evaluate(fit.layout.to_eta(fit.params)).likelihood
     outer = fit.point.groups[1].moments
     B, means = np.zeros((c.variables, c.variables)), np.zeros(c.variables)
     B[np.ix_(c.between, c.between)], means[c.between] = outer.cov, outer.mean
-    a = np.einsum("jab,jb->ja", found.P[c.kind], c.mean - found.mean)
-    parts = a @ B + means
+    expected = found.part if isinstance(found, IncompleteTwoLevel) else _expected(c, found, B)
+    parts = expected + means
     group = fit.sample.groups[0]
     assert group.values is not None
     assert group.clusters is not None
     return (group.values - parts[group.clusters])[:, c.within], parts[:, c.between]
+
+
+def _expected(clusters: Any, found: Any, B: Array) -> Array:
+    """Sigma_B V_j^-1 (m_j - mu) of each cluster (J, p)."""
+    a = np.einsum("jab,jb->ja", found.P[clusters.kind], clusters.mean - found.mean)
+    return np.asarray(a @ B)

@@ -57,10 +57,10 @@ def refuse_underived(model: SEM) -> None:
             f'ci.SEM: estimator="{model.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and a test that are'
             " robust to non-normality."
         )
-    if model.missing != "listwise":
+    if model.missing not in ("listwise", "fiml", "fiml_x"):
         raise SpecificationError(
-            f'ci.SEM: missing="{model.missing}" is not derived for two-level models in this version: the likelihood here rests on complete'
-            ' cases. Use missing="listwise", or impute the values first.'
+            f'ci.SEM: missing="{model.missing}" is not derived for two-level models: its corrections are those of independent cases. Use'
+            ' missing="fiml", which takes every value into the two-level likelihood.'
         )
     wrong = [model.likelihood != "normal", model.se not in (None, "standard", "robust", "robust_huber_white"),
              model.test not in (None, "standard", "yuan_bentler_mplus"), model.meanstructure is False]  # fmt: skip
@@ -80,13 +80,19 @@ def _refuse_blocks(syntax: Syntax) -> None:
             " least its variances (y ~~ y)."
         )
     for row in syntax.formulas:
-        if row.level is None or row.group is not None:
-            what = (
-                "This formula stands before the first 'level:' line" if row.level is None
-                else "'group:' blocks around 'level:' blocks are not derived in this version"
-            )  # fmt: skip
-            raise syntax.refuse(row, f"{what}. Each formula of a two-level model belongs to one level; move it below 'level: within' or"
-                                     " 'level: between', and fit groups one by one.")  # fmt: skip
+        what = ""
+        if row.level is None:
+            what = "This formula stands before the first 'level:' line"
+        elif row.group is not None:
+            what = "'group:' blocks around 'level:' blocks are not derived in this version"
+        elif row.op in ("<~", "|", "~*~") or ":" in row.rhs:
+            what = f"'{row.lhs} {row.op} {row.rhs}' is not derived on two levels (composites, thresholds, products)"
+        if what:
+            raise syntax.refuse(
+                row,
+                f"{what}. A two-level model has formulas of continuous variables (=~ ~ ~~ ~1) below 'level: within' and 'level: between'; move"
+                " or drop it, and fit groups one by one.",
+            )
 
 
 def levels_of(syntax: Syntax, cluster: str | None) -> tuple[str, str]:
@@ -102,8 +108,9 @@ def declare_levels(model: SEM) -> Layout:
     labels = levels_of(syntax, model.cluster)
     formulas = [[row for row in syntax.formulas if row.level == label] for label in labels]
     roles = [roles_of(rows) for rows in formulas]
+    _refuse_unmeasured(syntax, formulas, roles, labels)
     split = split_exogenous(roles)
-    if split and model.fixed_x:
+    if split and model.fixed_x and model.missing != "fiml_x":
         raise SpecificationError(
             f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are not observed."
             " Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for example its cluster mean"
@@ -111,7 +118,7 @@ def declare_levels(model: SEM) -> Layout:
         )
     rules = Rules(
         defaults=model.defaults, means=True, std_lv=model.std_lv, orthogonal=model.orthogonal,
-        fixed_x=model.fixed_x is not False and not split, effect_coding=model.effect_coding,
+        fixed_x=model.fixed_x is not False and model.missing != "fiml_x" and not split, effect_coding=model.effect_coding,
     )  # fmt: skip
     rows: list[Parameter] = []
     for position, (label, own, here) in enumerate(zip(labels, formulas, roles, strict=True)):
@@ -119,6 +126,21 @@ def declare_levels(model: SEM) -> Layout:
     rows = [_within_mean(row, roles) for row in rows]
     layout = build_layout(rows, roles, syntax, means=True, effect_coding=model.effect_coding)
     return replace(layout, levels=labels)
+
+
+def _refuse_unmeasured(
+    syntax: Syntax, formulas: Sequence[Sequence[Formula]], roles: Sequence[Roles], labels: Sequence[str]
+) -> None:
+    """Refuse a construct of one level that the other level uses without measuring it."""
+    for level, other in ((0, 1), (1, 0)):
+        for row in formulas[level]:
+            for name in (row.lhs, row.rhs):
+                if name in roles[other].latent and name not in roles[level].latent:
+                    raise syntax.refuse(
+                        row,
+                        f"'{name}' is a construct of level '{labels[other]}', and level '{labels[level]}' does not measure it. A construct lives"
+                        f" on the level that measures it: write '{name} =~ ...' at level '{labels[level]}' too, or name the construct meant.",
+                    )
 
 
 def _rows(syntax: Syntax, own: Sequence[Formula], roles: Roles, *, rules: Rules, position: int) -> list[Parameter]:

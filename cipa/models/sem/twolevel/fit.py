@@ -34,10 +34,10 @@ from cipa.models.sem.testing import Scaling, difference_scaling, indices_of_scal
 from cipa.models.sem.twolevel.declare import declare_levels, moment_count
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
 from cipa.models.sem.twolevel.sample import Levels, two_level_sample
-from cipa.numerics import twolevel
 from cipa.numerics.linalg import Array, BoolArray, symmetric
 from cipa.numerics.optimize import Solution
-from cipa.numerics.twolevel import Unrestricted
+from cipa.numerics.twolevel import kernel
+from cipa.numerics.twolevel.kernel import Unrestricted
 from cipa.results.vcov import VCov
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fit_two_level(model: SEM, data: Any, *, start: Mapping[str, float] | None) -
     """Declare, read, search, assemble."""
     assert model.cluster is not None
     layout = declare_levels(model)
-    sample = two_level_sample(data, model.parsed, layout, cluster=model.cluster)
+    sample = two_level_sample(data, model.parsed, layout, cluster=model.cluster, missing=model.missing)
     levels = sample.levels
     assert levels is not None
     refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
@@ -118,7 +118,7 @@ def _sandwich(objective: TwoLevelLikelihood, point: TwoLevelPoint, inverse: Arra
 
 def cluster_scores(objective: TwoLevelLikelihood, point: TwoLevelPoint) -> Array:
     """Gradient (J, k) of the log-likelihood of each cluster."""
-    return twolevel.scores(point.likelihood, point.parts, objective.clusters)
+    return kernel.scores(point.likelihood, point.parts, objective.clusters)
 
 
 def _described(recipe: Recipe, levels: Levels) -> VCov:
@@ -133,7 +133,7 @@ def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: Two
     """All measures, by lavaan's names."""
     levels, layout, nobs = sample.levels, objective.layout, sample.nobs
     assert levels is not None
-    own, free, base = twolevel.loglik(levels.clusters, point.value), levels.free, levels.independent
+    own, free, base = kernel.loglik(levels.clusters, point.value), levels.free, levels.independent
     df = float(moment_count(layout) - layout.npar)
     excess = chisq_rounded(2 * (free.loglik - own), nobs)
     test = Test(chisq=max(excess, 0.0) if free.bounded else excess, df=df)
@@ -201,8 +201,8 @@ def _of_saturated(test: Test, baseline: Test | None, base: Scaling | None) -> di
 def _trace(levels: Levels, free: Unrestricted, layout: Layout) -> tuple[float, int]:
     """tr(A^-1 B) of freely estimated moments, those of held exogenous variables left out, and their number."""
     keep = np.flatnonzero(~_held(levels, free, layout))
-    A = twolevel.curvature(free.found, free.parts, levels.clusters, observed=True)[np.ix_(keep, keep)] * levels.clusters.nobs
-    scores = twolevel.scores(free.found, free.parts, levels.clusters)[:, keep]
+    A = kernel.curvature(free.found, free.parts, levels.clusters, observed=True)[np.ix_(keep, keep)] * levels.clusters.nobs
+    scores = kernel.scores(free.found, free.parts, levels.clusters)[:, keep]
     return float(np.sum(scaled_inverse(A) * (scores.T @ scores))), len(keep)
 
 

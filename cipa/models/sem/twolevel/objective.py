@@ -1,6 +1,6 @@
 """The two-level likelihood as a function of eta: value, gradient, expected and exact curvature.
 
-Each level implies its moments in RAM form; `numerics/twolevel.py` joins them. The value is -log L / N without its constant.
+Each level implies its moments in RAM form; `numerics/twolevel/` joins them. The value is -log L / N without its constant.
 
 Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Rosseel, Y. (2021). Psych, 3, 197-232.
 """
@@ -13,11 +13,11 @@ import numpy as np
 
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.twolevel.sample import Levels
-from cipa.numerics import ram, twolevel
+from cipa.numerics import ram
 from cipa.numerics.linalg import Array, symmetric
-from cipa.numerics.twolevel import Clusters, Parts, TwoLevel
-
-_SWITCH = 0.3  # decrement per case below which Newton steps replace Fisher steps
+from cipa.numerics.twolevel import kernel
+from cipa.numerics.twolevel.complete import Parts
+from cipa.numerics.twolevel.kernel import Found, Sampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class TwoLevelPoint:
     value: float
     gradient: Array
     groups: tuple[LevelPoint, ...]
-    likelihood: TwoLevel
+    likelihood: Found
     parts: Parts
 
 
@@ -48,13 +48,13 @@ class TwoLevelLikelihood:
     """
 
     layout: Layout
-    clusters: Clusters
+    clusters: Sampled
     bases: tuple[ram.Matrices, ...]
 
     @property
     def switch(self) -> float:
         """Decrement at which the search turns to exact curvature."""
-        return _SWITCH
+        return kernel.switch_of(self.clusters)
 
     def evaluate(self, eta: Array) -> TwoLevelPoint | None:
         """Value and gradient at eta (q,); None where a covariance is not positive definite."""
@@ -70,11 +70,11 @@ class TwoLevelLikelihood:
         mean = np.zeros(c.variables)
         mean[c.within] += inner.mean
         mean[c.between] += outer.mean
-        found = twolevel.evaluate(c, inner.cov, outer.cov, mean)
+        found = kernel.evaluate(c, inner.cov, outer.cov, mean)
         if found is None or not np.isfinite(found.value):
             return None
         parts = stacked(layout, tuple(one.factors for one in levels), c)
-        slope = twolevel.gradient(found, parts, c)
+        slope = kernel.gradient(found, parts, c)
         return TwoLevelPoint(
             theta=theta, value=found.value, gradient=layout.K.T @ slope if layout.tied else slope, groups=tuple(levels),
             likelihood=found, parts=parts,
@@ -88,7 +88,7 @@ class TwoLevelLikelihood:
     def information(self, point: TwoLevelPoint, *, observed: bool) -> Array:
         """Observed or expected information (k, k) of one average case."""
         c, found = self.clusters, point.likelihood
-        total = twolevel.curvature(found, point.parts, c, observed=observed)
+        total = kernel.curvature(found, point.parts, c, observed=observed)
         if observed:
             weights = ((found.W, found.w[c.within]), (found.B, found.w[c.between]))
             for block, here, (W, w) in zip(self.layout.blocks, point.groups, weights, strict=True):
@@ -102,11 +102,11 @@ class TwoLevelLikelihood:
         """
         pairs = zip(extended.blocks, point.groups, strict=True)
         parts = stacked(extended, tuple(ram.factors(here.moments, block.places) for block, here in pairs), self.clusters)
-        information = twolevel.curvature(point.likelihood, parts, self.clusters, observed=False)
-        return twolevel.gradient(point.likelihood, parts, self.clusters), symmetric(information)
+        information = kernel.curvature(point.likelihood, parts, self.clusters, observed=False)
+        return kernel.gradient(point.likelihood, parts, self.clusters), symmetric(information)
 
 
-def stacked(layout: Layout, factors: tuple[ram.Factors, ...], clusters: Clusters) -> Parts:
+def stacked(layout: Layout, factors: tuple[ram.Factors, ...], clusters: Sampled) -> Parts:
     """The factors of all parameters, in the order of theta, over the p variables of both levels."""
     p, k = clusters.variables, layout.nfree
     U, V, t, within = np.zeros((p, k)), np.zeros((p, k)), np.zeros(k), np.zeros(k, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""From data to clusters: complete cases, which variable varies where, unrestricted moments of both levels.
+"""From data to clusters: the cases used, which variable varies where, unrestricted moments of both levels.
 
 The intraclass correlation of a variable is its share of variance between clusters, sigma_B / (sigma_B + sigma_W), from the unrestricted
 two-level model.
@@ -20,7 +20,9 @@ from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample, require_columns
 from cipa.numerics.linalg import Array, BoolArray, IntArray
 from cipa.numerics.normal import complete_pattern, patterns_of, saturated
-from cipa.numerics.twolevel import Clusters, Unrestricted, clusters_of, unrestricted
+from cipa.numerics.twolevel.complete import clusters_of, sums
+from cipa.numerics.twolevel.incomplete import incomplete_clusters
+from cipa.numerics.twolevel.kernel import Sampled, Unrestricted, unrestricted
 from cipa.results.fit import Notice
 from cipa.study.syntax import Syntax
 
@@ -41,7 +43,7 @@ class Levels:
     exogenous_loglik : log-likelihood of the exogenous variables, which fixed_x conditions on.
     """
 
-    clusters: Clusters
+    clusters: Sampled
     free: Unrestricted
     independent: Unrestricted | None
     baseline_df: int
@@ -49,8 +51,8 @@ class Levels:
     exogenous_loglik: float
 
 
-def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str) -> Sample:
-    """The complete cases of a two-level model.
+def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str, missing: str) -> Sample:
+    """The cases of a two-level model: complete ones, or with full information all that have some value within.
 
     Raises
     ------
@@ -67,24 +69,51 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str)
     dataset = as_dataset(data, columns=list(dict.fromkeys([*names, cluster])))
     values = dataset.numeric(names)
     labels, every = _cluster_codes(dataset, cluster)
-    keep = np.flatnonzero(~np.isnan(values).any(axis=1))
-    if not len(keep):
-        raise DataError(
-            "No case has a value for every variable of the model, so nothing can be fitted. Drop the emptiest variable, or impute."
-        )
+    within, between = (np.array([names.index(name) for name in block.observed], dtype=np.intp) for block in layout.blocks)
+    keep = _kept(values, layout, within=within, between=between, missing=missing)
     values, used = values[keep], every[keep]
     kept, codes = np.unique(used, return_inverse=True)
     codes = codes.reshape(-1)
-    within, between = (np.array([names.index(name) for name in block.observed], dtype=np.intp) for block in layout.blocks)
     _refuse_data(values, codes, labels[kept], names, within=within, between=between, cluster=cluster)
-    clusters = clusters_of(values, codes, within=within, between=between)
+    holes = np.isnan(values)
+    arrange = incomplete_clusters if holes.any() else clusters_of
+    clusters: Sampled = arrange(values, codes, within=within, between=between)
     group = GroupSample(
         label="", variables=tuple(names), patterns=patterns_of(values), saturated=_single_level(values, names),
         values=values, rows=keep, clusters=codes,
     )  # fmt: skip
-    levels = _levels(clusters, layout, names)
-    notices = _notices(dataset.nobs, clusters, levels.free, layout, names)
-    return Sample(groups=(group,), data=dataset, notices=notices, missing="listwise", levels=levels)
+    levels = _levels(clusters, layout, direct_moments(values, codes, within=within, between=between))
+    notices = (*_missing_notices(holes, dataset.nobs, missing=missing), *_notices(clusters, levels.free, layout, names))
+    return Sample(groups=(group,), data=dataset, notices=notices, missing=missing, levels=levels)
+
+
+def _kept(values: Array, layout: Layout, *, within: IntArray, between: IntArray, missing: str) -> IntArray:
+    """Rows to use; with full information those with a value within and with all exogenous variables that are held."""
+    holes = np.isnan(values)
+    if missing == "listwise":
+        drop = holes.any(axis=1)
+    else:
+        held = np.concatenate([within[layout.blocks[0].exogenous], between[layout.blocks[1].exogenous]])
+        drop = holes[:, within].all(axis=1) | holes[:, held].any(axis=1)
+    keep = np.flatnonzero(~drop)
+    if not len(keep):
+        advice = ', or use missing="fiml"' if missing == "listwise" else ""
+        raise DataError(
+            f"No case has a value for every variable that it needs, so nothing can be fitted. Drop the emptiest variable{advice}."
+        )
+    return keep
+
+
+def _missing_notices(holes: Array, rows: int, *, missing: str) -> list[Notice]:
+    found, kept = [], len(holes)
+    if kept < rows:
+        why = "a missing value" if missing == "listwise" else "no value within, or a missing exogenous variable"
+        advice = ' missing="fiml" would use them.' if missing == "listwise" else ""
+        found.append(Notice(code="rows_dropped", text=f"{rows - kept} of {rows} cases were dropped: {why}.{advice}"))
+    if holes.any():
+        count = len(np.unique(np.packbits(holes, axis=1), axis=0))
+        found.append(Notice(code="missing_patterns", text=f"{holes.mean():.1%} of the cells are missing, in {count} patterns."))
+    return found
 
 
 def _cluster_codes(data: Dataset, cluster: str) -> tuple[Array, IntArray]:
@@ -135,8 +164,8 @@ def _varies_within(values: Array, codes: IntArray) -> BoolArray:
     """Whether each variable takes several values in each cluster, (J, p)."""
     order = np.argsort(codes, kind="stable")
     first = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))
-    high, low = np.maximum.reduceat(values[order], first, axis=0), np.minimum.reduceat(values[order], first, axis=0)
-    size = np.sqrt(_CONSTANT * (values**2).mean(axis=0))
+    high, low = np.fmax.reduceat(values[order], first, axis=0), np.fmin.reduceat(values[order], first, axis=0)
+    size = np.sqrt(_CONSTANT * np.nanmean(values**2, axis=0))
     return np.asarray(high - low > size)
 
 
@@ -151,7 +180,7 @@ def _single_level(values: Array, names: Sequence[str]) -> Any:
     return found
 
 
-def _levels(clusters: Clusters, layout: Layout, names: Sequence[str]) -> Levels:
+def _levels(clusters: Sampled, layout: Layout, direct: tuple[tuple[Array, Array], ...]) -> Levels:
     free = unrestricted(clusters)
     if free is None or not free.converged:
         raise DataError(
@@ -165,26 +194,28 @@ def _levels(clusters: Clusters, layout: Layout, names: Sequence[str]) -> Levels:
         df += int((~masks[-1]).sum()) // 2
     independent = unrestricted(clusters, within=masks[0], between=masks[1]) if df else None
     return Levels(
-        clusters=clusters, free=free, independent=independent, baseline_df=df, exogenous=_direct_moments(clusters),
-        exogenous_loglik=_exogenous_loglik(clusters, layout),
+        clusters=clusters, free=free, independent=independent, baseline_df=df, exogenous=direct,
+        exogenous_loglik=_exogenous_loglik(clusters, layout, direct),
     )  # fmt: skip
 
 
-def _direct_moments(clusters: Clusters) -> tuple[tuple[Array, Array], ...]:
-    """Covariance (divisors N, J) and mean of the cases' within-level variables, and of the clusters' between-level ones."""
-    c = clusters
-    weights = c.size / c.nobs
-    mean = weights @ c.mean
-    apart = (c.mean - mean)[:, c.within]
-    cases = c.pooled * (c.nobs - c.nclusters) / c.nobs + (apart * weights[:, None]).T @ apart
-    centre = c.mean.mean(axis=0)
-    outer = (c.mean - centre)[:, c.between]
-    return (cases, mean[c.within]), (outer.T @ outer / c.nclusters, centre[c.between])
+def direct_moments(values: Array, codes: IntArray, *, within: IntArray, between: IntArray) -> tuple[tuple[Array, Array], ...]:
+    """Covariance and mean of the cases' within-level variables, and of the clusters' between-level ones, from the pairs of values seen."""
+    seen = sums((~np.isnan(values)).astype(np.float64), codes, int(codes.max()) + 1)
+    totals = sums(np.nan_to_num(values), codes, len(seen))
+    means = np.where(seen > 0, totals / np.maximum(seen, 1.0), np.nan)
+    return _available(values[:, within]), _available(means[:, between])
 
 
-def _exogenous_loglik(clusters: Clusters, layout: Layout) -> float:
+def _available(values: Array) -> tuple[Array, Array]:
+    mean = np.nanmean(values, axis=0)
+    apart, seen = np.nan_to_num(values - mean), (~np.isnan(values)).astype(np.float64)
+    return apart.T @ apart / np.maximum(seen.T @ seen, 1.0), mean
+
+
+def _exogenous_loglik(clusters: Sampled, layout: Layout, direct: tuple[tuple[Array, Array], ...]) -> float:
     total = 0.0
-    pairs = zip(layout.blocks, _direct_moments(clusters), (clusters.nobs, clusters.nclusters), strict=True)
+    pairs = zip(layout.blocks, direct, (clusters.nobs, clusters.nclusters), strict=True)
     for block, (cov, mean), count in pairs:
         x = block.exogenous
         if len(x):
@@ -193,11 +224,9 @@ def _exogenous_loglik(clusters: Clusters, layout: Layout) -> float:
     return total
 
 
-def _notices(rows: int, clusters: Clusters, free: Unrestricted, layout: Layout, names: Sequence[str]) -> tuple[Notice, ...]:
+def _notices(clusters: Sampled, free: Unrestricted, layout: Layout, names: Sequence[str]) -> tuple[Notice, ...]:
     found = []
     n, count = clusters.nobs, clusters.nclusters
-    if n < rows:
-        found.append(Notice(code="rows_dropped", text=f"{rows - n} of {rows} cases were dropped: a missing value."))
     shares = ", ".join(f"{names[i]} {share:.2f}" for i, share in intraclass(clusters, free) if i in clusters.within)
     sizes = f"{n / count:.1f} cases each ({int(clusters.size.min())} to {int(clusters.size.max())})"
     found.append(Notice(code="levels", text=f"{count} clusters with {sizes}. Intraclass correlations: {shares}."))
@@ -242,13 +271,13 @@ def _indefinite(free: Unrestricted) -> list[Notice]:
     return [Notice(code="between_cov", text=text)]
 
 
-def intraclass(clusters: Clusters, free: Unrestricted) -> list[tuple[int, float]]:
+def intraclass(clusters: Sampled, free: Unrestricted) -> list[tuple[int, float]]:
     """(variable, share of its variance between clusters)."""
     within, between = variances_by_level(clusters, free)
     return [(i, float(between[i] / (between[i] + within[i]))) for i in range(clusters.variables)]
 
 
-def variances_by_level(clusters: Clusters, free: Unrestricted) -> tuple[Array, Array]:
+def variances_by_level(clusters: Sampled, free: Unrestricted) -> tuple[Array, Array]:
     """Unrestricted variances (p,) within and between clusters; 0 at a level where a variable does not stand."""
     within, between = np.zeros(clusters.variables), np.zeros(clusters.variables)
     within[clusters.within], between[clusters.between] = free.within.diagonal(), free.between.diagonal()

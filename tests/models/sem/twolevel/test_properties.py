@@ -11,7 +11,7 @@ from oracle_files import HERE
 
 import cipa as ci
 from cipa.errors import InadmissibleWarning
-from cipa.numerics import twolevel
+from cipa.numerics.twolevel import complete, kernel
 
 CFA = "level: within\nfw =~ y1 + y2 + y3\nlevel: between\nfb =~ y1 + y2 + y3\n"
 MODEL = "level: within\nfw =~ y1 + y2 + y3\nfw ~ x1\nlevel: between\nfb =~ y1 + b*y2 + y3\nfb ~ a*w1\nab := a*b\n"
@@ -111,6 +111,47 @@ def test_missing_values_drop_cases_and_are_counted() -> None:
     assert scores.isna().any(axis=1).to_numpy().nonzero()[0].tolist() == [3, 8, 900]
 
 
+def with_holes() -> pd.DataFrame:
+    table = data()
+    rng = np.random.default_rng(12)
+    for name in ("y1", "y2", "y3"):
+        table.loc[rng.random(len(table)) < 0.1, name] = np.nan
+    return table
+
+
+def test_full_information_uses_every_value() -> None:
+    table = with_holes()
+    table.loc[5, ["y1", "y2", "y3"]] = np.nan
+    table.loc[7, "x1"] = np.nan
+    here = fit(MODEL, table, missing="fiml", estimator="mlr")
+    assert here.nobs == 2499  # row 5 has its covariate, row 7 has not
+    assert "1 of 2500 cases were dropped: no value within, or a missing exogenous variable" in here.notices[0].text
+    assert here.notices[1].code == "missing_patterns"
+    every, listwise = fit(MODEL), fit(MODEL, table)
+    for term in ("fw =~ y2 [level within]", "fw ~ x1 [level within]"):
+        errors = [one.estimates[term].std_error for one in (every, here, listwise)]
+        assert here.estimates[term].estimate == pytest.approx(every.estimates[term].estimate, abs=2 * errors[0])
+    assert np.trace(fit(MODEL, table, missing="fiml").vcov) < np.trace(listwise.vcov)
+    assert fit(MODEL, table, missing="fiml_x").nobs == 2500
+    scores = ci.factor_scores(here).to_frame()
+    assert scores.isna().any(axis=1).to_numpy().nonzero()[0].tolist() == [7]
+    full = ci.factor_scores(every).to_frame()
+    assert np.corrcoef(scores.fw.drop(7), full.fw.drop(7))[0, 1] > 0.95
+
+
+def test_full_information_without_holes_is_the_complete_likelihood() -> None:
+    here, there = fit(MODEL, missing="fiml", estimator="mlr"), fit(MODEL, estimator="mlr")
+    assert here.params == pytest.approx(there.params, rel=1e-10)
+    assert here.measures == pytest.approx(there.measures, rel=1e-10)
+
+
+def test_with_holes_order_of_rows_does_not_matter() -> None:
+    here = fit(MODEL, with_holes(), missing="fiml", estimator="mlr")
+    there = fit(MODEL, with_holes().sample(frac=1, random_state=2), missing="fiml", estimator="mlr")
+    assert there.params == pytest.approx(here.params, rel=1e-8, abs=1e-10)
+    assert there.measures == pytest.approx(here.measures, rel=1e-7)
+
+
 def few(first: int, last: int) -> pd.DataFrame:
     return data()[lambda d: d.cluster.between(first, last)]
 
@@ -135,7 +176,7 @@ def test_unrestricted_moments_stay_possible_where_the_likelihood_is_unbounded() 
     columns = ["y1", "y2", "y3"]
     table, every = few(1, 8), np.arange(3)
     codes = table.cluster.to_numpy() - 1
-    found = twolevel.unrestricted(twolevel.clusters_of(table[columns].to_numpy(), codes, within=every, between=every))
+    found = kernel.unrestricted(complete.clusters_of(table[columns].to_numpy(), codes, within=every, between=every))
     assert found is not None
     assert (found.bounded, found.converged) == (True, True)
     smallest, *others = np.linalg.eigvalsh(found.between)
@@ -155,13 +196,16 @@ def test_unrestricted_moments_stay_possible_where_the_likelihood_is_unbounded() 
         ("y4 ~ y5\n" + CFA, {}, r"(?s)line 1:.*stands before the first 'level:' line"),
         ("group: 1\n" + CFA, {"group": "school"}, "'group:' blocks around 'level:' blocks are not derived"),
         (CFA, {"group": "w1"}, "group='w1' is not derived for two-level models"),
-        (CFA, {"missing": "fiml"}, 'missing="fiml" is not derived for two-level models'),
+        (CFA, {"missing": "two_stage"}, 'missing="two_stage" is not derived for two-level models'),
         (CFA, {"estimator": "mlf"}, 'estimator="mlf" is not derived for two-level models'),
         (CFA, {"ordered": ["y1"]}, "ordered=.* is not derived for two-level models"),
         (CFA, {"sampling_weight": "w1"}, "sampling_weight='w1' is not derived"),
         (CFA, {"likelihood": "wishart"}, "likelihood='wishart' is not derived for two-level"),
         (CFA, {"se": "first_order"}, "se='first_order' is not derived"),
         (CFA, {"meanstructure": False}, "meanstructure=False is not derived"),
+        (CFA + "c <~ w1 + w2\nfb ~ c", {}, r"(?s)line 5:.*'c <~ w1' is not derived on two levels"),
+        (CFA + "fb ~ w1:w2", {}, r"(?s)line 5:.*'fb ~ w1:w2' is not derived on two levels"),
+        (CFA + "fw ~ w1", {}, r"(?s)line 5:.*'fw' is a construct of level 'within', and level 'between' does not measure it"),
         (CFA.replace("y1 +", "c(1, 2)*y1 +", 1), {}, r"gives 2 values for 1 group"),
     ],
 )

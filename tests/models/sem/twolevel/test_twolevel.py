@@ -12,9 +12,11 @@ import pytest
 from oracle_files import HERE, case, sem_fit
 
 import cipa as ci
+from cipa.numerics.twolevel import kernel
 
 FOLDER = HERE / "twolevel"
-CASES = sorted(path.stem for path in FOLDER.glob("*.json"))
+INCOMPLETE = ["cfa_fiml", "sem_fiml", "sides_fiml"]
+CASES = sorted({path.stem for path in FOLDER.glob("*.json")} - set(INCOMPLETE))
 
 EXACT = 1e-7
 """Relative: both programs stand at a point where the gradient is rounding (`last_step` of each case)."""
@@ -30,10 +32,15 @@ OPTIONS = {"fixed.x": "fixed_x", "std.lv": "std_lv"}
 X = ["x1", "x2", "x3"]
 
 
-def data(*, centred: bool = False) -> pd.DataFrame:
+def data(*, centred: bool = False, holes: bool = False) -> pd.DataFrame:
     table = pd.read_csv(HERE / "sem" / "data" / "demo_twolevel.csv")
     if centred:
         table[X] -= table[X].mean()
+    if holes:
+        i = np.arange(1, len(table) + 1)
+        for name, step, over, below in (("y1", 7, 23, 3), ("y2", 11, 19, 2), ("y3", 13, 17, 2)):
+            table.loc[(step * i) % over < below, name] = np.nan
+        table.loc[table.cluster % 9 == 0, "w2"] = np.nan
     return table
 
 
@@ -47,7 +54,9 @@ def reference(name: str) -> dict[str, Any]:
 def fitted(name: str) -> Any:
     found = reference(name)
     options = {OPTIONS.get(k, k): v.lower() if k == "estimator" else v for k, v in found["options"].items()}
-    return ci.SEM(found["model"], **options).fit(data(centred=found["centred"]))
+    if found.get("holes", False):
+        options["missing"] = "fiml"
+    return ci.SEM(found["model"], **options).fit(data(centred=found["centred"], holes=found.get("holes", False)))
 
 
 def estimate_of(name: str, row: dict[str, Any], rows: Any) -> Any:
@@ -91,7 +100,8 @@ def test_fit_measures(name: str) -> None:
     wanted = {key: value for key, value in reference(name)["fit"].items() if value not in (None, "NA")}
     assert wanted.keys() <= mine.keys()
     for key, value in wanted.items():
-        assert mine[key] == pytest.approx(value, rel=UNPOLISHED if key in BASELINE else FIT, abs=FIT), key
+        rtol = INCOMPLETE if reference(name).get("holes") else UNPOLISHED if key in BASELINE else FIT
+        assert mine[key] == pytest.approx(value, rel=rtol, abs=rtol), key
     assert {key for key, value in mine.items() if np.isfinite(value)} == wanted.keys()
 
 
@@ -184,6 +194,32 @@ def test_robust_error_of_a_covariates_mean_is_that_of_clustered_means() -> None:
     for name in X:
         sums = (data()[name] - data()[name].mean()).groupby(data().cluster).sum()
         assert fit.estimates[f"{name} ~1 [level 1]"].std_error == pytest.approx(np.sqrt((sums**2).sum()) / 2500, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_with_missing_values_the_likelihood_is_the_references_and_our_maximum_is_higher(name: str) -> None:
+    """lavaan 0.6 follows a gradient that is not that of its log-likelihood here (it warns that its Hessian is not symmetric).
+
+    So: at its estimates our log-likelihood is the one it prints; at ours it is higher, and the gradient is 0; both are near each other.
+    """
+    fit, found = fitted(name), reference(name)
+    theta = fit.params.copy()
+    for row in rows_of(name, "estimates"):
+        mine = estimate_of(name, row, fit.estimates)
+        if mine.term in fit.terms:
+            theta[fit.terms.index(mine.term)] = row["est"]
+            assert mine.estimate == pytest.approx(row["est"], abs=0.03 * row["se"]), mine.term
+            assert mine.std_error == pytest.approx(row["se"], rel=0.005), mine.term
+    levels = fit.sample.levels
+    there = kernel.loglik(levels.clusters, fit.objective.evaluate(fit.layout.to_eta(theta)).value) - levels.exogenous_loglik
+    assert there == pytest.approx(found["fit"]["logl"], abs=1e-4)
+    assert fit.loglik >= there
+    assert np.abs(fit.objective.evaluate(fit.layout.to_eta(fit.params)).gradient).max() < 1e-8
+    assert 0 <= fit.measures["unrestricted.logl"] - found["fit"]["unrestricted.logl"] < 3e-3
+    for key in ("npar", "df", "ntotal", "baseline.df"):
+        assert fit.measures[key] == found["fit"][key]
+    for key in ("chisq", "baseline.chisq", "aic", "bic", "cfi", "rmsea", "srmr_between"):
+        assert fit.measures[key] == pytest.approx(found["fit"][key], rel=2e-3, abs=5e-4), key
 
 
 def test_shipped_cases_name_the_same_models() -> None:

@@ -1,4 +1,4 @@
-"""The two-level normal model: likelihood, gradient, Hessian and scores by cluster, from moments of each cluster size.
+"""Complete cases on two levels: likelihood, gradient, Hessian and scores by cluster, from moments of each cluster size.
 
     y_ij = mu + b_j + w_ij,   b_j ~ N(0, Sigma_B),   w_ij ~ N(0, Sigma_W)
 
@@ -22,24 +22,14 @@ Rosseel, Y. (2021). Psych, 3, 197-232.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from cipa.numerics import ram
-from cipa.numerics.linalg import (
-    Array,
-    BoolArray,
-    IntArray,
-    batched_inverse_and_logdet,
-    inverse_and_logdet,
-    symmetric,
-)
-from cipa.numerics.optimize import minimize
+from cipa.numerics.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, inverse_and_logdet
 
 _SINGULAR = 1e4  # tr(V_s^-1 Sigma_W / n_s), at most q when Sigma_B is positive; beyond, a V_s is so small that the likelihood is unbounded
-_SWITCH = 0.3  # decrement per case below which Newton steps replace Fisher steps
-_SEARCH, _BOUNDED_SEARCH = 60, 500  # iterations; a search that meets a maximum takes about 10
 _FLOOR = 1e-2  # starting variances between clusters, least share of the variance of the cluster means
 
 
@@ -93,9 +83,9 @@ def clusters_of(values: Array, codes: IntArray, *, within: IntArray, between: In
     sizes, kind = np.unique(size, return_inverse=True)
     kind = kind.reshape(-1)
     counts = np.bincount(kind).astype(np.float64)
-    means = _sums(mean, kind, len(sizes)) / counts[:, None]
+    means = sums(mean, kind, len(sizes)) / counts[:, None]
     apart = mean - means[kind]
-    covs = _sums(apart[:, :, None] * apart[:, None, :], kind, len(sizes)) / counts[:, None, None]
+    covs = sums(apart[:, :, None] * apart[:, None, :], kind, len(sizes)) / counts[:, None, None]
     pooled = deviations.T @ deviations / max(len(values) - len(size), 1)
     return Clusters(
         within=within, between=between, size=size, mean=mean, kind=kind, deviations=deviations, first=first, pooled=pooled,
@@ -103,8 +93,8 @@ def clusters_of(values: Array, codes: IntArray, *, within: IntArray, between: In
     )  # fmt: skip
 
 
-def _sums(rows: Array, kind: IntArray, length: int) -> Array:
-    """Sums (length, ...) of rows (J, ...) by kind (J,)."""
+def sums(rows: Array, kind: IntArray, length: int) -> Array:
+    """Sums (length, ...) of rows (J, ...) by kind (J,), of which every one occurs."""
     order = np.argsort(kind, kind="stable")
     first = np.searchsorted(kind[order], np.arange(length))
     return np.asarray(np.add.reduceat(rows[order], first, axis=0))
@@ -182,16 +172,6 @@ class Parts:
     within: BoolArray
 
 
-def gradient(found: TwoLevel, parts: Parts, clusters: Clusters) -> Array:
-    """Gradient (k,) of the value."""
-    p = clusters.variables
-    W, B = np.zeros((p, p)), np.zeros((p, p))
-    W[np.ix_(clusters.within, clusters.within)] = found.W
-    B[np.ix_(clusters.between, clusters.between)] = found.B
-    middle = np.where(parts.within, W @ parts.V, B @ parts.V)
-    return np.asarray((parts.U * middle).sum(axis=0) - parts.t * (found.w @ parts.U))
-
-
 def curvature(found: TwoLevel, parts: Parts, clusters: Clusters, *, observed: bool) -> Array:
     """The part of the Hessian (k, k) of the value made of first derivatives; not `observed`: its expectation."""
     Q0, Q = (found.Q0, found.Q) if observed else (found.P0, found.P)
@@ -222,173 +202,18 @@ def scores(found: TwoLevel, parts: Parts, clusters: Clusters) -> Array:
     return np.asarray(total)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unrestricted:
-    """Moments estimated freely: Sigma_W (q, q), Sigma_B (r, r), mu (p,), and the likelihood there with its factors.
-
-    `bounded`: Sigma_B was kept positive semidefinite, because without that the likelihood has no maximum nearby.
-    """
-
-    within: Array
-    between: Array
-    mean: Array
-    loglik: float
-    converged: bool
-    bounded: bool
-    found: TwoLevel
-    parts: Parts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Point:
-    eta: Array
-    value: float
-    gradient: Array
-    found: TwoLevel
-    parts: Parts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Free:
-    """The likelihood as a function of the free entries of Sigma_W and Sigma_B (rows, cols of each) and of mu."""
-
-    clusters: Clusters
-    inner: tuple[IntArray, IntArray]
-    outer: tuple[IntArray, IntArray]
-    parts: Parts
-
-    @property
-    def switch(self) -> float:
-        return _SWITCH
-
-    def moments(self, eta: Array) -> tuple[Array, Array, Array]:
-        c, m = self.clusters, len(self.inner[0])
-        W, B = np.zeros((len(c.within),) * 2), np.zeros((len(c.between),) * 2)
-        W[self.inner] = W[self.inner[::-1]] = eta[:m]
-        B[self.outer] = B[self.outer[::-1]] = eta[m : m + len(self.outer[0])]
-        return W, B, eta[m + len(self.outer[0]) :]
-
-    def evaluate(self, eta: Array) -> _Point | None:
-        found = evaluate(self.clusters, *self.moments(eta))
-        if found is None:
-            return None
-        return _Point(
-            eta=eta, value=found.value, gradient=gradient(found, self.parts, self.clusters), found=found, parts=self.parts
-        )
-
-    def curvature(self, point: _Point, *, exact: bool) -> Array:
-        return symmetric(curvature(point.found, self.parts, self.clusters, observed=exact))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Root:
-    """The same in L with Sigma_B = L L', which is positive semidefinite everywhere; L has the zeros of a block-diagonal Sigma_B."""
-
-    free: _Free
-
-    @property
-    def switch(self) -> float:
-        return _SWITCH
-
-    def root(self, eta: Array) -> Array:
-        L = np.zeros((len(self.free.clusters.between),) * 2)
-        L[self.free.outer] = eta[self.own]
-        return L
-
-    @property
-    def own(self) -> slice:
-        first = len(self.free.inner[0])
-        return slice(first, first + len(self.free.outer[0]))
-
-    def plain(self, eta: Array) -> Array:
-        """The free entries of Sigma_W, Sigma_B and mu."""
-        L, found = self.root(eta), eta.copy()
-        found[self.own] = (L @ L.T)[self.free.outer]
-        return found
-
-    def slopes(self, eta: Array) -> Array:
-        """Derivatives of `plain` (k, k): dB_ij / dL_ab = L_jb if i = a, and L_ib if j = a."""
-        L, J, (rows, cols) = self.root(eta), np.eye(len(eta)), self.free.outer
-        i, j = rows[:, None], cols[:, None]
-        J[self.own, self.own] = (i == rows) * L[j, cols] + (j == rows) * L[i, cols]
-        return J
-
-    def evaluate(self, eta: Array) -> _Point | None:
-        here = self.free.evaluate(self.plain(eta))
-        return None if here is None else replace(here, gradient=self.slopes(eta).T @ here.gradient, eta=eta)
-
-    def curvature(self, point: _Point, *, exact: bool) -> Array:
-        J = self.slopes(point.eta)
-        H = J.T @ self.free.curvature(point, exact=exact) @ J
-        if exact:
-            rows, cols = self.free.outer
-            H[self.own, self.own] += (cols[:, None] == cols) * point.found.B[rows[:, None], rows]
-        return symmetric(H)
-
-
-def unrestricted(clusters: Clusters, *, within: BoolArray | None = None, between: BoolArray | None = None) -> Unrestricted | None:
-    """Maximum-likelihood moments, of which only the entries marked in `within` (q, q) and `between` (r, r) are not zero.
-
-    All entries by default; `between` is block diagonal. Sigma_B may be estimated indefinite, as long as every V_s is positive definite.
-    With few clusters the likelihood can grow without bound as some V_s becomes singular; where the search meets no maximum before, it is
-    repeated with Sigma_B positive semidefinite. None when the likelihood has no value at the starting moments (collinear variables).
-    """
-    c = clusters
-    w = _lower(np.ones((len(c.within),) * 2, dtype=np.bool_) if within is None else within)
-    b = _lower(np.ones((len(c.between),) * 2, dtype=np.bool_) if between is None else between)
-    problem = _Free(clusters=c, inner=w, outer=b, parts=_unit_parts(c, w, b))
-    W, B = starting_moments(c)
+def starting_moments(c: Clusters) -> tuple[Array, Array, Array]:
+    """Sigma_W = S_PW, Sigma_B from the covariance of the cluster means less S_PW / n (harmonic mean of the sizes), and mu."""
     mu = c.mean.mean(axis=0)
-    solution, point = minimize(problem, np.concatenate([W[w], B[b], mu]), max_iterations=_SEARCH)
-    eta = solution.eta
-    bounded = not solution.converged
-    if bounded:
-        blocks = np.zeros_like(B)
-        blocks[b] = blocks[b[::-1]] = B[b]
-        root = _Root(free=problem)
-        solution, point = minimize(
-            root, np.concatenate([W[w], np.linalg.cholesky(blocks)[b], mu]), max_iterations=_BOUNDED_SEARCH
-        )
-        eta = root.plain(solution.eta)
-    if point is None:
-        return None
-    W, B, mean = problem.moments(eta)
-    return Unrestricted(
-        within=W, between=B, mean=mean, loglik=loglik(c, point.value), converged=solution.converged, bounded=bounded,
-        found=point.found, parts=problem.parts,
-    )  # fmt: skip
-
-
-def _lower(mask: BoolArray) -> tuple[IntArray, IntArray]:
-    rows, cols = np.nonzero(np.tril(mask))
-    return rows, cols
-
-
-def _unit_parts(c: Clusters, inner: tuple[IntArray, IntArray], outer: tuple[IntArray, IntArray]) -> Parts:
-    """Factors of the free entries of Sigma_W, then of Sigma_B, then of mu (mu as parameters of the between level)."""
-    eye = np.eye(c.variables)
-    row = np.concatenate([c.within[inner[0]], c.between[outer[0]]])
-    col = np.concatenate([c.within[inner[1]], c.between[outer[1]]])
-    means = np.zeros_like(eye)
-    return Parts(
-        U=np.hstack([eye[:, row], eye]), V=np.hstack([eye[:, col] * np.where(row == col, 0.5, 1.0), means]),
-        t=np.concatenate([np.zeros(len(row)), np.ones(len(eye))]),
-        within=np.arange(len(row) + len(eye)) < len(inner[0]),
-    )  # fmt: skip
-
-
-def starting_moments(c: Clusters) -> tuple[Array, Array]:
-    """Sigma_W = S_PW, and Sigma_B from the covariance of the cluster means less S_PW / n, n the harmonic mean of the sizes.
-
-    Eigenvalues of Sigma_B, on the scale of correlations, are kept positive.
-    """
-    apart = c.mean - c.mean.mean(axis=0)
-    total = apart.T @ apart / c.nclusters
-    typical = float(c.nclusters / np.sum(1 / c.size))
+    total = (c.mean - mu).T @ (c.mean - mu) / c.nclusters
     padded = np.zeros_like(total)
-    padded[np.ix_(c.within, c.within)] = c.pooled / typical
-    gap = (total - padded)[np.ix_(c.between, c.between)]
-    scale = np.sqrt(np.maximum(total.diagonal()[c.between], 1e-300))
-    values, vectors = np.linalg.eigh(gap / np.outer(scale, scale))
-    B = (vectors * np.maximum(values, _FLOOR)) @ vectors.T * np.outer(scale, scale)
-    return c.pooled.copy(), B
+    padded[np.ix_(c.within, c.within)] = c.pooled * float(np.mean(1 / c.size))
+    index = np.ix_(c.between, c.between)
+    return c.pooled.copy(), smooth((total - padded)[index], total[index].diagonal()), mu
+
+
+def smooth(cov: Array, variances: Array) -> Array:
+    """A covariance matrix, its eigenvalues on the scale of the variances (r,) kept positive."""
+    scale = np.sqrt(np.maximum(variances, 1e-300))
+    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
+    return np.asarray((vectors * np.maximum(values, _FLOOR)) @ vectors.T * np.outer(scale, scale))

@@ -1,0 +1,1 @@
+"""The two-level normal model: complete cases, cases with missing values, and unrestricted moments."""
