@@ -33,8 +33,8 @@ _RESERVED = frozenset(
 """R's own words."""
 
 _HEADS = {
-    "=~": "loadings", "<~": "weights of composites", "~": "regressions", "~~": "variances and covariances", "~1": "intercepts and means", "|": "thresholds",
-    "~*~": "scales of response variables",
+    "=~": "loadings", "<~": "weights of composites", "~": "regressions", "~~": "variances and covariances",
+    "~1": "intercepts and means", "|": "thresholds", "~*~": "scales of response variables",
 }  # fmt: skip
 
 
