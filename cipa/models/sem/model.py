@@ -27,11 +27,10 @@ from cipa.models.sem.layout import Layout, build_layout
 from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare, refuse_underidentified
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
 from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import starting_values
+from cipa.models.sem.starts import other_values, starting_values, with_user_starts
 from cipa.models.sem.testing import SCALED_TESTS
 from cipa.models.sem.weighted.fit import WEIGHTS, continuous_targets, fit_weighted
 from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refuse_unscalable, response_sample
-from cipa.numerics.linalg import Array
 from cipa.results.fit import announce
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
@@ -143,6 +142,7 @@ class SEM:
                 raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")
         self._refuse_unavailable()
         _refuse_unavailable_syntax(_parsed(self.syntax))
+        _refuse_misplaced(_parsed(self.syntax), self.ordered_names)
 
     def _refuse_contradictions(self) -> None:
         """Refuse errors and tests that are not derived for these data."""
@@ -261,7 +261,7 @@ class SEM:
             The search did not end at a stationary point.
         """
         if self.ordered_names:
-            return self._fit_ordered(data)
+            return self._fit_ordered(data, start=start)
         layout, labels = declare(self, data)
         sample = prepare(
             data,
@@ -279,23 +279,25 @@ class SEM:
         if self.estimator in WEIGHTS:
             refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
             targets = continuous_targets(WEIGHTS[self.estimator], sample, means=layout.means)
-            fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), self.recipe(sample), labels)
+            bases = bases_with_exogenous(layout, sample)
+            fit = fit_weighted(self, layout, sample, targets, bases, self.recipe(sample), labels, start=start)
             announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
             return fit
         objective = _objective(self, layout, sample)
         refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
-        theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
+        moments = [(group.saturated.cov, group.saturated.mean) for group in sample.groups]
+        theta = starting_values(layout, moments)
         names = [str(layout.rows[position].term(labels)) for position in layout.theta]
         if start:
-            theta = _with_user_starts(theta, start, layout, names)
+            theta = with_user_starts(theta, start, layout, names)
         scales = tuple(np.sqrt(group.saturated.cov.diagonal()) for group in sample.groups)
         check_identified(replace(objective, layout=at_tangent(layout, theta)), theta, names, scales)
-        objective, point, solution = search(objective, theta)
+        objective, point, solution = search(objective, theta, others=other_values(layout, moments, theta))
         fit = assemble(self, objective.layout, sample, objective, point, solution, labels=labels)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
         return fit
 
-    def _fit_ordered(self, data: Any) -> SEMFit:
+    def _fit_ordered(self, data: Any, *, start: Mapping[str, float] | None) -> SEMFit:
         """Weighted least squares of thresholds, slopes, polychoric and polyserial correlations."""
         labels = group_labels(data, group=self.group)
         rules = Rules(
@@ -317,7 +319,7 @@ class SEM:
         sample, targets = response_sample(self, found, layout, labels, WEIGHTS[self.estimator_used])
         refuse_underidentified(layout.npar, sum(len(target.s) for target in targets))
         chosen = recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False)
-        fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels)
+        fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels, start=start)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=5)
         return fit
 
@@ -391,6 +393,23 @@ def _refuse_unavailable_syntax(syntax: Syntax) -> None:
             )
 
 
+def _refuse_misplaced(syntax: Syntax, ordered: Sequence[str]) -> None:
+    """Refuse a variable that depends on itself, and thresholds and scales of what is not ordered."""
+    latent = {row.lhs for row in syntax.formulas if row.op == "=~"}
+    for row in syntax.formulas:
+        if row.op in ("=~", "~") and row.lhs == row.rhs:
+            raise syntax.refuse(
+                row, f"'{row.lhs}' stands on both sides: no variable measures or explains itself. Remove it on one side."
+            )
+        if row.op == "|" and row.lhs in latent:
+            raise syntax.refuse(row, f"'{row.lhs}' is a construct, which has no thresholds. Write them for its ordered items.")
+        if row.op == "~*~" and (row.lhs not in ordered or row.rhs != row.lhs):
+            raise syntax.refuse(
+                row,
+                f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in ordered=.",
+            )
+
+
 def _refuse_means_without_means(model: SEM, layout: Layout, sample: Sample) -> None:
     if layout.means and any(
         getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
@@ -418,14 +437,3 @@ def _objective(model: SEM, layout: Layout, sample: Sample) -> Likelihood:
         bases=bases_with_exogenous(layout, sample),
         weights=counts / counts.sum(),
     )
-
-
-def _with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, names: Sequence[str]) -> Array:
-    values = theta.copy()
-    from_name = {name: k for k, name in reversed(list(enumerate(names)))}
-    for key, value in start.items():
-        k = layout.labels.get(key, from_name.get(key))
-        if k is None:
-            raise SpecificationError(f"start has '{key}', which is neither a label nor a free parameter of the model.")
-        values[k] = value
-    return values
