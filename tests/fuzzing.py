@@ -15,8 +15,6 @@ import cipa as ci
 from cipa.numerics.derivatives import central_jacobian
 
 LIMIT = 10  # seconds for one model
-STATIONARY = 1e-5
-"""Largest share of its own curvature's scale that a difference quotient of the objective may be at the solution (per case)."""
 
 
 @contextmanager

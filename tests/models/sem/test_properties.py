@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import cipa as ci
 from cipa.models.sem.discrepancy import Likelihood
@@ -172,26 +170,6 @@ def test_scores_sum_to_the_gradient_which_is_zero_at_the_estimate() -> None:
         assert len(scores) == 301
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.integers(30, 200), st.booleans())
-def test_random_models_end_at_a_stationary_point_or_in_a_plain_error(seed: int, nobs: int, missing: bool) -> None:
-    rng = np.random.default_rng(seed)
-    factors = rng.normal(size=(nobs, 2)) @ np.linalg.cholesky(np.array([[1, 0.4], [0.4, 1]])).T
-    loadings = rng.uniform(-0.2, 1.0, size=8)
-    data = pd.DataFrame({f"y{k}": loadings[k] * factors[:, k // 4] + 0.6 * rng.normal(size=nobs) for k in range(8)})
-    if missing:
-        data = data.mask(rng.random(data.shape) < 0.1)
-    syntax = "f =~ y0 + y1 + y2 + y3\ng =~ y4 + y5 + y6 + y7\ng ~ f"
-    try:
-        fit = ci.SEM(syntax, missing="fiml" if missing else "listwise").fit(data)
-    except ci.CipaError:
-        return
-    assert fit.convergence.converged
-    assert fit.scores is not None
-    scale = np.sqrt(np.maximum((fit.scores**2).sum(axis=0), 1e-12))
-    assert np.abs(fit.scores.sum(axis=0) / scale).max() < 1e-3
-
-
 def test_a_marker_that_does_not_belong_to_its_construct_is_rarely_an_obstacle() -> None:
     """The ratios to such a marker lead the search away; other places to start lead to the solution that a good marker shows."""
     rng = np.random.default_rng(4)
@@ -207,4 +185,4 @@ def test_a_marker_that_does_not_belong_to_its_construct_is_rarely_an_obstacle() 
         except ci.ConvergenceError:
             continue
         ended += 1
-    assert ended >= 25  # 22 without other places to start
+    assert ended >= 29  # 27 without other places to start
