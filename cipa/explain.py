@@ -35,6 +35,10 @@ EXPLANATIONS = {
     " item's loading, and at constructs with two items.",
     "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, because its"
     " distribution is then a mixture (Shapiro 1985).",
+    "never_together": "Two variables have no two cases in common. Their covariance rests on the model alone, and the chi-square counts a moment"
+    " that the data do not show. Leave one of them out, or gather cases that have both.",
+    "undefined_effect": "An effect defined by ':=' has no value at the estimates: a logarithm or root of a negative number, or a division by"
+    " zero. Look at the labels it is made of.",
     "latent_cov": "The covariance matrix of the constructs is not positive definite: two constructs may be one, or a variance is negative.",
     "zero_variance_component": "The variance of the random effects is estimated at zero or below and set to zero: the estimates are those"
     " of pooled least squares.",

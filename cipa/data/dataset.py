@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cipa.data.checks import LARGEST
 from cipa.errors import DataError, did_you_mean
 from cipa.frozen import FrozenDict
 from cipa.numerics.linalg import Array, BoolArray
@@ -243,7 +244,8 @@ def _side_by_side(columns: Sequence[Column]) -> Array:
 
 
 def _column(series: pd.Series[Any]) -> Column:
-    if pd.api.types.is_bool_dtype(series.dtype) or pd.api.types.is_numeric_dtype(series.dtype):
+    number = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype)
+    if number or pd.api.types.is_bool_dtype(series.dtype):
         return _read_only(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
     values = series.astype(object).to_numpy(copy=True)
     values[np.asarray(pd.isna(series))] = None
@@ -275,9 +277,20 @@ def _refuse_text(values: Column, *, column: str, name: str) -> None:
     )
 
 
+def _refuse_huge(values: Array, *, names: Sequence[str], name: str) -> None:
+    places = np.argwhere((np.abs(values) > LARGEST) & np.isfinite(values))
+    if len(places):
+        row, position = places[0]
+        raise DataError(
+            f"{name}: the column '{names[position]}' has the value {values[row, position]:.2g} in row {row + 1}, beyond {LARGEST:g}. Its squares"
+            " leave what a computer can hold: divide the column by a power of ten, or mend the cell."
+        )
+
+
 def _refuse_infinity(values: Array, *, names: Sequence[str], name: str) -> None:
-    if np.isfinite(values.sum()):
+    if abs(values.sum()) < LARGEST:
         return
+    _refuse_huge(values, names=names, name=name)
     row, position = (int(place[0]) for place in np.nonzero(np.isinf(values))) if np.isinf(values).any() else (-1, -1)
     if row >= 0:
         raise DataError(

@@ -164,7 +164,7 @@ def category_codes(data: Dataset, column: str) -> tuple[IntArray, npt.NDArray[An
     """Codes (n,) of any column's values and the sorted values; -1 marks a missing value."""
     codes, labels = pd.factorize(data[column])
     ranked = _sorted_labels(np.asarray(labels))
-    recoded = np.argsort(ranked)[codes]
+    recoded = np.argsort(ranked)[codes] if len(labels) else codes
     return np.where(codes < 0, -1, recoded), np.asarray(labels)[ranked]
 
 

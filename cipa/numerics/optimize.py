@@ -20,8 +20,13 @@ DECREMENT_TOLERANCE = 1e-12
 """Newton decrement g'H^-1 g, per case, below which one last full step is taken: after it the error is its square."""
 
 ARMIJO = 1e-4
-MAX_ITERATIONS = 1000
+MAX_ITERATIONS = 500
 _ROUNDING = 1e-13  # a fall of the function smaller than this (relative) is noise
+_PATIENCE, _PROGRESS = (
+    100,
+    1e-2,
+)  # so many steps that together fall by less than this share of what one promises: parameters drift
+_HOPELESS = 1e12  # damping beyond which the curvature is no curvature
 
 
 class Point(Protocol):
@@ -76,6 +81,7 @@ def minimize(objective: Objective[P], start: Array, *, max_iterations: int = MAX
         ), None
     decrement = np.inf
     stalled = 0
+    values = [point.value]
     for iteration in range(1, max_iterations + 1):
         exact = decrement < objective.switch or stalled > 0
         step, decrement, exact = _direction(objective, point, exact=exact)
@@ -91,6 +97,9 @@ def minimize(objective: Objective[P], start: Array, *, max_iterations: int = MAX
             continue
         stalled = 0
         eta, point = found
+        values.append(point.value)
+        if len(values) > 2 * _PATIENCE and values[-1 - _PATIENCE] - point.value < _PROGRESS * decrement:
+            return _solution(eta, False, iteration, decrement, "parameters drift and the function hardly falls"), point
     return _solution(eta, False, max_iterations, decrement, "too many iterations"), point
 
 
@@ -108,6 +117,8 @@ def _direction(objective: Objective[P], point: P, *, exact: bool) -> tuple[Array
     damping = 0.0
     while (solved := _solve(H, point.gradient, damping=damping)) is None:
         damping = max(10 * damping, 1e-8)
+        if damping > _HOPELESS:
+            return -point.gradient, float(point.gradient @ point.gradient), False
     return -solved, float(point.gradient @ solved), False
 
 

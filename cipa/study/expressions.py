@@ -24,6 +24,7 @@ Dual = tuple[Any, Any]
 """A value and its gradient: a float and an (k,) array; or arrays of draws (R,) and None."""
 
 _DEPTH = 60  # nested parentheses; deeper text is refused before Python's own stack is in danger
+_LENGTH = 800  # words of one expression; a chain of sums is a tree as deep as it is long
 
 FUNCTIONS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "exp": (np.exp, np.exp),
@@ -156,6 +157,10 @@ class Parser:
         """The whole expression; refuses what is left over."""
         if not self.tokens:
             raise at(self.source, 1, 1, "An expression is missing here.")
+        if len(self.tokens) > _LENGTH:
+            self._refuse(
+                f"the expression has {len(self.tokens)} words, more than {_LENGTH}. Split it: define intermediate effects with ':='."
+            )
         result = self._sum()
         if self.position < len(self.tokens):
             self._refuse(f"'{self.tokens[self.position].text}' does not continue the expression.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from cipa.errors import did_you_mean
 from cipa.study.expressions import Expression, Parser, evaluate, names_in
-from cipa.study.tokens import Token, at, tokenize
+from cipa.study.tokens import LARGEST, Token, at, tokenize
 
 _BLOCKS = ("group", "level", "block", "class")
 _MODIFIER_FUNCTIONS = ("start", "equal", "label", "c")
@@ -303,15 +303,8 @@ def _modifier(tokens: list[Token], *, starting: bool, source: str) -> Modifiers:
 
 def _modifier_call(head: Token, inner: list[Token], *, source: str) -> Modifiers:
     if head.text in ("exp", "log", "sqrt"):
-        value, _ = evaluate(
-            Parser(
-                [head, Token("sign", "(", head.line, head.column), *inner, Token("sign", ")", head.line, head.column)],
-                source=source,
-            ).parse(),
-            {},
-            size=0,
-        )
-        return Modifiers(fixed=(float(value),))
+        opening, closing = (Token("sign", sign, head.line, head.column) for sign in "()")
+        return Modifiers(fixed=(_computed([head, opening, *inner, closing], source=source),))
     if head.text not in _MODIFIER_FUNCTIONS or not inner:
         hint = did_you_mean(head.text, _MODIFIER_FUNCTIONS)
         raise at(
@@ -347,10 +340,19 @@ def _entry(tokens: list[Token], *, source: str) -> float | str:
         return math.nan if tokens[0].text in ("NA", "na") else tokens[0].text
     number = _number(tokens)
     if number is None:
-        expression = Parser(tokens, source=source).parse()
-        if names_in(expression):
-            raise at(source, tokens[0].line, tokens[0].column, f"'{_text(tokens)}' is neither a number nor one label.")
-        number = float(evaluate(expression, {}, size=0)[0])
+        number = _computed(tokens, source=source)
+    return number
+
+
+def _computed(tokens: list[Token], *, source: str) -> float:
+    """The value of an expression without names; refuses one that has no value."""
+    expression = Parser(tokens, source=source).parse()
+    if names_in(expression):
+        raise at(source, tokens[0].line, tokens[0].column, f"'{_text(tokens)}' is neither a number nor one label.")
+    number = float(evaluate(expression, {}, size=0)[0])
+    if not abs(number) <= LARGEST:
+        problem = f"'{_text(tokens)[:40]}' is {number:g}, and no parameter can be held there. Write NA for a free parameter."
+        raise at(source, tokens[0].line, tokens[0].column, problem)
     return number
 
 

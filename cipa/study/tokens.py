@@ -14,6 +14,9 @@ from cipa.errors import SpecificationError
 
 RELATIONS = ("=~", "<~", ":=", "~*~", "~~", "==", "~", "<", ">", "|")
 
+LARGEST = 1e100
+"""Squares and products of larger numbers overflow."""
+
 _TOKEN = re.compile(
     r"""
     (?P<blank>[ \t\r\f\v\u00a0\u3000]+)
@@ -55,6 +58,9 @@ def tokenize(source: str) -> Iterator[Token]:
         if match is None:
             raise at(source, line, position - start + 1, f"the character {text[position]!r} has no meaning here.")
         kind = str(match.lastgroup)
+        if kind == "number" and float(match.group()) > LARGEST:
+            problem = f"the number {match.group()[:20]} is larger than any parameter: the limit is {LARGEST:g}."
+            raise at(source, line, position - start + 1, problem)
         if kind not in ("blank", "comment"):
             yield Token(kind, match.group(), line, position - start + 1)
         position = match.end()

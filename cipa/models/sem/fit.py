@@ -346,7 +346,12 @@ def solved(
     )
     terms, names, statuses = _rows(layout, labels, parsed)
     estimates = tabulate(terms, full, errors, labels=names, statuses=statuses, standardized=beta)
-    notices = (*sample.notices, *_admissible(layout, labels, estimates, point, errors), *_binding(layout, point))
+    notices = (
+        *sample.notices,
+        *_admissible(layout, labels, estimates, point, errors),
+        *_binding(layout, point),
+        *_undefined(estimates),
+    )
     return SEMFit(
         model=model, data=sample.data, kind="sem", terms=tuple(terms[position] for position in layout.theta),
         params=frozen(point.theta), vcov=frozen(vcov), bread=frozen(inverse), nobs=sample.nobs, df_resid=measures["df"],
@@ -499,7 +504,9 @@ def _available(group: GroupSample) -> dict[str, Array]:
     seen = (~np.isnan(group.values)).astype(np.float64)
     x = np.nan_to_num(group.values - np.nanmean(group.values, axis=0))
     count = seen.T @ seen
-    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / count) / (count - 1) * (group.nobs - 1) / group.nobs
+    shared = np.maximum(count, 2.0)
+    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / shared) / (shared - 1) * (group.nobs - 1) / group.nobs
+    cov = np.where(count > 1, cov, group.saturated.cov)
     return {"available_cov": cov, "available_mean": np.nanmean(group.values, axis=0)}
 
 
@@ -584,6 +591,19 @@ def _binding(layout: Layout, point: LikelihoodPoint) -> list[Notice]:
         " with the bound held as an equation."
     )
     return [Notice(code="binding", text=text)]
+
+
+def _undefined(estimates: Estimates) -> list[Notice]:
+    """Defined effects that have no value at the estimates."""
+    found = []
+    for row in estimates:
+        if row.status == "defined" and not np.isfinite(row.estimate):
+            text = (
+                f"The defined effect {row.term.lhs} := {row.term.rhs[:60]} is {row.estimate} at the estimates: a logarithm or root of a"
+                " negative number, or a division by zero. It is reported without a value: look at the labels it is made of."
+            )
+            found.append(Notice(code="undefined_effect", severity="warning", text=text))
+    return found
 
 
 def _smallest_eigenvalue(cov: Array) -> float:

@@ -111,6 +111,11 @@ def _jacobian(objective: Likelihood, theta: Array, scales: tuple[Array, ...]) ->
         full = np.zeros((len(found), layout.nfree))
         full[:, block.free] = found * weight[:, None]
         parts.append(full @ layout.K)
+    if not parts:
+        raise IdentificationError(
+            "The directed effects run in a circle that feeds itself without end (I - B is singular), whatever the parameters are. Look for"
+            " constructs that measure each other, or for effects fixed at 1 around a loop, and free or remove one."
+        )
     return np.vstack(parts)
 
 

@@ -30,7 +30,7 @@ from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter
 from cipa.models.sem.population.law import Population, categories_of, checked, group_names, of_model, refuse_design
 from cipa.models.sem.population.restrict import fitted_to, restricted
 from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import starting_values, with_user_starts
+from cipa.models.sem.starts import other_values, starting_values, with_user_starts
 from cipa.models.sem.testing import SCALED_TESTS
 from cipa.models.sem.twolevel.declare import refuse_underived
 from cipa.models.sem.twolevel.fit import fit_two_level
@@ -152,6 +152,7 @@ class SEM:
                 raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")
         self._refuse_unavailable()
         _refuse_unavailable_syntax(_parsed(self.syntax))
+        _refuse_misplaced(_parsed(self.syntax), self.ordered_names)
 
     def _refuse_contradictions(self) -> None:
         """Refuse errors and tests that are not derived for these data."""
@@ -294,7 +295,7 @@ class SEM:
             announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
             return fit
         if self.ordered_names:
-            return self._fit_ordered(data)
+            return self._fit_ordered(data, start=start)
         layout, labels = declare(self, data)
         sample = prepare(
             data,
@@ -312,18 +313,20 @@ class SEM:
         if self.estimator in WEIGHTS:
             refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
             targets = continuous_targets(WEIGHTS[self.estimator], sample, means=layout.means)
-            fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), self.recipe(sample), labels)
+            bases = bases_with_exogenous(layout, sample)
+            fit = fit_weighted(self, layout, sample, targets, bases, self.recipe(sample), labels, start=start)
             announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
             return fit
         objective = _objective(self, layout, sample)
         refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
-        theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
+        moments = [(group.saturated.cov, group.saturated.mean) for group in sample.groups]
+        theta = starting_values(layout, moments)
         names = [str(layout.rows[position].term(labels)) for position in layout.theta]
         if start:
             theta = with_user_starts(theta, start, layout, names)
         scales = tuple(np.sqrt(group.saturated.cov.diagonal()) for group in sample.groups)
         check_identified(replace(objective, layout=at_tangent(layout, theta)), theta, names, scales)
-        objective, point, solution = search(objective, theta)
+        objective, point, solution = search(objective, theta, others=other_values(layout, moments, theta))
         fit = assemble(self, objective.layout, sample, objective, point, solution, labels=labels)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
         return fit
@@ -335,7 +338,7 @@ class SEM:
         needed = list(dict.fromkeys([*self.variables, *(name for name in columns if name)]))
         return data if isinstance(data, Dataset) or not present.issuperset(needed) else as_dataset(data, columns=needed)
 
-    def _fit_ordered(self, data: Any) -> SEMFit:
+    def _fit_ordered(self, data: Any, *, start: Mapping[str, float] | None) -> SEMFit:
         """Weighted least squares of thresholds, slopes, polychoric and polyserial correlations."""
         labels = group_labels(data, group=self.group)
         rules = Rules(
@@ -357,7 +360,7 @@ class SEM:
         sample, targets = response_sample(self, found, layout, labels, WEIGHTS[self.estimator_used])
         refuse_underidentified(layout.npar, sum(len(target.s) for target in targets))
         chosen = recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False)
-        fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels)
+        fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels, start=start)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=5)
         return fit
 
@@ -435,6 +438,23 @@ def _refuse_unavailable_syntax(syntax: Syntax) -> None:
                 row,
                 f"The product '{row.rhs}' is not available in this version. For a product of observed variables, compute the column and name"
                 " it.",
+            )
+
+
+def _refuse_misplaced(syntax: Syntax, ordered: Sequence[str]) -> None:
+    """Refuse a variable that depends on itself, and thresholds and scales of what is not ordered."""
+    latent = {row.lhs for row in syntax.formulas if row.op == "=~"}
+    for row in syntax.formulas:
+        if row.op in ("=~", "~") and row.lhs == row.rhs:
+            raise syntax.refuse(
+                row, f"'{row.lhs}' stands on both sides: no variable measures or explains itself. Remove it on one side."
+            )
+        if row.op == "|" and row.lhs in latent:
+            raise syntax.refuse(row, f"'{row.lhs}' is a construct, which has no thresholds. Write them for its ordered items.")
+        if row.op == "~*~" and (row.lhs not in ordered or row.rhs != row.lhs):
+            raise syntax.refuse(
+                row,
+                f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in ordered=.",
             )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipa.data.checks import never_together, refuse_constant, refuse_empty, refuse_never_together
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
@@ -244,13 +245,14 @@ def _group_sample(
     place = f" in group {label}" if label else ""
     if np.isnan(values.sum()):
         holes = np.isnan(values)
-        empty = np.flatnonzero(holes.all(axis=0))
-        if empty.size:
-            raise DataError(
-                f"The column '{variables[empty[0]]}' has no value at all{place}. Nothing can be learnt from it: drop it from the model."
-            )
+        refuse_empty(holes, variables, place=place)
         keep = _kept_rows(holes, variables, exogenous, missing=missing)
-        notices.extend(_missing_notices(holes, keep, missing=missing, place=place))
+        refuse_empty(holes[keep], variables, place=f"{place} among the cases that can be used")
+        if missing in TWO_STAGE:
+            refuse_never_together(
+                holes[keep], variables, what="the first of two stages", place=place, advice='Use missing="fiml"'
+            )
+        notices.extend(_missing_notices(holes, keep, variables, missing=missing, place=place))
         values, rows = values[keep], rows[keep]
     if not len(values):
         raise DataError(
@@ -258,7 +260,8 @@ def _group_sample(
         )
     own_weights = None if weights is None else weights[rows]
     patterns = patterns_of(values, own_weights)
-    _refuse_constant(values, patterns, variables, place=place)
+    mean, variance = available_moments(patterns)
+    refuse_constant(values, mean, variance, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
@@ -303,7 +306,7 @@ def _kept_rows(holes: Array, variables: Sequence[str], exogenous: Sequence[str],
     return np.asarray(~holes.all(axis=1) & ~holes[:, held].any(axis=1))
 
 
-def _missing_notices(holes: Array, keep: Array, *, missing: str, place: str) -> list[Notice]:
+def _missing_notices(holes: Array, keep: Array, variables: Sequence[str], *, missing: str, place: str) -> list[Notice]:
     total, kept = len(holes), int(keep.sum())
     found = []
     if kept < total:
@@ -320,19 +323,14 @@ def _missing_notices(holes: Array, keep: Array, *, missing: str, place: str) -> 
             f" {coverage:.0%} of the cases."
         )
         found.append(Notice(code="missing_patterns", text=text))
-    return found
-
-
-def _refuse_constant(values: Array, patterns: Patterns, variables: Sequence[str], *, place: str) -> None:
-    """Refuse a column whose observed values are all the same; the variance points to it, the values decide."""
-    mean, variance = available_moments(patterns)
-    for position in map(int, np.flatnonzero(variance <= 1e-12 * mean**2)):
-        low, high = np.nanmin(values[:, position]), np.nanmax(values[:, position])
-        if low == high:
-            raise DataError(
-                f"The column '{variables[position]}' is constant{place}: every case has {low:g}. A variable without variance has no"
-                " covariance to explain: drop it, or check how it was read."
+        pair = never_together(holes[keep], variables)
+        if pair is not None:
+            text = (
+                f"No two cases{place} have both {pair[0]} and {pair[1]}: their covariance rests on the model alone, and the fit measures count"
+                " a moment that the data do not show."
             )
+            found.append(Notice(code="never_together", text=text, severity="warning"))
+    return found
 
 
 def _refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:

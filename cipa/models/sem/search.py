@@ -6,6 +6,7 @@ inequalities are met on the way; at the end the layout carries their tangent, fr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +20,11 @@ from cipa.numerics.linalg import Array, null_space
 from cipa.numerics.optimize import Solution, minimize
 
 _CONTRADICTION = 1e-6
+_AGAIN = 100  # iterations from another place to start, which leads there in a dozen or not at all
 
 
-def search(objective: Any, theta: Array) -> tuple[Any, Any, Solution]:
-    """Minimise from theta (k,), under all constraints.
+def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
+    """Minimise from theta (k,), under all constraints; from `others` (k,) where that does not end at a stationary point.
 
     Returns
     -------
@@ -37,11 +39,14 @@ def search(objective: Any, theta: Array) -> tuple[Any, Any, Solution]:
         When no parameters meet the constraints.
     """
     layout = objective.layout
-    eta = layout.to_eta(theta)
-    if objective.evaluate(eta) is None:
-        eta = _diagonal_start(layout, theta)
+    eta = _inside(objective, theta)
     if not layout.curves:
         solution, point = minimize(objective, eta)
+        for other in others if not solution.converged else ():
+            again, there = minimize(objective, _inside(objective, other), max_iterations=_AGAIN)
+            if again.converged:
+                solution, point = again, there
+                break
         return objective, *_checked(solution, point)
     equal = np.array([curve.equal for curve in layout.curves])
     solution, point, binding = minimize_constrained(objective, eta, lambda at: _curves(layout, at), equal)
@@ -83,8 +88,14 @@ def _distance(layout: Layout, eta: Array) -> float:
     return float(np.where(equal, np.abs(values), np.maximum(-values, 0.0)).max())
 
 
+def _inside(objective: Any, theta: Array) -> Array:
+    """The eta (q,) of theta (k,); where no covariance is implied there, that without effects."""
+    eta = objective.layout.to_eta(theta)
+    return eta if objective.evaluate(eta) is not None else _diagonal_start(objective.layout, theta)
+
+
 def _diagonal_start(layout: Layout, theta: Array) -> Array:
-    """Start again with all directed effects and covariances at 0, where the implied covariance is positive definite."""
+    """Start with all directed effects and covariances at 0, where the implied covariance is positive definite."""
     values = theta.copy()
     for k, position in enumerate(layout.theta):
         row = layout.rows[position]

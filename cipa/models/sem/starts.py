@@ -3,18 +3,26 @@
 A loading starts at cov(x_j, s) / cov(x_1, s), with s the sum of the construct's other indicators, each signed by its
 correlation with the marker (Hägglund, 1982, Psychometrika, 47, FABIN in its simplest form); a reversed item therefore
 starts with a negative loading. Directed effects start at 0, observed covariances of predictors at the sample's.
+
+Where a construct's first item hardly belongs to it, these ratios point away from the solution. `other_values` are two other places to
+start: the first principal component of each construct's items, and items that are all alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from cipa.errors import SpecificationError
+from cipa.errors import SpecificationError, did_you_mean
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.parameters import Parameter, Roles
 from cipa.numerics.linalg import Array
+from cipa.study.tokens import LARGEST
+
+_SHARED = 0.6  # of a component's variance that a construct is taken to have
+_SMALL = 0.05  # the same of items that are all alike
+_WEAK = 0.1  # least weight of a marker in its component; one that has none cannot carry the unit
 
 
 def starting_values(layout: Layout, moments: Sequence[tuple[Array, Array]]) -> Array:
@@ -32,14 +40,71 @@ def starting_values(layout: Layout, moments: Sequence[tuple[Array, Array]]) -> A
     return theta
 
 
+def other_values(layout: Layout, moments: Sequence[tuple[Array, Array]], theta: Array) -> Iterator[Array]:
+    """Other thetas (k,) to start from, for a search that did not end; what does not belong to a construct stays as it is."""
+    index = {position: k for k, position in enumerate(layout.theta) if np.isnan(layout.rows[position].value)}
+    for one_factor in (_component, _alike):
+        values = theta.copy()
+        for group, (cov, _) in enumerate(moments):
+            found = _measured(layout, group, cov, one_factor)
+            for position, k in index.items():
+                row = layout.rows[position]
+                if row.group == group:
+                    values[k] = found.get((row.lhs, row.op, row.rhs), values[k])
+        yield values
+
+
+def _measured(layout: Layout, group: int, cov: Array, one_factor: Callable[[Array], Array]) -> dict[tuple[str, str, str], float]:
+    """Loadings and variances of a group by (lhs, op, rhs): half of every item is unexplained."""
+    observed = layout.blocks[group].observed
+    found: dict[tuple[str, str, str], float] = {(name, "~~", name): 0.5 * float(cov[i, i]) for i, name in enumerate(observed)}
+    for construct in layout.roles[group].latent:
+        rows = [row for row in layout.rows if row.group == group and row.op == "=~" and row.lhs == construct]
+        if rows:
+            items = [observed.index(_first_item(layout, group, row.rhs)) for row in rows]
+            loadings = one_factor(cov[np.ix_(items, items)])
+            unit = 1.0 if rows[0].free or not rows[0].value else float(loadings[0] / rows[0].value)
+            found |= {(construct, "=~", row.rhs): float(value) for row, value in zip(rows, loadings / unit, strict=True)}
+            found[construct, "~~", construct] = unit**2
+    return found
+
+
+def _component(block: Array) -> Array:
+    """Loadings (m,) on a construct of unit variance: the first principal component of the items' correlations."""
+    sd = np.sqrt(block.diagonal())
+    roots, vectors = np.linalg.eigh(block / np.outer(sd, sd))
+    direction = vectors[:, -1] * (-1.0 if vectors[0, -1] < 0 else 1.0)
+    direction[0] = max(direction[0], _WEAK)
+    return np.asarray(direction * sd * np.sqrt(_SHARED * roots[-1]))
+
+
+def _alike(block: Array) -> Array:
+    """Loadings (m,) of items that are all alike, and small, signed as they go with the marker (about where lavaan starts)."""
+    return np.asarray(np.sqrt(_SMALL * block.diagonal()) * np.where(block[0] < 0, -1.0, 1.0))
+
+
+def _first_item(layout: Layout, group: int, name: str) -> str:
+    """The first observed item at the bottom of a construct; an observed variable itself."""
+    for _ in layout.blocks[group].variables:
+        below = next((row.rhs for row in layout.rows if row.group == group and row.op == "=~" and row.lhs == name), "")
+        if name in layout.blocks[group].observed or not below:
+            break
+        name = below
+    return name
+
+
 def with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, names: Sequence[str]) -> Array:
-    """Theta (k,) with the values that the researcher gives by label or term."""
+    """Theta with the user's values, by label or term ("y ~ x")."""
     values = theta.copy()
     from_name = {name: k for k, name in reversed(list(enumerate(names)))}
     for key, value in start.items():
         k = layout.labels.get(key, from_name.get(key))
         if k is None:
-            raise SpecificationError(f"start has '{key}', which is neither a label nor a free parameter of the model.")
+            raise SpecificationError(
+                f"start has '{key}', which is neither a label nor a free parameter of the model.{did_you_mean(key, [*layout.labels, *names])}"
+            )
+        if not isinstance(value, (int, float, np.number)) or not abs(value) <= LARGEST:
+            raise SpecificationError(f"start gives '{key}' the value {value!r}. Give a finite number below {LARGEST:g}.")
         values[k] = value
     return values
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cipa.data.checks import refuse_never_together
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import Test, incremental, rmsea
 from cipa.models.sem.information import meat, scaled_inverse, weighted_scores
@@ -316,6 +317,10 @@ def _h1_trace(sample: Sample, kept: Sequence[IntArray]) -> float:
             means = p if len(keep) > p * (p + 1) // 2 else 0
             total += (float((distance**2).mean()) - p) / 2 + means
             continue
+        refuse_never_together(
+            np.isnan(group.values), group.variables, what="the scaled test", place=f" in group {group.label}" if group.label else "",
+            advice='Use estimator="ml", whose test needs those only that the model explains',
+        )  # fmt: skip
         found = _evaluation(group, group.saturated.cov, group.saturated.mean)
         A = saturated_information(found)[np.ix_(keep, keep)] * group.nobs
         total += float(np.trace(np.linalg.solve(A, h1_meat(sample, g, found, group.saturated.mean, keep))))

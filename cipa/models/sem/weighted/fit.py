@@ -5,7 +5,7 @@ Sources: Browne (1984); Muthén (1984); Muthén, du Toit & Spisic (1997), Robust
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from cipa.models.sem.information import Recipe, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import Sample
 from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import starting_values
+from cipa.models.sem.starts import other_values, starting_values, with_user_starts
 from cipa.models.sem.testing import second_moments
 from cipa.models.sem.weighted.measures import weighted_measures
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, continuous_target
@@ -69,21 +69,23 @@ def fit_weighted(
     bases: tuple[ram.Matrices, ...],
     recipe: Recipe,
     labels: Sequence[str],
+    *,
+    start: Mapping[str, float] | None = None,
 ) -> SEMFit:
     """Search, check and assemble."""
     objective = WeightedSquares(layout=layout, bases=bases, targets=targets)
-    theta = starting_values(layout, [(group.saturated.cov, group.saturated.mean) for group in sample.groups])
+    moments = [(group.saturated.cov, group.saturated.mean) for group in sample.groups]
+    theta = starting_values(layout, moments)
     for block, target in zip(layout.blocks, targets, strict=True):
         if block.ordinal is not None:
             free = block.ordinal.free
             theta[free[free >= 0]] = target.split(target.s)[0][free >= 0]
             theta[block.ordinal.scale_free[block.ordinal.scale_free >= 0]] = 1.0
-    _refuse_unidentified(
-        replace(objective, layout=at_tangent(layout, theta)),
-        theta,
-        [str(layout.rows[position].term(labels)) for position in layout.theta],
-    )
-    objective, point, solution = search(objective, theta)
+    names = [str(layout.rows[position].term(labels)) for position in layout.theta]
+    if start:
+        theta = with_user_starts(theta, start, layout, names)
+    _refuse_unidentified(replace(objective, layout=at_tangent(layout, theta)), theta, names)
+    objective, point, solution = search(objective, theta, others=other_values(layout, moments, theta))
     layout = objective.layout
     vcov, inverse = _covariances(recipe, objective, point)
     measures = weighted_measures(recipe, WEIGHTS[recipe.estimator], objective, point, sample)

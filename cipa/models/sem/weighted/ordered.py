@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipa.data.checks import refuse_constant, refuse_empty, refuse_never_together
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
 from cipa.models.sem.layout import Layout
@@ -176,8 +177,9 @@ def response_sample(
         x = block.exogenous
         y = np.setdiff1d(np.arange(len(columns)), x)
         sizes = [found.categories.get(block.observed[j], 0) for j in y]
-        _refuse_degenerate(found.data, values, block.observed, sizes, y)
+        _refuse_degenerate(values, block.observed, sizes, y)
         moments = moments_of(values[:, y], sizes, values[:, x] if len(x) else None)
+        _refuse_certain(moments, [block.observed[j] for j in y], place=f" in group {labels[g]}" if len(labels) > 1 else "")
         cov, mean = _marginal(moments, values[:, x], y, x)
         if not moments.converged or np.linalg.eigvalsh(cov)[0] <= 0:
             where = f" of group {labels[g]}" if len(labels) > 1 else ""
@@ -214,13 +216,24 @@ def _counted(model: SEM, found: Responses) -> Iterator[Notice]:
         )
 
 
-def _refuse_degenerate(data: Dataset, values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray) -> None:
-    for j, size in zip(y, sizes, strict=True):
-        column = values[:, j]
-        if not size and not np.nanstd(column) > 0:
-            raise DataError(
-                f"{data.name}: '{names[j]}' has the same value in every case, so it correlates with nothing. Leave it out."
-            )
+def _refuse_degenerate(values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray) -> None:
+    holes = np.isnan(values)
+    refuse_empty(holes, names, place="")
+    refuse_never_together(holes, names, what="least squares of correlations", place="", advice="Gather cases that have both")
+    continuous = [j for j, size in zip(y, sizes, strict=True) if not size]
+    columns = values[:, continuous]
+    refuse_constant(columns, np.nanmean(columns, axis=0), np.nanvar(columns, axis=0), [names[j] for j in continuous], place="")
+
+
+def _refuse_certain(moments: Moments, names: Sequence[str], *, place: str) -> None:
+    """Refuse two variables whose correlation has no sampling variance, so that no weight can be given to it."""
+    pairs = len(moments.rows)
+    variance = moments.gamma.diagonal()[-pairs:]
+    for k in map(int, np.flatnonzero(~(variance > 0))):
+        raise DataError(
+            f"'{names[moments.cols[k]]}' and '{names[moments.rows[k]]}' go together without exception{place}: their correlation has no sampling"
+            " error, and nothing can be weighted by it. Merge their rare categories, leave one of them out, or use more cases."
+        )
 
 
 def _marginal(moments: Moments, x: Array, y: IntArray, positions: IntArray) -> tuple[Array, Array]:

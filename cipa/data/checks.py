@@ -1,0 +1,58 @@
+"""What the columns of a model must be, each refused by name: not empty, not constant, within reach of double precision, seen together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cipa.errors import DataError
+from cipa.numerics.linalg import Array, BoolArray
+
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Largest value and smallest standard deviation: fourth powers and their products must not leave double precision."""
+
+_CONSTANT = 1e-12  # variance over squared mean below which a column may be constant
+_DIGITS = 1e-20  # the same, below which fewer than six digits of the variation are left
+
+
+def refuse_empty(holes: BoolArray, variables: Sequence[str], *, place: str) -> None:
+    """Refuse a column without any value."""
+    empty = np.flatnonzero(holes.all(axis=0))
+    if len(holes) and len(empty):
+        raise DataError(
+            f"The column '{variables[empty[0]]}' has no value at all{place}. Nothing can be learnt from it: drop it from the model."
+        )
+
+
+def refuse_constant(values: Array, mean: Array, variance: Array, variables: Sequence[str], *, place: str) -> None:
+    """Refuse a column whose observed values are all the same, or vary too little to be computed with."""
+    for position in map(int, np.flatnonzero((variance <= _CONSTANT * mean**2) | (variance < SMALLEST**2))):
+        low, high = np.nanmin(values[:, position]), np.nanmax(values[:, position])
+        if low == high:
+            raise DataError(
+                f"The column '{variables[position]}' is constant{place}: every case has {low:g}. A variable without variance has no"
+                " covariance to explain: drop it, or check how it was read."
+            )
+        if variance[position] < max(_DIGITS * mean[position] ** 2, SMALLEST**2):
+            raise DataError(
+                f"The column '{variables[position]}' varies by {np.sqrt(variance[position]):.2g} around {mean[position]:.2g}{place}: so little"
+                " that rounding decides its covariances. Subtract a constant from it, or measure it in a smaller unit."
+            )
+
+
+def never_together(holes: BoolArray, variables: Sequence[str]) -> tuple[str, str] | None:
+    """The first two variables that no case (or one) has both of, or None."""
+    seen = (~holes).astype(np.float64)
+    rows, cols = np.nonzero(np.tril(seen.T @ seen < 2))
+    return (variables[cols[0]], variables[rows[0]]) if len(rows) else None
+
+
+def refuse_never_together(holes: BoolArray, variables: Sequence[str], *, what: str, place: str, advice: str) -> None:
+    """Refuse two variables whose covariance the data say nothing about."""
+    pair = never_together(holes, variables)
+    if pair is not None:
+        raise DataError(
+            f"No two cases{place} have both '{pair[0]}' and '{pair[1]}', so the data say nothing about their covariance, and {what} needs"
+            f" all of them. {advice}, or leave one of the two out."
+        )
