@@ -11,13 +11,13 @@ Computer Algebra.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cipa.errors import IdentificationError
 from cipa.models.sem.discrepancy import Likelihood
-from cipa.models.sem.layout import Block
+from cipa.models.sem.layout import Block, Layout
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, cholesky_or_none
 
@@ -47,7 +47,7 @@ def check_identified(objective: Likelihood, theta: Array, names: list[str], scal
     layout = objective.layout
     null = np.ones((layout.npar, 1))
     for _ in range(_DRAWS):
-        size = np.where(theta != 0, np.abs(theta), 0.5 * _natural(objective, scales))
+        size = np.where(theta != 0, np.abs(theta), 0.5 * natural_units(layout, scales))
         point = theta + size * rng.uniform(0.05, 0.35, layout.nfree) * rng.choice([-1.0, 1.0], layout.nfree)
         if _clearly_full_rank(_gram(objective, point, scales)):
             return
@@ -66,10 +66,10 @@ def check_identified(objective: Likelihood, theta: Array, names: list[str], scal
     )
 
 
-def _natural(objective: Likelihood, scales: tuple[Array, ...]) -> Array:
+def natural_units(layout: Layout, scales: Sequence[Array]) -> Array:
     """A unit for every parameter, from the standard deviations of the variables it joins (1 for latent ones)."""
-    units = np.ones(objective.layout.nfree)
-    for block, sd in zip(objective.layout.blocks, scales, strict=True):
+    units = np.ones(layout.nfree)
+    for block, sd in zip(layout.blocks, scales, strict=True):
         full = np.concatenate([sd, np.full(len(block.variables) - len(sd), float(np.median(sd)))])
         kind, row, col = block.places.kind, block.places.row, block.places.col
         units[block.free] = np.where(kind == 0, full[row] / full[col], np.where(kind == 1, full[row] * full[col], full[row]))

@@ -13,6 +13,7 @@ import numpy as np
 
 from cipa.errors import IdentificationError
 from cipa.models.sem.fit import SEMFit, solved
+from cipa.models.sem.identification import natural_units
 from cipa.models.sem.information import Recipe, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import Sample
@@ -84,7 +85,9 @@ def fit_weighted(
     names = [str(layout.rows[position].term(labels)) for position in layout.theta]
     if start:
         theta = with_user_starts(theta, start, layout, names)
-    _refuse_unidentified(replace(objective, layout=at_tangent(layout, theta)), theta, names)
+    names = [str(layout.rows[position].term(labels)) for position in layout.theta]
+    units = natural_units(layout, [np.sqrt(group.saturated.cov.diagonal()) for group in sample.groups])
+    _refuse_unidentified(replace(objective, layout=at_tangent(layout, theta)), theta, names, units)
     objective, point, solution = search(objective, theta, others=other_values(layout, moments, theta))
     layout = objective.layout
     vcov, inverse = _covariances(recipe, objective, point)
@@ -112,16 +115,17 @@ def fit_weighted(
     )
 
 
-def _refuse_unidentified(objective: WeightedSquares, theta: Array, names: Sequence[str]) -> None:
+def _refuse_unidentified(objective: WeightedSquares, theta: Array, names: Sequence[str], units: Array) -> None:
     rng = np.random.default_rng(20190707)
     K = objective.layout.K
     null = np.empty((0, 0))
     for _ in range(2):
-        trial = theta + 0.1 * np.maximum(np.abs(theta), 0.3) * rng.uniform(-1, 1, len(theta))
+        trial = theta + 0.1 * np.where(theta != 0, np.abs(theta), 0.3 * units) * rng.uniform(-1, 1, len(theta))
         point = objective.evaluate(objective.layout.to_eta(trial))
         if point is None:
             continue
-        D = np.vstack(objective.jacobians(point)) @ K
+        errors = [np.sqrt(target.gamma.diagonal()) for target in objective.targets]  # so that units of variables do not matter
+        D = np.vstack([D / error[:, None] for error, D in zip(errors, objective.jacobians(point), strict=True)]) @ K
         D = D / np.maximum(np.linalg.norm(D, axis=0), 1e-12)
         _, values, right = np.linalg.svd(D)
         rank = int((values > _RANK * values[0]).sum())
