@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipa.data.checks import never_together
 from cipa.models.sem.indices import Test, rmsea
 from cipa.models.sem.information import meat
 from cipa.models.sem.moments import GroupSample
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 
 
 def measures(fit: SEMFit) -> Mapping[str, float]:
-    """The corrected measures, keyed "cfi.robust", ...; empty with complete data or a saturated model."""
+    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, a saturated model, or variables never seen together."""
     groups = fit.sample.groups
     if all(group.patterns.complete for group in groups) or fit.df_resid == 0:
         return {}
+    if any(group.values is not None and never_together(np.isnan(group.values), group.variables) for group in groups):
+        return {}  # the correction needs the information of every covariance
     weights = [group.nobs / fit.nobs for group in groups]
     information = [_informations(group, robust="chisq.scaled" in fit.measures) for group in groups]
     kept = [

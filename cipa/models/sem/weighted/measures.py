@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import block_diag
 from scipy.special import chdtri
 
+from cipa.errors import DataError
 from cipa.models.sem.indices import GroupMoments, Test, incremental, residual_measures, rmsea
 from cipa.models.sem.information import Recipe, scaled_inverse
 from cipa.models.sem.moments import Sample
@@ -87,6 +88,11 @@ def _scaled(
     scaled = []
     for stem, one, jacobians in (("", test, [D @ K for D in objective.jacobians(point)]), ("baseline.", base, base_jacobians)):
         ug, ug2 = traces(objective, list(jacobians))
+        if not (ug > 0 and ug2 > 0):
+            raise DataError(
+                f"The scaled test is not defined for these data (its trace is {ug:.2g}): some variables go together almost without exception, so"
+                " that their correlations have no sampling error. Leave one of each such pair out, or merge rare categories."
+            )
         plain = ug / one.df
         factor = plain if kind == "satorra_bentler" else math.sqrt(ug2 / one.df)
         shift = 0.0 if kind == "satorra_bentler" else one.df - ug / factor
