@@ -27,6 +27,9 @@ EXPLANATIONS = {
     " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
+    "units": "Variances differ by orders of magnitude. The fit is computed so that this does not matter; the numbers read better in units"
+    " that are alike.",
+    "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",
     "gaps_not_differenced": "Rows after a gap have no difference to the period before and were not used (plm would subtract the row above).",
     "singletons": "Entities with a single row stay in the sample; entity effects fit them exactly, so they inform no slope.",

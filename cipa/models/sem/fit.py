@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +12,23 @@ import numpy as np
 from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem.after import robust_fiml
 from cipa.models.sem.after.resample import Resampler
+from cipa.models.sem.checks.admissible import admissible_notices
+from cipa.models.sem.checks.conditions import cluster_notices
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
-from cipa.models.sem.indices import GroupMoments, Test, as_statistics, measures
+from cipa.models.sem.indices import Test, as_statistics
 from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
 from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
+from cipa.models.sem.likelihood_measures import likelihood_measures
+from cipa.models.sem.moments import TWO_STAGE, Sample
 from cipa.models.sem.population.law import Population, checked, of_fit, refuse_design, sizes_of
 from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
-from cipa.models.sem.testing import SCALED_TESTS, moment_parts, scaled_measures, two_stage_covariance
+from cipa.models.sem.testing import moment_parts, scaled_measures, two_stage_covariance
 from cipa.models.sem.twolevel.sample import level_moments
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
-from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
-from cipa.results.fit import Convergence, Fit, Notice, Spread
+from cipa.results.fit import Convergence, Fit, Spread
 from cipa.results.vcov import VCov
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
@@ -300,23 +302,14 @@ def assemble(
         vcov, inverse = two_stage_covariance(objective, point, sample)
     else:
         vcov = covariance(recipe.se, objective, point, sample, inverse=inverse, nobs=nobs)
-    found = _measures(model, layout, sample, point, nobs=nobs)
-    if recipe.test in SCALED_TESTS:
-        found |= _scaled(recipe.test, objective, point, sample, found, nobs=nobs)
-    described = recipe.described(sample)
+    if sample.clusters is not None:
+        few = cluster_notices(int(sample.clusters.max()) + 1, layout.npar)
+        sample = replace(sample, notices=(*sample.notices, *few))
+    found = likelihood_measures(model, objective, point, sample, test=recipe.test, nobs=nobs)
     return solved(
-        model,
-        layout,
-        sample,
-        objective,
-        point,
-        solution,
-        labels=labels,
-        vcov=vcov,
-        inverse=inverse,
-        measures=found,
-        described=described,
-    )
+        model, layout, sample, objective, point, solution, labels=labels, vcov=vcov, inverse=inverse, measures=found,
+        described=recipe.described(sample),
+    )  # fmt: skip
 
 
 def solved(
@@ -346,12 +339,7 @@ def solved(
     )
     terms, names, statuses = _rows(layout, labels, parsed)
     estimates = tabulate(terms, full, errors, labels=names, statuses=statuses, standardized=beta)
-    notices = (
-        *sample.notices,
-        *_admissible(layout, labels, estimates, point, errors),
-        *_binding(layout, point),
-        *_undefined(estimates),
-    )
+    notices = (*sample.notices, *admissible_notices(layout, labels, estimates, point, errors))
     return SEMFit(
         model=model, data=sample.data, kind="sem", terms=tuple(terms[position] for position in layout.theta),
         params=frozen(point.theta), vcov=frozen(vcov), bread=frozen(inverse), nobs=sample.nobs, df_resid=measures["df"],
@@ -453,162 +441,3 @@ def _rows(layout: Layout, labels: Sequence[str], constraints: Sequence[Any]) -> 
             names.append(one.lhs)
             statuses.append("defined")
     return terms, names, statuses
-
-
-def _scaled(
-    kind: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, found: Mapping[str, float], *, nobs: int
-) -> dict[str, float]:
-    baseline = Test(chisq=found["baseline.chisq"], df=found["baseline.df"]) if "baseline.df" in found else None
-    test = Test(chisq=found["chisq"], df=found["df"])
-    return scaled_measures(kind, objective, point, sample, test=test, baseline=baseline, nobs=nobs)
-
-
-def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int) -> dict[str, float]:
-    model_logl, saturated_logl, excess, base_excess, base_df = 0.0, 0.0, 0.0, 0.0, 0
-    groups = []
-    df = -layout.npar
-    lost = 1 if model.likelihood == "wishart" else 0
-    for g, (block, group) in enumerate(zip(layout.blocks, sample.groups, strict=True)):
-        p, x = len(block.observed), len(block.exogenous)
-        held = x * (x + 1) // 2 + (x if layout.means else 0)
-        df += p * (p + 1) // 2 + (p if layout.means else 0) - held
-        own = loglik(group.patterns, point.groups[g].likelihood.value)
-        scale = (group.nobs - lost) / group.nobs
-        excess += 2 * (group.saturated.loglik - own) * scale
-        conditional = _exogenous_loglik(group, block.exogenous)
-        model_logl += own - conditional
-        saturated_logl += group.saturated.loglik - conditional
-        exogenous = [block.observed.index(name) for name in layout.roles[g].exogenous]
-        base, count = _baseline(group, exogenous)
-        base_excess += 2 * (group.saturated.loglik - base) * scale
-        base_df += count
-        moments = point.groups[g].moments
-        groups.append(
-            GroupMoments(
-                sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
-                mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
-                P=point.groups[g].likelihood.P if group.gamma is None else np.linalg.inv(group.saturated.cov)[None],
-                shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
-            )
-        )  # fmt: skip
-    return measures(
-        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None,
-        loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
-    )  # fmt: skip
-
-
-def _available(group: GroupSample) -> dict[str, Array]:
-    """Moments of the available values: each covariance from the cases that have both, divisor n_ij - 1 times (n - 1) / n."""
-    if group.values is None or group.patterns.complete:
-        return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
-    seen = (~np.isnan(group.values)).astype(np.float64)
-    x = np.nan_to_num(group.values - np.nanmean(group.values, axis=0))
-    count = seen.T @ seen
-    shared = np.maximum(count, 2.0)
-    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / shared) / (shared - 1) * (group.nobs - 1) / group.nobs
-    cov = np.where(count > 1, cov, group.saturated.cov)
-    return {"available_cov": cov, "available_mean": np.nanmean(group.values, axis=0)}
-
-
-def chisq_rounded(chisq: float, nobs: int) -> float:
-    """A chi-square that is zero up to rounding of the log-likelihood is zero."""
-    return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
-
-
-def _exogenous_loglik(group: GroupSample, exogenous: Array) -> float:
-    """Log-likelihood of the exogenous variables, which fixed_x conditions on."""
-    if not len(exogenous):
-        return 0.0
-    cov, mean = group.saturated.cov[np.ix_(exogenous, exogenous)], group.saturated.mean[exogenous]
-    found = saturated(complete_pattern(cov, mean, group.nobs))
-    return found.loglik if found is not None else float("nan")
-
-
-def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]:
-    """Log-likelihood and degrees of freedom of the independence model; exogenous variables may covary.
-
-    Its maximum is closed form: each variable by itself, the exogenous ones together.
-    """
-    others = [i for i in range(len(group.variables)) if i not in exogenous]
-    _, variances = available_moments(group.patterns)
-    counts = group.patterns.counts @ group.patterns.observed
-    alone = float((counts[others] * (np.log(2 * np.pi * variances[others]) + 1)).sum()) / -2
-    together = _marginal(group, list(exogenous)) if exogenous else 0.0
-    return alone + together, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
-
-
-def _marginal(group: GroupSample, columns: list[int]) -> float:
-    """Saturated log-likelihood of some of the variables."""
-    if group.patterns.complete:
-        patterns = complete_pattern(
-            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs
-        )
-    else:
-        assert group.values is not None
-        values = group.values[:, columns]
-        patterns = patterns_of(values[~np.isnan(values).all(axis=1)])
-    found = saturated(patterns)
-    return found.loglik if found is not None else float("nan")
-
-
-def _admissible(
-    layout: Layout, labels: Sequence[str], estimates: Estimates, point: LikelihoodPoint, errors: Array
-) -> list[Notice]:
-    """Negative variances, and latent covariance matrices that no variables can have."""
-    found = []
-    for position, row in enumerate(layout.rows):
-        estimate = estimates.rows[position].estimate
-        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate < 0:
-            what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
-            place = f" at level {row.level}" if row.level is not None else ""
-            text = (
-                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
-                " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
-                " or add an item."
-            )
-            found.append(Notice(code="heywood", severity="warning", text=text))
-    for g, (block, here) in enumerate(zip(layout.blocks, point.groups, strict=True)):
-        p = len(block.observed)
-        smallest = _smallest_eigenvalue(here.moments.T[p:, p:])
-        if smallest < -1e-8:
-            place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
-            text = (
-                f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}):"
-                f" some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct"
-                " cannot be separated: merge them, or look at their cross-loadings."
-            )
-            found.append(Notice(code="latent_cov", severity="warning", text=text))
-    return found
-
-
-def _binding(layout: Layout, point: LikelihoodPoint) -> list[Notice]:
-    """Inequalities that hold as equations: the chi-square's reference distribution is then a mixture."""
-    if not layout.binding:
-        return []
-    text = (
-        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'}: the estimates stand on the bound. The"
-        " p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are those"
-        " with the bound held as an equation."
-    )
-    return [Notice(code="binding", text=text)]
-
-
-def _undefined(estimates: Estimates) -> list[Notice]:
-    """Defined effects that have no value at the estimates."""
-    found = []
-    for row in estimates:
-        if row.status == "defined" and not np.isfinite(row.estimate):
-            text = (
-                f"The defined effect {row.term.lhs} := {row.term.rhs[:60]} is {row.estimate} at the estimates: a logarithm or root of a"
-                " negative number, or a division by zero. It is reported without a value: look at the labels it is made of."
-            )
-            found.append(Notice(code="undefined_effect", severity="warning", text=text))
-    return found
-
-
-def _smallest_eigenvalue(cov: Array) -> float:
-    """Smallest eigenvalue of the correlation matrix; 0 where there is none (one variable, or a variance below zero)."""
-    variances = cov.diagonal()
-    if len(cov) < 2 or not (variances > 0).all():
-        return 0.0
-    return float(np.linalg.eigvalsh(cov / np.sqrt(np.outer(variances, variances)))[0])

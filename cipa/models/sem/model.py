@@ -19,20 +19,25 @@ from cipa.errors import (
     one_of,
     public,
 )
+from cipa.models.sem.checks.declaration import (
+    check_declaration,
+    moment_count,
+    refuse_means_without_means,
+    refuse_underidentified,
+)
+from cipa.models.sem.checks.identification import check_identified
 from cipa.models.sem.discrepancy import Likelihood, bases_with_exogenous
 from cipa.models.sem.fit import SEMFit as SEMFit
 from cipa.models.sem.fit import assemble
-from cipa.models.sem.identification import check_identified
 from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
 from cipa.models.sem.layout import Layout, build_layout
-from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare, refuse_underidentified
+from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare
 from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
 from cipa.models.sem.population.law import Population, categories_of, checked, group_names, of_model, refuse_design
 from cipa.models.sem.population.restrict import fitted_to, restricted
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import other_values, starting_values, with_user_starts
 from cipa.models.sem.testing import SCALED_TESTS
-from cipa.models.sem.twolevel.declare import refuse_underived
 from cipa.models.sem.twolevel.fit import fit_two_level
 from cipa.models.sem.weighted.fit import WEIGHTS, continuous_targets, fit_weighted
 from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refuse_unscalable, response_sample
@@ -142,36 +147,12 @@ class SEM:
             if given is not None:
                 word = given.replace(".", "_") if isinstance(given, str) else given  # lavaan's spelling has dots
                 object.__setattr__(self, name, one_of(word, words, what=name, where=where))
-        if self.parsed.levels:
-            refuse_underived(self)
-        self._refuse_contradictions()
         for word in _words(self, "group_equal"):
             one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
         for word in _words(self, "group_partial"):
             if not isinstance(word, str):
                 raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")
-        self._refuse_unavailable()
-        _refuse_unavailable_syntax(_parsed(self.syntax))
-        _refuse_misplaced(_parsed(self.syntax), self.ordered_names)
-
-    def _refuse_contradictions(self) -> None:
-        """Refuse errors and tests that are not derived for these data."""
-        if self.missing in TWO_STAGE and (
-            self.estimator != "ml" or self.cluster or self.sampling_weight or self.likelihood != "normal"
-        ):
-            raise SpecificationError(
-                f'ci.SEM: missing="{self.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its test are'
-                ' corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
-            )
-        fourth = self.estimator in ("mlm", "mlmv", "mlmvs") or self.se == "robust_sem" or self.test in SCALED_TESTS[:3]
-        if fourth and (self.missing not in ("listwise", *TWO_STAGE) or self.cluster or self.sampling_weight):
-            what = f'estimator="{self.estimator}"' if self.estimator != "ml" else "robust_sem and its tests"
-            raise SpecificationError(
-                f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
-                " derived for missing values, clusters and weights."
-            )
-        if self.likelihood == "wishart" and (self.estimator != "ml" or self.cluster or self.sampling_weight):
-            raise SpecificationError('ci.SEM: likelihood="wishart" goes with estimator="ml". Leave likelihood="normal".')
+        check_declaration(self)
 
     def recipe(self, sample: Sample) -> Recipe:
         """Which information, standard errors and test this model reports for a sample."""
@@ -192,33 +173,6 @@ class SEM:
         if not self.ordered_names:
             return self.recipe(sample).test
         return recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False).test
-
-    def _refuse_unavailable(self) -> None:
-        """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
-        for name in ("conditional_x", "interaction", "nodes", "bounds"):
-            if getattr(self, name) and not (name == "conditional_x" and self.ordered_names):
-                raise SpecificationError(
-                    f"ci.SEM: {name}={getattr(self, name)!r} is not available in this version, and no other option stands in for it."
-                    " Leave it out, or fit this model with a program that has it."
-                )
-        pairwise = self.missing == "pairwise"
-        if pairwise and not self.ordered_names:
-            raise SpecificationError(
-                'ci.SEM: missing="pairwise" is derived here for ordered variables. For continuous ones use missing="fiml", which also uses'
-                " every value, and needs less: values missing at random."
-            )
-        if self.estimator_used in WEIGHTS and (
-            self.cluster or self.sampling_weight or not (self.missing == "listwise" or pairwise)
-        ):
-            raise SpecificationError(
-                f'ci.SEM: estimator="{self.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
-                " missing values, clusters and weights."
-            )
-        if self.ordered_names and self.estimator_used not in set(WEIGHTS) - {"gls"}:
-            raise SpecificationError(
-                f'ci.SEM: estimator="{self.estimator}" does not fit ordered variables. Use "wlsmv" (the default), "wlsm",'
-                ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
-            )
 
     @property
     def ordered_names(self) -> tuple[str, ...]:
@@ -309,7 +263,7 @@ class SEM:
             cluster=self.cluster,
             weight=self.sampling_weight,
         )
-        _refuse_means_without_means(self, layout, sample)
+        refuse_means_without_means(layout, sample)
         if self.estimator in WEIGHTS:
             refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
             targets = continuous_targets(WEIGHTS[self.estimator], sample, means=layout.means)
@@ -429,51 +383,6 @@ def _words(model: SEM, name: str) -> tuple[str, ...]:
 
 def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
     return tuple(exogenous) if model.fixed_x is not False and model.missing != "fiml_x" else ()
-
-
-def _refuse_unavailable_syntax(syntax: Syntax) -> None:
-    for row in syntax.formulas:
-        if ":" in row.lhs or ":" in row.rhs:
-            raise syntax.refuse(
-                row,
-                f"The product '{row.rhs}' is not available in this version. For a product of observed variables, compute the column and name"
-                " it.",
-            )
-
-
-def _refuse_misplaced(syntax: Syntax, ordered: Sequence[str]) -> None:
-    """Refuse a variable that depends on itself, and thresholds and scales of what is not ordered."""
-    latent = {row.lhs for row in syntax.formulas if row.op == "=~"}
-    for row in syntax.formulas:
-        if row.op in ("=~", "~") and row.lhs == row.rhs:
-            raise syntax.refuse(
-                row, f"'{row.lhs}' stands on both sides: no variable measures or explains itself. Remove it on one side."
-            )
-        if row.op == "|" and row.lhs in latent:
-            raise syntax.refuse(row, f"'{row.lhs}' is a construct, which has no thresholds. Write them for its ordered items.")
-        if row.op == "~*~" and (row.lhs not in ordered or row.rhs != row.lhs):
-            raise syntax.refuse(
-                row,
-                f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in ordered=.",
-            )
-
-
-def _refuse_means_without_means(model: SEM, layout: Layout, sample: Sample) -> None:
-    if layout.means and any(
-        getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
-    ):
-        raise SpecificationError(
-            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them."
-        )
-
-
-def moment_count(layout: Layout) -> int:
-    """Sample moments that the model explains: those of exogenous variables held at the sample's do not count."""
-    total = 0
-    for block in layout.blocks:
-        p, x = len(block.observed), len(block.exogenous)
-        total += p * (p + 1) // 2 - x * (x + 1) // 2 + ((p - x) if layout.means else 0)
-    return total
 
 
 def _objective(model: SEM, layout: Layout, sample: Sample) -> Likelihood:

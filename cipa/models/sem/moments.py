@@ -12,8 +12,9 @@ from cipa.data.checks import never_together, refuse_constant, refuse_empty, refu
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
-from cipa.errors import DataError, IdentificationError, SpecificationError, did_you_mean, one_of
-from cipa.numerics.linalg import Array, IntArray, cholesky_or_none
+from cipa.errors import DataError, SpecificationError, did_you_mean, one_of
+from cipa.models.sem.checks.conditions import collinear, collinear_message, condition_notices, refuse_few
+from cipa.numerics.linalg import Array, IntArray
 from cipa.numerics.normal import (
     Patterns,
     Saturated,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
 TWO_STAGE = ("two_stage", "robust_two_stage")
-_COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum of the others up to rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,16 +265,17 @@ def _group_sample(
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
-    _refuse_few(values, variables, place=place)
+    refuse_few(values, variables, place=place)
     unrestricted = saturated(patterns)
-    if unrestricted is None or _collinear(unrestricted.cov) is not None:
-        raise DataError(_collinear_message(unrestricted, values, variables, place=place))
+    if unrestricted is None or collinear(unrestricted.cov) is not None:
+        raise DataError(collinear_message(unrestricted, values, variables, place=place))
     if not unrestricted.converged:
         text = (
             f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is hardly"
             " observed together."
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
+    notices.extend(condition_notices(unrestricted.cov, variables, place=place))
     gamma = None
     if missing in TWO_STAGE:
         gamma = _first_stage_covariance(values, patterns, unrestricted, robust=missing == "robust_two_stage")
@@ -333,47 +334,6 @@ def _missing_notices(holes: Array, keep: Array, variables: Sequence[str], *, mis
     return found
 
 
-def _refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
-    n, p = values.shape
-    if n <= p:
-        raise DataError(
-            f"{n} cases{place} for {p} observed variables: the sample covariance matrix is singular, and maximum likelihood is not"
-            f' defined. More than {p} cases are needed; use fewer variables, or missing="fiml" if cases were lost to holes.'
-        )
-
-
-def _collinear(cov: Array) -> int | None:
-    """Position of the first variable that the ones before it determine, or None."""
-    scale = np.sqrt(cov.diagonal())
-    correlation = cov / np.outer(scale, scale)
-    factor = cholesky_or_none(correlation)
-    if factor is not None and (factor.diagonal() ** 2 > _COLLINEAR).all():
-        return None
-    for size in range(2, len(cov)):
-        factor = cholesky_or_none(correlation[:size, :size])
-        if factor is None or factor[-1, -1] ** 2 <= _COLLINEAR:
-            return size - 1
-    return len(cov) - 1
-
-
-def _collinear_message(unrestricted: Saturated | None, values: Array, variables: Sequence[str], *, place: str) -> str:
-    """Which variable is a combination of which; from the complete cases where the likelihood has no maximum."""
-    complete = values[~np.isnan(values).any(axis=1)]
-    cov = unrestricted.cov if unrestricted is not None else np.cov(complete.T) if len(complete) > len(variables) else None
-    position = None if cov is None else _collinear(cov)
-    which = "Some variables are exact linear combinations of others (collinear)"
-    if cov is not None and position is not None:
-        scale = np.sqrt(cov.diagonal())
-        correlation = cov / np.outer(scale, scale)
-        weights = np.linalg.lstsq(correlation[:position, :position], correlation[:position, position], rcond=None)[0]
-        partners = [variables[k] for k in range(position) if abs(weights[k]) > 1e-6]
-        which = f"'{variables[position]}' is collinear: it is an exact linear combination of {', '.join(partners)}"
-    return (
-        f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that"
-        " was computed from its parts."
-    )
-
-
 def _from_moments(
     given: Sequence[SampleMoments],
     syntax: Syntax,
@@ -402,6 +362,7 @@ def _from_moments(
         unrestricted = saturated(patterns)
         if unrestricted is None:
             raise DataError("The covariance matrix is not positive definite.")
+        notices.extend(condition_notices(cov, variables, place=f" in group {labels[position]}" if labels[position] else ""))
         groups.append(
             GroupSample(
                 label=labels[position],
@@ -414,12 +375,3 @@ def _from_moments(
         )
     data = given[0] if len(given) == 1 else tuple(given)
     return Sample(groups=tuple(groups), data=data, notices=tuple(notices), missing=missing)
-
-
-def refuse_underidentified(npar: int, moments: int) -> None:
-    """The counting rule: no more parameters than moments."""
-    if npar > moments:
-        raise IdentificationError(
-            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates are not unique."
-            " Fix or equate parameters, drop paths, or add indicators."
-        )

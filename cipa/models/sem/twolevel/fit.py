@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipa.errors import ConvergenceError, IdentificationError
-from cipa.models.sem.fit import SEMFit, chisq_rounded, solved
-from cipa.models.sem.identification import check_identified, involved
+from cipa.models.sem.checks.declaration import refuse_underidentified
+from cipa.models.sem.checks.identification import check_identified, involved
+from cipa.models.sem.fit import SEMFit, solved
 from cipa.models.sem.indices import Test, likelihood_measures
 from cipa.models.sem.information import Recipe, bread, scaled_inverse
 from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import Sample, refuse_underidentified
+from cipa.models.sem.likelihood_measures import chisq_rounded
+from cipa.models.sem.moments import Sample
 from cipa.models.sem.search import at_tangent, search
 from cipa.models.sem.starts import starting_values, with_user_starts
 from cipa.models.sem.testing import Scaling, difference_scaling, indices_of_scaled, nothing_to_test

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipa.errors import IdentificationError
+from cipa.models.sem.checks.identification import natural_units
 from cipa.models.sem.fit import SEMFit, solved
-from cipa.models.sem.identification import natural_units
 from cipa.models.sem.information import Recipe, scaled_inverse
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import Sample

@@ -1,0 +1,137 @@
+"""What a declaration cannot mean, or what is not derived for it: refused by name before any number is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cipa.errors import IdentificationError, SpecificationError
+from cipa.models.sem.layout import Layout
+from cipa.models.sem.moments import TWO_STAGE, Sample
+from cipa.models.sem.testing import SCALED_TESTS
+from cipa.models.sem.twolevel.declare import refuse_underived
+from cipa.models.sem.weighted.fit import WEIGHTS
+from cipa.study.syntax import Syntax
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEM
+
+
+def check_declaration(model: SEM) -> None:
+    """Refuse a model whose options or statements contradict each other, or ask for what is not derived.
+
+    Raises
+    ------
+    SpecificationError
+        Naming the option, or the statement with its line.
+    """
+    if model.parsed.levels:
+        refuse_underived(model)
+    _refuse_contradictions(model)
+    _refuse_unavailable(model)
+    _refuse_products(model.parsed)
+    _refuse_misplaced(model.parsed, model.ordered_names)
+
+
+def _refuse_contradictions(model: SEM) -> None:
+    """Refuse errors and tests that are not derived for these data."""
+    if model.missing in TWO_STAGE and (
+        model.estimator != "ml" or model.cluster or model.sampling_weight or model.likelihood != "normal"
+    ):
+        raise SpecificationError(
+            f'ci.SEM: missing="{model.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its test are'
+            ' corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
+        )
+    fourth = model.estimator in ("mlm", "mlmv", "mlmvs") or model.se == "robust_sem" or model.test in SCALED_TESTS[:3]
+    if fourth and (model.missing not in ("listwise", *TWO_STAGE) or model.cluster or model.sampling_weight):
+        what = f'estimator="{model.estimator}"' if model.estimator != "ml" else "robust_sem and its tests"
+        raise SpecificationError(
+            f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
+            " derived for missing values, clusters and weights."
+        )
+    if model.likelihood == "wishart" and (model.estimator != "ml" or model.cluster or model.sampling_weight):
+        raise SpecificationError('ci.SEM: likelihood="wishart" goes with estimator="ml". Leave likelihood="normal".')
+
+
+def _refuse_unavailable(model: SEM) -> None:
+    """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
+    for name in ("conditional_x", "interaction", "nodes", "bounds"):
+        if getattr(model, name) and not (name == "conditional_x" and model.ordered_names):
+            raise SpecificationError(
+                f"ci.SEM: {name}={getattr(model, name)!r} is not available in this version, and no other option stands in for it."
+                " Leave it out, or fit this model with a program that has it."
+            )
+    pairwise = model.missing == "pairwise"
+    if pairwise and not model.ordered_names:
+        raise SpecificationError(
+            'ci.SEM: missing="pairwise" is derived here for ordered variables. For continuous ones use missing="fiml", which also uses'
+            " every value, and needs less: values missing at random."
+        )
+    if model.estimator_used in WEIGHTS and (
+        model.cluster or model.sampling_weight or not (model.missing == "listwise" or pairwise)
+    ):
+        raise SpecificationError(
+            f'ci.SEM: estimator="{model.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
+            " missing values, clusters and weights."
+        )
+    if model.ordered_names and model.estimator_used not in set(WEIGHTS) - {"gls"}:
+        raise SpecificationError(
+            f'ci.SEM: estimator="{model.estimator}" does not fit ordered variables. Use "wlsmv" (the default), "wlsm",'
+            ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
+        )
+
+
+def _refuse_products(syntax: Syntax) -> None:
+    """Refuse `x:z`."""
+    for row in syntax.formulas:
+        if ":" in row.lhs or ":" in row.rhs:
+            raise syntax.refuse(
+                row,
+                f"The product '{row.rhs}' is not available in this version. For a product of observed variables, compute the column and name"
+                " it.",
+            )
+
+
+def _refuse_misplaced(syntax: Syntax, ordered: Sequence[str]) -> None:
+    """Refuse a variable that depends on itself, and thresholds and scales of what is not ordered."""
+    latent = {row.lhs for row in syntax.formulas if row.op == "=~"}
+    for row in syntax.formulas:
+        if row.op in ("=~", "~") and row.lhs == row.rhs:
+            raise syntax.refuse(
+                row, f"'{row.lhs}' stands on both sides: no variable measures or explains itself. Remove it on one side."
+            )
+        if row.op == "|" and row.lhs in latent:
+            raise syntax.refuse(row, f"'{row.lhs}' is a construct, which has no thresholds. Write them for its ordered items.")
+        if row.op == "~*~" and (row.lhs not in ordered or row.rhs != row.lhs):
+            raise syntax.refuse(
+                row,
+                f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in ordered=.",
+            )
+
+
+def refuse_means_without_means(layout: Layout, sample: Sample) -> None:
+    """Refuse a mean structure for moments that came without means."""
+    if layout.means and any(
+        getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
+    ):
+        raise SpecificationError(
+            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them."
+        )
+
+
+def moment_count(layout: Layout) -> int:
+    """Sample moments that the model explains: those of exogenous variables held at the sample's do not count."""
+    total = 0
+    for block in layout.blocks:
+        p, x = len(block.observed), len(block.exogenous)
+        total += p * (p + 1) // 2 - x * (x + 1) // 2 + ((p - x) if layout.means else 0)
+    return total
+
+
+def refuse_underidentified(npar: int, moments: int) -> None:
+    """The counting rule: no more parameters than moments."""
+    if npar > moments:
+        raise IdentificationError(
+            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates are not unique."
+            " Fix or equate parameters, drop paths, or add indicators."
+        )
