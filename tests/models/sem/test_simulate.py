@@ -55,14 +55,15 @@ def test_moments_of_exogenous_variables_may_be_given() -> None:
     assert found.cov[0, 0] == pytest.approx(1.0)
 
 
-HEYWOOD = "hs_bifactor"
+HEYWOOD = ("hs_bifactor", "bad_heywood")
 DESIGN = {"cluster", "sampling.weights"}
-INDEPENDENT = [name for name in sem_names() if name != HEYWOOD and not DESIGN & set(case("sem", name)["options"])]
+INDEPENDENT = [name for name in sem_names() if name not in HEYWOOD and not DESIGN & set(case("sem", name)["options"])]
 
 
-def test_an_inadmissible_fit_is_no_population() -> None:
+@pytest.mark.parametrize("name", HEYWOOD)
+def test_an_inadmissible_fit_is_no_population(name: str) -> None:
     with pytest.raises(ci.SpecificationError, match="negative eigenvalue"):
-        ci.simulate(sem_fit(HEYWOOD), seed=1)
+        ci.simulate(sem_fit(name), seed=1)
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
