@@ -197,9 +197,52 @@ def compare(chosen: list[Task]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def measured(items: int, nobs: int, *, groups: int = 1, patterns: int = 0) -> tuple[pd.DataFrame, str]:
+    """Constructs of five items each, in groups, with cells missing in so many patterns, and their syntax."""
+    rng = np.random.default_rng(4)
+    eta = rng.normal(size=(nobs, items // 5)) + 0.7 * rng.normal(size=(nobs, 1))
+    data = pd.DataFrame(
+        0.8 * np.repeat(eta, 5, axis=1) + 0.6 * rng.normal(size=(nobs, items)), columns=[f"y{j}" for j in range(items)]
+    )
+    if patterns:
+        holes = np.unique(rng.random((4 * patterns, items)) < 0.15, axis=0)[1 : patterns + 1]
+        data = data.mask(holes[np.arange(nobs) % len(holes)])
+    data["g"] = np.arange(nobs) % groups
+    return data, "\n".join(f"f{k} =~ " + " + ".join(f"y{5 * k + j}" for j in range(5)) for k in range(items // 5))
+
+
+def growth() -> pd.DataFrame:
+    """CPU time of cipa by the size of the task, one size at a time: exponent of the last step."""
+    tasks: dict[str, tuple[list[int], Callable[[int], Callable[[], object]]]] = {
+        "cases (20 items)": ([1_000, 10_000, 100_000, 1_000_000], lambda n: fitting(*measured(20, n))),
+        "items (n=2,000)": ([10, 20, 40, 80], lambda p: fitting(*measured(p, 2_000))),
+        "groups (20 items, 500 each)": ([2, 4, 8, 16], lambda g: fitting(*measured(20, 500 * g, groups=g), group="g")),
+        "patterns (20 items, n=4,000)": (
+            [50, 100, 200, 400],
+            lambda r: fitting(*measured(20, 4_000, patterns=r), missing="fiml"),
+        ),
+        "draws (9 items)": ([250, 500, 1_000, 2_000], lambda b: lambda: bootstrap(b, "visual =~ x2")(nine_items(), NINE)),
+    }
+    rows = []
+    for name, (sizes, task) in tasks.items():
+        times = [seconds(task(size), 3)[0] for size in sizes]  # type: ignore[arg-type]
+        power = np.log(times[-1] / times[-2]) / np.log(sizes[-1] / sizes[-2])
+        found = {str(k): f"{size:,}: {1e3 * spent:.0f} ms" for k, (size, spent) in enumerate(zip(sizes, times, strict=True))}
+        rows.append({"grows": name, **found, "exponent": power})
+    return pd.DataFrame(rows)
+
+
+def fitting(data: pd.DataFrame, syntax: str, **options: Any) -> Callable[[], object]:
+    """A fit of these data."""
+    return lambda: ci.SEM(syntax, **options).fit(data)
+
+
 def main() -> None:
     """Print the ratios, or with --growth the times by size."""
     warnings.simplefilter("ignore")
+    if "--growth" in sys.argv:
+        print(growth().to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+        return
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     chosen = [task for task in tasks() if not words or any(word in task.name for word in words)]
     print(compare(chosen).to_string(index=False, float_format=lambda value: f"{value:.4g}"))
