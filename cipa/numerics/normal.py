@@ -222,6 +222,32 @@ def available_moments(patterns: Patterns) -> tuple[Array, Array]:
     return mean, (patterns.counts[:, None] * spread).sum(axis=0) / count
 
 
+def pairwise_moments(values: Array) -> tuple[Array, Array]:
+    """Covariances (p, p) of the cases that have both of two variables, divisor n_ij - 1 times (n - 1) / n, and means (p,).
+
+    `values` (n, p) with NaN for missing. The matrix need not be positive definite.
+    """
+    seen = (~np.isnan(values)).astype(np.float64)
+    mean = np.nanmean(values, axis=0)
+    x = np.nan_to_num(values - mean)
+    count = seen.T @ seen
+    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / count) / (count - 1) * (len(values) - 1) / len(values)
+    return cov, mean
+
+
+def pairwise_covariance(values: Array, cov: Array, mean: Array) -> Array:
+    """N times the covariance of pairwise moments (row-wise vech, then means), by the cases that each rests on.
+
+    Source: van Praag, B. M. S., Dijkstra, T. K. & van Velzen, J. (1985). Psychometrika, 50, 25-36.
+    """
+    seen = ~np.isnan(values)
+    x = np.where(seen, values - mean, 0.0)
+    rows, cols = np.tril_indices(values.shape[1])
+    both = seen[:, rows] & seen[:, cols]
+    z = np.hstack([(x[:, rows] * x[:, cols] - cov[rows, cols]) * both / both.mean(axis=0), x / seen.mean(axis=0)])
+    return np.asarray(z.T @ z / len(z))
+
+
 def saturated_information(found: Evaluation) -> Array:
     """Observed information (p(p+1)/2 + p, same) of unrestricted moments, per case: row-wise vech Sigma, then mu.
 

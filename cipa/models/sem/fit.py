@@ -298,7 +298,7 @@ def assemble(
     recipe = model.recipe(sample)
     nobs = _chisq_n(model, sample)
     inverse = bread(objective, point, observed=recipe.information == "observed", nobs=nobs)
-    if sample.missing in TWO_STAGE:
+    if sample.missing in TWO_STAGE and recipe.se != "standard":
         vcov, inverse = two_stage_covariance(objective, point, sample)
     else:
         vcov = covariance(recipe.se, objective, point, sample, inverse=inverse, nobs=nobs)

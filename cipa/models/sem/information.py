@@ -65,6 +65,8 @@ class Recipe:
     def described(self, sample: Sample) -> VCov:
         """The standard errors in words."""
         note = ERRORS[self.se].format(information=self.information)
+        if self.se == "robust_sem" and any(group.gamma is not None for group in sample.groups):
+            note = "sandwich of expected information and the covariance of the moments that came first (Savalei & Bentler 2009)"
         if sample.clusters is not None:
             note += f", summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
         if sample.weights is not None:

@@ -13,7 +13,7 @@ from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
 from cipa.numerics.linalg import Array
-from cipa.numerics.normal import available_moments, complete_pattern, loglik, patterns_of, saturated
+from cipa.numerics.normal import available_moments, complete_pattern, loglik, pairwise_moments, patterns_of, saturated
 
 if TYPE_CHECKING:
     from cipa.models.sem.model import SEM
@@ -73,13 +73,8 @@ def _available(group: GroupSample) -> dict[str, Array]:
     """Moments of the available values: each covariance from the cases that have both, divisor n_ij - 1 times (n - 1) / n."""
     if group.values is None or group.patterns.complete:
         return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
-    seen = (~np.isnan(group.values)).astype(np.float64)
-    x = np.nan_to_num(group.values - np.nanmean(group.values, axis=0))
-    count = seen.T @ seen
-    shared = np.maximum(count, 2.0)
-    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / shared) / (shared - 1) * (group.nobs - 1) / group.nobs
-    cov = np.where(count > 1, cov, group.saturated.cov)
-    return {"available_cov": cov, "available_mean": np.nanmean(group.values, axis=0)}
+    cov, mean = pairwise_moments(group.values)
+    return {"available_cov": cov, "available_mean": mean}
 
 
 def chisq_rounded(chisq: float, nobs: int) -> float:

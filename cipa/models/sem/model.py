@@ -67,7 +67,8 @@ class SEM:
     missing : {"listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise"}
         Complete cases; full information maximum likelihood (cases with a missing exogenous variable are dropped, as
         lavaan does); the same with exogenous variables made random, so that no case is lost; unrestricted moments first, the model to them
-        second, errors and test corrected for it (robust: also for non-normality); each pair's cases (ordered variables).
+        second, errors and test corrected for it (robust: also for non-normality); each pair's cases, errors and test corrected likewise
+        (lavaan's own errors ignore the holes: se="standard", test="standard" gives them).
     se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
     test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler_mplus"}, optional
         Instead of the estimator's own.
@@ -362,18 +363,13 @@ def lay_out(model: SEM, labels: Sequence[str], *, means: bool, categories: Mappi
 
 def wants_means(model: SEM, syntax: Syntax, *, ngroups: int, data: Any) -> bool:
     """Whether means are estimated."""
-    if model.meanstructure is not None and not (model.missing != "listwise" and not model.meanstructure):
+    incomplete = model.missing not in ("listwise", "pairwise")
+    if model.meanstructure is not None and not (incomplete and not model.meanstructure):
         return model.meanstructure
     written = any(row.op == "~1" for row in syntax.formulas)
     given = [data] if not isinstance(data, (list, tuple)) else list(data)
     without = any(getattr(one, "mean", 0) is None for one in given)
-    return (
-        written
-        or model.missing != "listwise"
-        or model.cluster is not None
-        or model.defaults == "growth"
-        or (ngroups > 1 and not without)
-    )
+    return written or incomplete or model.cluster is not None or model.defaults == "growth" or (ngroups > 1 and not without)
 
 
 def _words(model: SEM, name: str) -> tuple[str, ...]:

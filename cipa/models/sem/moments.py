@@ -21,7 +21,8 @@ from cipa.numerics.normal import (
     available_moments,
     complete_pattern,
     evaluate,
-    loglik,
+    pairwise_covariance,
+    pairwise_moments,
     patterns_of,
     saturated,
     saturated_information,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from cipa.models.sem.twolevel.sample import Levels
 
 MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
-TWO_STAGE = ("two_stage", "robust_two_stage")
+TWO_STAGE = ("two_stage", "robust_two_stage", "pairwise")
+"""Ways of missing values in which moments come first, with a covariance of their own, and the model is fitted to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,8 +268,18 @@ def _group_sample(
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
     refuse_few(values, variables, place=place)
+    gamma = None
+    if missing == "pairwise":
+        cov, mean = pairwise_moments(values)
+        gamma = pairwise_covariance(values, cov, mean)
+        patterns = complete_pattern(cov, mean, len(values))
     unrestricted = saturated(patterns)
     if unrestricted is None or collinear(unrestricted.cov) is not None:
+        if missing == "pairwise" and np.isnan(values).any():
+            raise DataError(
+                f"The matrix of pairwise covariances is not positive definite{place}: each covariance rests on other cases, and together"
+                ' they are those of no data. Use missing="fiml", which needs less: values missing at random.'
+            )
         raise DataError(collinear_message(unrestricted, values, variables, place=place))
     if not unrestricted.converged:
         text = (
@@ -276,13 +288,10 @@ def _group_sample(
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
     notices.extend(condition_notices(unrestricted.cov, variables, place=place))
-    gamma = None
-    if missing in TWO_STAGE:
+    if missing in ("two_stage", "robust_two_stage"):
         gamma = _first_stage_covariance(values, patterns, unrestricted, robust=missing == "robust_two_stage")
         patterns = complete_pattern(unrestricted.cov, unrestricted.mean, len(values))
-        found = evaluate(patterns, unrestricted.cov, unrestricted.mean)
-        assert found is not None
-        unrestricted = replace(unrestricted, loglik=loglik(patterns, found.value))
+        unrestricted = saturated(patterns) or unrestricted
     return GroupSample(
         label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows,
         weights=own_weights, clusters=None if clusters is None else clusters[rows], gamma=gamma,

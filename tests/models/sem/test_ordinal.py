@@ -181,7 +181,6 @@ def test_thresholds_in_the_syntax() -> None:
         (NINE, {"ordered": True, "missing": "fiml"}, "complete, independent, unweighted"),
         (NINE, {"ordered": True, "cluster": "sex"}, "complete, independent, unweighted"),
         (NINE, {"ordered": True, "parameterization": "gamma"}, "parameterization='gamma' is not known"),
-        (NINE, {"missing": "pairwise"}, 'use missing="fiml"'),
     ],
 )
 def test_refused(syntax: str, options: dict[str, Any], said: str) -> None:

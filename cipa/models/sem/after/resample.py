@@ -18,7 +18,7 @@ from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint, bases_with_
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
 from cipa.numerics.linalg import Array, BoolArray
-from cipa.numerics.normal import complete_pattern, loglik, moments, patterns_of, saturated
+from cipa.numerics.normal import complete_pattern, loglik, moments, pairwise_moments, patterns_of, saturated
 from cipa.numerics.optimize import minimize
 from cipa.numerics.replicates import minimize_many
 from cipa.study.expressions import evaluate
@@ -109,6 +109,8 @@ class Resampler:
         groups = []
         for g, (group, values) in enumerate(zip(self.fit.sample.groups, stack, strict=True)):
             patterns = patterns_of(values, self._weights(g, draw))
+            if self.fit.sample.missing == "pairwise":
+                patterns = complete_pattern(*pairwise_moments(values), patterns.nobs)
             unrestricted = saturated(patterns)
             if unrestricted is None:
                 return None

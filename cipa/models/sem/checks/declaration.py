@@ -35,9 +35,8 @@ def check_declaration(model: SEM) -> None:
 
 def _refuse_contradictions(model: SEM) -> None:
     """Refuse errors and tests that are not derived for these data."""
-    if model.missing in TWO_STAGE and (
-        model.estimator != "ml" or model.cluster or model.sampling_weight or model.likelihood != "normal"
-    ):
+    two_stage = model.missing in TWO_STAGE and not model.ordered_names
+    if two_stage and (model.estimator != "ml" or model.cluster or model.sampling_weight or model.likelihood != "normal"):
         raise SpecificationError(
             f'ci.SEM: missing="{model.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its test are'
             ' corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
@@ -61,15 +60,8 @@ def _refuse_unavailable(model: SEM) -> None:
                 f"ci.SEM: {name}={getattr(model, name)!r} is not available in this version, and no other option stands in for it."
                 " Leave it out, or fit this model with a program that has it."
             )
-    pairwise = model.missing == "pairwise"
-    if pairwise and not model.ordered_names:
-        raise SpecificationError(
-            'ci.SEM: missing="pairwise" is derived here for ordered variables. For continuous ones use missing="fiml", which also uses'
-            " every value, and needs less: values missing at random."
-        )
-    if model.estimator_used in WEIGHTS and (
-        model.cluster or model.sampling_weight or not (model.missing == "listwise" or pairwise)
-    ):
+    allowed = ("listwise", "pairwise") if model.ordered_names else ("listwise",)
+    if model.estimator_used in WEIGHTS and (model.cluster or model.sampling_weight or model.missing not in allowed):
         raise SpecificationError(
             f'ci.SEM: estimator="{model.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
             " missing values, clusters and weights."
