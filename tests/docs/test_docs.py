@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import cipa as ci
-from cipa import errors
 from cipa.explain import EXPLANATIONS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -95,27 +94,6 @@ def test_every_public_name_is_on_a_page(name: str) -> None:
     """Functions and classes; a name counts where it stands as code."""
     pattern = re.compile(rf"\bci\.{name}\b|`{name}`")
     assert any(pattern.search(text_of(page)) for page in PAGES), f"no page mentions ci.{name}"
-
-
-def codes_of_errors() -> set[str]:
-    return {one.code for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CipaError)}
-
-
-def codes_of_notices() -> set[str]:
-    """What stands as `Notice(code="...")` in the package."""
-    found = set()
-    for path in (ROOT / "cipa").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Notice":
-                found |= {
-                    word.value.value for word in node.keywords if word.arg == "code" and isinstance(word.value, ast.Constant)
-                }
-    return found
-
-
-def test_codes_are_explained() -> None:
-    assert len(codes_of_notices()) > 20
-    assert codes_of_errors() | codes_of_notices() == set(EXPLANATIONS)
 
 
 def test_the_page_of_messages_is_that_of_the_program() -> None:
