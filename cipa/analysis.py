@@ -68,7 +68,7 @@ def _silent(what: str, done: int, total: int) -> None:
 
 @public
 def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1, progress: Progress = _silent) -> Analysis:
-    """Run a study.
+    r"""Run a study.
 
     Parameters
     ----------
@@ -90,6 +90,16 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
         The declaration is wrong: nothing is computed.
     DataError
         The data are wrong.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = '[study]\ntitle = "Investment"\n[sources]\nfirms = "grunfeld"\n[hypotheses]\nH1 = "inv ~ value > 0"\n'
+    >>> text += '[models.within]\nkind = "panel"\nformula = "inv ~ value + capital"\n'
+    >>> _ = (folder / "study.toml").write_text(text)
+    >>> [verdict.verdict for verdict in ci.run(folder).verdicts]
+    ['supported']
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise SpecificationError(f"ci.run: jobs={jobs!r} is not a number of workers. Give a whole number of 1 or more.")
@@ -112,7 +122,7 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
 
 @public
 def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Declared:
-    """Read the sources, declare the models, and look up every hypothesis; nothing is fitted.
+    r"""Read the sources, declare the models, and look up every hypothesis; nothing is fitted.
 
     Parameters
     ----------
@@ -125,6 +135,16 @@ def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Dec
         A misspelt name, an unknown option, a hypothesis on an effect that no model holds.
     DataError
         A file or column that is not there, a rule that leaves no row.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = '[study]\ntitle = "Investment"\n[sources]\nfirms = "grunfeld"\n[hypotheses]\nH1 = "inv ~ value > 0"\n'
+    >>> text += '[models.within]\nkind = "panel"\nformula = "inv ~ value + capital"\n'
+    >>> _ = (folder / "study.toml").write_text(text)
+    >>> list(ci.check(folder).models)
+    ['within']
     """
     study = study if isinstance(study, Study) else Study.from_toml(study)
     progress("data", 0, 2 * len(study.models) + 2)

@@ -20,13 +20,32 @@ class CipaError(Exception):
     """Root of every error that cipa raises on purpose.
 
     `code` is a short stable identifier that `cipa explain CODE` knows.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> try:
+    ...     ci.datasets.load("holzinger")
+    ... except ci.CipaError as error:
+    ...     print(error.code)
+    DATA
     """
 
     code = "CIPA"
 
 
 class SpecificationError(CipaError, ValueError):
-    """The declaration (syntax, formula, study file, option) is wrong; the researcher mends the text."""
+    """The declaration (syntax, formula, study file, option) is wrong; the researcher mends the text.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> try:
+    ...     ci.SEM("f =~ x1 + x2", estimator="mle")
+    ... except ci.SpecificationError as error:
+    ...     print(str(error)[-18:])
+    Did you mean 'ml'?
+    """
 
     code = "SPEC"
 
@@ -38,25 +57,63 @@ class UnknownKeywordError(SpecificationError, TypeError):
 
 
 class DataError(CipaError, ValueError):
-    """The data are wrong or do not hold what the model names; the researcher mends the data."""
+    """The data are wrong or do not hold what the model names; the researcher mends the data.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> try:
+    ...     ci.SampleMoments(cov=[[1, 2], [2, 1]], names=["x", "y"], nobs=50)
+    ... except ci.DataError as error:
+    ...     print(error.code)
+    DATA
+    """
 
     code = "DATA"
 
 
 class IdentificationError(CipaError, ValueError):
-    """The model has no unique solution; the researcher changes the model."""
+    """The model has no unique solution; the researcher changes the model.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> try:
+    ...     ci.SEM("f =~ x1 + x2").fit(ci.datasets.load("holzinger1939"))
+    ... except ci.IdentificationError as error:
+    ...     print(str(error)[:57])
+    The model has 4 free parameters for 3 sample moments (1 t
+    """
 
     code = "IDENT"
 
 
 class ConvergenceError(CipaError, RuntimeError):
-    """The search for the estimates did not end at a stationary point."""
+    """The search for the estimates did not end at a stationary point.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> issubclass(ci.ConvergenceError, ci.CipaError), ci.ConvergenceError.code
+    (True, 'CONV')
+    """
 
     code = "CONV"
 
 
 class InferenceError(CipaError, ValueError):
-    """What was asked of a fit cannot be derived from it."""
+    """What was asked of a fit cannot be derived from it.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("x4 ~ x1").fit(ci.datasets.load("holzinger1939"))
+    >>> try:
+    ...     ci.simple_slopes(fit, "x4 ~ x1", by="x2")
+    ... except ci.InferenceError as error:
+    ...     print(error.code)
+    INFER
+    """
 
     code = "INFER"
 
@@ -68,7 +125,18 @@ class MissingPartError(CipaError, ImportError):
 
 
 class CipaWarning(UserWarning):
-    """Root of every warning that cipa gives; each is also a notice in the fit."""
+    """Root of every warning that cipa gives; each is also a notice in the fit.
+
+    Examples
+    --------
+    >>> import cipa as ci, warnings
+    >>> moments = ci.SampleMoments(cov=[[1, 0.9, 0.8], [0.9, 1, 0.5], [0.8, 0.5, 1]], names=["x", "y", "z"], nobs=100)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     fit = ci.SEM("f =~ x + y + z").fit(moments)  # x has a negative residual variance
+    >>> any(issubclass(one.category, ci.CipaWarning) for one in caught)
+    True
+    """
 
 
 class DataWarning(CipaWarning):

@@ -103,6 +103,11 @@ class Term:
 class Path:
     """A chain of effects, ``"capability -> collaboration -> performance"``.
 
+    Parameters
+    ----------
+    nodes : tuple of str
+        Variables in order, at least three.
+
     Examples
     --------
     >>> [str(step) for step in Path.parse("x -> m -> y").steps]

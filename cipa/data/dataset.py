@@ -73,6 +73,15 @@ class Dataset:
         The codebook's constructs.
     roles : Roles
     log : tuple of Step
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> data = ci.datasets.load("holzinger1939")
+    >>> data.nobs, data["school"][0]
+    (301, 'Pasteur')
+    >>> data.to_frame().shape
+    (301, 15)
     """
 
     columns: Mapping[str, Column]

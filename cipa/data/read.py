@@ -27,7 +27,7 @@ Reader = Callable[[Path], tuple[pd.DataFrame, str, dict[str, str]]]
 
 @public
 def read(path: str | Path, *, name: str | None = None) -> Dataset:
-    """Read data.
+    r"""Read data.
 
     Parameters
     ----------
@@ -45,6 +45,14 @@ def read(path: str | Path, *, name: str | None = None) -> Dataset:
     ------
     DataError
         When there is no such file, it is empty, or a row does not fit the header, with the line.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> place = pathlib.Path(tempfile.mkdtemp()) / "firms.csv"
+    >>> _ = place.write_text("firm,sales\nA,1.5\nB,2.5\n")
+    >>> ci.read(place)["sales"].tolist()
+    [1.5, 2.5]
     """
     place = Path(path)
     if place.is_dir():

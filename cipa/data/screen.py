@@ -42,6 +42,15 @@ def screen(
     -------
     Dataset
         With one step in its log for each rule, also when the rule excluded nobody.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> survey = ci.datasets.load("cluster_survey")
+    >>> kept = ci.screen(survey, attention={"attn": 5})
+    >>> step = kept.log[-1]
+    >>> step.reason, step.rows_before > step.rows_after
+    ('failed the attention check attn = 5', True)
     """
     kept = data
     for column, answer in (attention or {}).items():

@@ -29,6 +29,13 @@ def descriptives(data: Any, columns: Sequence[str] | None = None) -> ResultTable
     ResultTable
         variable, label, n, missing, mean, sd (divisor n - 1), min, max, skewness and excess kurtosis (moment
         estimators with divisor n: g1 and g2).
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> table = ci.descriptives(ci.datasets.load("holzinger1939"), ["x1", "x2"]).to_frame()
+    >>> table[["variable", "n", "mean", "sd"]].round(3).values.tolist()
+    [['x1', 301, 4.936, 1.167], ['x2', 301, 6.088, 1.177]]
     """
     dataset = as_dataset(data, columns=columns)
     names = (

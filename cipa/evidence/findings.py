@@ -20,7 +20,7 @@ VerdictWord = Literal["supported", "not supported", "contrary", "inconclusive", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The join of a hypothesis and an estimate.
+    r"""The join of a hypothesis and an estimate.
 
     Parameters
     ----------
@@ -35,6 +35,17 @@ class Verdict:
         A sentence computed from the estimate.
     power : float
         Power reached against the smallest effect of interest; NaN where it is not defined.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = '[study]\ntitle = "Investment"\n[sources]\nfirms = "grunfeld"\n[hypotheses]\nH1 = "inv ~ value > 0"\n'
+    >>> text += '[models.within]\nkind = "panel"\nformula = "inv ~ value + capital"\n'
+    >>> _ = (folder / "study.toml").write_text(text)
+    >>> verdict = ci.run(folder).verdicts[0]
+    >>> verdict.model, verdict.verdict
+    ('within', 'supported')
     """
 
     hypothesis: Hypothesis
@@ -47,7 +58,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """A study that was run.
+    r"""A study that was run.
 
     Parameters
     ----------
@@ -66,6 +77,17 @@ class Analysis:
     notices : tuple of Notice
         Of the study as a whole; each fit has its own.
     seed : int
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = '[study]\ntitle = "Investment"\n[sources]\nfirms = "grunfeld"\n[hypotheses]\nH1 = "inv ~ value > 0"\n'
+    >>> text += '[models.within]\nkind = "panel"\nformula = "inv ~ value + capital"\n'
+    >>> _ = (folder / "study.toml").write_text(text)
+    >>> analysis = ci.run(folder)
+    >>> list(analysis.fits), analysis.seed
+    (['within'], 1)
     """
 
     study: Study

@@ -77,7 +77,7 @@ def _turned(data: Dataset, items: Sequence[str]) -> Dataset:
 
 @public
 def reliability(fit: Any) -> ResultTable:
-    """Reliability and convergent validity of each construct of a fitted measurement model.
+    r"""Reliability and convergent validity of each construct of a fitted measurement model.
 
     Parameters
     ----------
@@ -88,6 +88,13 @@ def reliability(fit: Any) -> ResultTable:
     ResultTable
         construct, group, items, alpha, omega, cr, ave. A construct measured by others (second order) is judged by its
         dimensions: omega and CR from their loadings; its alpha is that of all items below it.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6").fit(ci.datasets.load("holzinger1939"))
+    >>> ci.reliability(fit).to_frame()[["construct", "alpha", "omega", "ave"]].round(3).values.tolist()
+    [['visual', 0.626, 0.626, 0.371], ['textual', 0.883, 0.885, 0.72]]
     """
     _refuse_levels(fit, "ci.reliability")
     measures = _measures(fit)
@@ -114,13 +121,24 @@ def _refuse_levels(fit: Any, what: str) -> None:
 
 @public
 def fornell_larcker(fit: Any) -> ResultTable:
-    """Square roots of AVE on the diagonal, correlations of constructs below it (first group).
+    r"""Square roots of AVE on the diagonal, correlations of constructs below it (first group).
+
+    Parameters
+    ----------
+    fit : Fit of kind "sem"
 
     Returns
     -------
     ResultTable
         construct, then one column for each construct; the upper triangle is empty. Discriminant validity asks that each
         diagonal value exceeds the correlations in its row and column (Fornell & Larcker 1981).
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6").fit(ci.datasets.load("holzinger1939"))
+    >>> ci.fornell_larcker(fit).to_frame()["textual"].round(3).tolist()
+    [nan, 0.848]
     """
     _refuse_levels(fit, "ci.fornell_larcker")
     names = list(_measures(fit))
@@ -150,6 +168,13 @@ def htmt(data: Any, constructs: Any) -> ResultTable:
     -------
     ResultTable
         first, second, htmt. Values above .85 (.90 for similar constructs) question discriminant validity.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> found = ci.htmt(ci.datasets.load("holzinger1939"), {"visual": ["x1", "x2", "x3"], "textual": ["x4", "x5", "x6"]})
+    >>> round(found.columns["htmt"][0], 3)
+    0.424
     """
     groups = _item_groups(constructs)
     every = list(dict.fromkeys(item for items in groups.values() for item in items))

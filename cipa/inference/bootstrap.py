@@ -121,6 +121,14 @@ def bootstrap(
     ------
     InferenceError
         For a fit that cannot be resampled; when fewer than half of the draws converge.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("x4 ~ x1 + x2").fit(ci.datasets.load("holzinger1939"))
+    >>> found = ci.bootstrap(fit, draws=200, seed=1)
+    >>> found.draws.shape, found.failed
+    ((200, 6), 0)
     """
     one_of(kind, KINDS, what="kind", where="ci.bootstrap")
     one_of(conf_type, CONF_TYPES, what="conf_type", where="ci.bootstrap")

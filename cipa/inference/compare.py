@@ -27,6 +27,13 @@ def compare(*fits: Fit, names: Sequence[str] | None = None) -> ResultTable:
     ResultTable
         term, and for each fit "NAME estimate", "NAME std_error", "NAME p_value"; a term that a fit does not have is empty.
         The notes say what each column is: family, method, standard errors, number of observations.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> one, two = (ci.SEM(text).fit(ci.datasets.load("holzinger1939")) for text in ("x4 ~ x1", "x4 ~ x1 + x2"))
+    >>> ci.compare(one, two, names=["one", "two"]).to_frame()["two estimate"].round(3).tolist()
+    [0.358, 1.16, 0.046]
     """
     if not fits:
         raise SpecificationError("ci.compare: give at least one fit, for example ci.compare(pooled, within).")

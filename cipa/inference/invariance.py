@@ -81,7 +81,7 @@ def invariance(
     model: Any, data: Any, *, group: str, levels: Sequence[str] = ("configural", "metric", "scalar", "strict"), search: bool = False,
     alpha: float = 0.05,
 ) -> Invariance:  # fmt: skip
-    """Test measurement invariance across groups.
+    r"""Test measurement invariance across groups.
 
     Parameters
     ----------
@@ -100,6 +100,14 @@ def invariance(
     Returns
     -------
     Invariance
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> model = ci.SEM("textual =~ x4 + x5 + x6\nvisual =~ x1 + x2 + x3")
+    >>> found = ci.invariance(model, ci.datasets.load("holzinger1939"), group="school", levels=("configural", "metric"))
+    >>> found.table.columns["df"]
+    (16.0, 20.0)
     """
     names = list(levels)
     for name in names:

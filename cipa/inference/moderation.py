@@ -89,6 +89,13 @@ def simple_slopes(
     ------
     InferenceError
         When the fit has no such product term.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.Panel("inv ~ value*capital", effects=("entity",)).fit(ci.datasets.load("grunfeld"))
+    >>> ci.simple_slopes(fit, "inv ~ value", by="capital").to_frame()[["at", "estimate"]].round(3).values.tolist()
+    [[-1.0, 0.068], [0.0, 0.087], [1.0, 0.105]]
     """
     slope = slope_of(fit, path, by=by)
     chosen = values[by] if isinstance(values, Mapping) else values
@@ -132,6 +139,13 @@ def johnson_neyman(fit: Fit, path: str, *, by: str, level: float = 0.95) -> Resu
         bound_low, bound_high (moderator's values; infinite where there is no bound), significant ("inside", "outside",
         "everywhere", "nowhere"), share (of the sample where the effect is significant), share_inside (of the sample
         between the bounds), level.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.Panel("inv ~ value*capital", effects=("entity",)).fit(ci.datasets.load("grunfeld"))
+    >>> ci.johnson_neyman(fit, "inv ~ value", by="capital").columns["significant"]
+    ('outside',)
     """
     if not 0 < level < 1:
         raise SpecificationError(f"ci.johnson_neyman: level={level} is not a confidence level between 0 and 1, such as 0.95.")

@@ -57,6 +57,13 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
     ------
     InferenceError
         When the models cannot be nested: other data, the same degrees of freedom, or a restricted model that fits better.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fits = [ci.SEM(f"x4 ~ a*x1 + {b}*x2").fit(ci.datasets.load("holzinger1939")) for b in "ab"]
+    >>> [round(ci.lr_test(*fits).columns[name][1], 3) for name in ("chisq_diff", "df_diff")]
+    [11.935, 1.0]
     """
     chosen = one_of(method or "default", METHODS, what="method", where="ci.lr_test")
     if len(fits) < 2:
@@ -256,6 +263,13 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     -------
     ResultTable
         lhs, op, rhs, group, chisq, df, p_value, epc (change of the parameter when it alone is freed), largest first.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("x4 ~ a*x1 + a*x2").fit(ci.datasets.load("holzinger1939"))
+    >>> round(ci.score_test(fit).columns["chisq"][0], 3)
+    11.702
     """
     tests = getattr(fit, "release_tests", None)
     if tests is None:

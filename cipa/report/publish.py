@@ -26,7 +26,7 @@ LANGUAGES = ("en",)
 def publish(
     analysis: Analysis, folder: str | Path, *, formats: Sequence[str] = ("html", "pdf"), language: str = "en"
 ) -> tuple[Path, ...]:
-    """Write the report of an analysis.
+    r"""Write the report of an analysis.
 
     Parameters
     ----------
@@ -46,6 +46,17 @@ def publish(
     ------
     SpecificationError
         For a format that is not written here, or a folder that is a file.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = '[study]\ntitle = "Investment"\n[sources]\nfirms = "grunfeld"\n[hypotheses]\nH1 = "inv ~ value > 0"\n'
+    >>> text += '[models.within]\nkind = "panel"\nformula = "inv ~ value + capital"\n'
+    >>> _ = (folder / "study.toml").write_text(text)
+    >>> files = ci.publish(ci.run(folder), folder / "report", formats=("html",))
+    >>> files[0].name
+    'report.html'
     """
     chosen = (formats,) if isinstance(formats, str) else tuple(formats)
     for name in chosen:

@@ -164,6 +164,13 @@ class Fit:
     conf_level : float
     npar : int
         Number of free parameters, less the rank of the equality constraints.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("x4 ~ x1 + x2").fit(ci.datasets.load("holzinger1939"))
+    >>> isinstance(fit, ci.Fit), fit.nobs, fit.npar
+    (True, 301, 3)
     """
 
     model: Any

@@ -21,6 +21,11 @@ class Item:
         Whether a high answer means little of the construct (`env5`).
     low, high : float, optional
         The ends of the answer scale (1 and 7).
+
+    Examples
+    --------
+    >>> Item(name="env5", text="changes disrupt cooperation", reversed=True, low=1, high=7).reversed
+    True
     """
 
     name: str
@@ -46,6 +51,11 @@ class Construct:
         First-order constructs that measure a higher-order one ("HS", "CS", "TS", "PS").
     column : str, optional
         Its measure in a panel.
+
+    Examples
+    --------
+    >>> Construct(name="CIP", items=("cip1", "cip2")).measurement
+    'CIP =~ cip1 + cip2'
     """
 
     name: str

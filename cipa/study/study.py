@@ -84,7 +84,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A declared study.
+    r"""A declared study.
 
     Parameters
     ----------
@@ -104,6 +104,17 @@ class Study:
         Where the study file lies; paths are relative to it. Not part of equality.
     place : toml.Lines, optional
         Lines of the study file, for messages. Not part of equality.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = '[study]\ntitle = "Investment"\n[sources]\nfirms = "grunfeld"\n[hypotheses]\nH1 = "inv ~ value > 0"\n'
+    >>> text += '[models.within]\nkind = "panel"\nformula = "inv ~ value + capital"\n'
+    >>> _ = (folder / "study.toml").write_text(text)
+    >>> study = ci.Study.from_toml(folder)
+    >>> study.title, str(study.hypotheses[0].claim)
+    ('Investment', 'inv ~ value')
     """
 
     title: str

@@ -70,13 +70,39 @@ def clustered(*columns: str, convention: str = "fixest") -> VCov:
 
 @public
 def driscoll_kraay(lags: int, *, convention: str = "fixest") -> VCov:
-    """Errors robust to cross-sectional dependence and to serial correlation up to `lags` periods (Bartlett weights)."""
+    """Errors robust to cross-sectional dependence and to serial correlation up to `lags` periods (Bartlett weights).
+
+    Parameters
+    ----------
+    lags : int
+        Periods, 0 or more.
+    convention : {"fixest", "stata", "plm", "none"}
+        The small-sample convention.
+
+    Examples
+    --------
+    >>> driscoll_kraay(2).lags
+    2
+    """
     return _kernel("driscoll_kraay", lags, convention)
 
 
 @public
 def newey_west(lags: int, *, convention: str = "fixest") -> VCov:
-    """Errors robust to serial correlation up to `lags` periods within each entity (Bartlett weights)."""
+    """Errors robust to serial correlation up to `lags` periods within each entity (Bartlett weights).
+
+    Parameters
+    ----------
+    lags : int
+        Periods, 0 or more.
+    convention : {"fixest", "stata", "plm", "none"}
+        The small-sample convention.
+
+    Examples
+    --------
+    >>> newey_west(1).kind
+    'newey_west'
+    """
     return _kernel("newey_west", lags, convention)
 
 

@@ -193,6 +193,13 @@ class PanelFit(Fit):
         The columns of the regression that was run.
     solution : Solution
         Its residuals and the design whose products with them are the scores.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.Panel("inv ~ value", effects=("entity",)).fit(ci.datasets.load("grunfeld"))
+    >>> fit.scores.shape, round(fit.estimates["inv ~ value"].estimate, 4)
+    ((200, 1), 0.1899)
     """
 
     design: Design

@@ -43,6 +43,13 @@ class SEMFit(Fit):
 
     Besides what every fit has: the layout, the sample and the end point of the search, from which the standardized
     solution, R², casewise scores and the robust fit measures are derived when they are first asked for.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("visual =~ x1 + x2 + x3").fit(ci.datasets.load("holzinger1939"))
+    >>> fit.latent, fit.observed, round(fit.implied_cov[0, 1], 3)
+    (('visual',), ('x1', 'x2', 'x3'), np.float64(0.407))
     """
 
     layout: Layout

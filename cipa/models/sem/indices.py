@@ -36,6 +36,10 @@ CLOSE, NOT_CLOSE = 0.05, 0.08
 def fit_measures(fit: SEMFit) -> dict[str, float]:
     """All fit measures of a structural equation model, keyed as lavaan's `fitMeasures`.
 
+    Parameters
+    ----------
+    fit : SEMFit
+
     Examples
     --------
     >>> import cipa as ci

@@ -98,8 +98,12 @@ class SEM:
         Hold the moments of exogenous observed variables at the sample's (default, as lavaan).
     effect_coding : bool
         Loadings of a construct average 1.
+    conditional_x : bool
+        Condition on exogenous variables: so it is with ordered variables; not available without them.
     defaults : {"sem", "cfa", "growth", "lavaan"}
         Which parameters are added to those written ("lavaan": none).
+    interaction, nodes, bounds : optional
+        Reserved for products of latent variables and bounds of parameters; not available in this version (write `a > 0` for a bound).
 
     Examples
     --------

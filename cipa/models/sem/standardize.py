@@ -47,6 +47,14 @@ def standardized(fit: SEMFit, *, kind: str = "std_all") -> Estimates:
     -------
     Estimates
         One row per parameter; the standard error is of the standardized parameter (not the unstandardized one's).
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("visual =~ x1 + x2 + x3").fit(ci.datasets.load("holzinger1939"))
+    >>> row = ci.standardized(fit)["visual =~ x2"]
+    >>> round(row.estimate, 3), round(row.std_error, 3)
+    (0.479, 0.063)
     """
     one_of(kind, KINDS, what="kind", where="ci.standardized")
     return fit.standardized_solution(kind)
@@ -57,6 +65,17 @@ def r_squared(fit: SEMFit) -> ResultTable:
     """Explained variance of every dependent variable: 1 - residual variance / total variance, as implied.
 
     NaN where the residual variance is estimated negative: no share of the variance is explained by an impossible one.
+
+    Parameters
+    ----------
+    fit : SEMFit
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("x4 ~ x1 + x2").fit(ci.datasets.load("holzinger1939"))
+    >>> round(ci.r_squared(fit).columns["r_squared"][0], 3)
+    0.141
     """
     rows = fit.r_squared_rows
     return ResultTable(

@@ -53,7 +53,7 @@ class PathDiagram:
 def path_diagram(
     fit: Any, *, titles: Mapping[str, str] | None = None, measurement: bool | None = None, group: str | None = None
 ) -> PathDiagram:
-    """Draw a fitted structural equation model with its completely standardized estimates.
+    r"""Draw a fitted structural equation model with its completely standardized estimates.
 
     Parameters
     ----------
@@ -68,6 +68,15 @@ def path_diagram(
     -------
     PathDiagram
         Dashed lines have p ≥ .05; no path is ever left out.
+
+    Examples
+    --------
+    >>> import cipa as ci, pathlib, tempfile
+    >>> fit = ci.SEM("visual =~ x1 + x2 + x3\nx4 ~ visual").fit(ci.datasets.load("holzinger1939"))
+    >>> place = pathlib.Path(tempfile.mkdtemp()) / "figure.svg"
+    >>> _ = ci.path_diagram(fit).save(place)
+    >>> "visual" in place.read_text(encoding="utf-8")
+    True
     """
     if fit.kind != "sem":
         raise InferenceError(

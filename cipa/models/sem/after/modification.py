@@ -35,7 +35,7 @@ _CONFOUNDED = 1e-8
 
 @public
 def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
-    """Modification indices of all parameters that the model leaves out or fixes, largest first.
+    r"""Modification indices of all parameters that the model leaves out or fixes, largest first.
 
     Parameters
     ----------
@@ -48,6 +48,14 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
     ResultTable
         lhs, op, rhs, group, level, mi, p_value, epc, sepc_lv, sepc_all, sepc_nox. A parameter that could not be freed alone (a
         second marker loading) is not listed. After looking at many of them, p-values are not those of one test.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> model = ci.SEM("visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9")
+    >>> table = ci.modification_indices(model.fit(ci.datasets.load("holzinger1939")))
+    >>> [table.columns[name][0] for name in ("lhs", "op", "rhs")], round(table.columns["mi"][0], 3)
+    (['visual', '=~', 'x9'], 36.411)
     """
     rows = candidates(fit)
     extended = _extended(fit.layout, rows)

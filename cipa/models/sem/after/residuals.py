@@ -54,6 +54,13 @@ def residuals(fit: SEMFit, *, kind: str = "cor_bentler") -> ResultTable:
         squares the moments that were fitted, with thresholds ("|") and slopes on covariates ("~").
         Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0. On two levels the
         residual mean of a variable that has both stands at the between level.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("f =~ x1 + x2 + x3 + x4").fit(ci.datasets.load("holzinger1939"))
+    >>> ci.residuals(fit).to_frame().loc[1, ["lhs", "rhs"]].tolist(), round(ci.residuals(fit).columns["residual"][1], 3)
+    (['x2', 'x1'], -0.034)
     """
     one_of(kind, KINDS, what="kind", where="ci.residuals")
     if kind in ("standardized", "normalized"):

@@ -47,6 +47,13 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
     ------
     InferenceError
         For a fit to a covariance matrix, or a model without constructs.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.SEM("visual =~ x1 + x2 + x3").fit(ci.datasets.load("holzinger1939"))
+    >>> ci.factor_scores(fit).to_frame()["visual"].head(3).round(3).tolist()
+    [-0.71, -0.063, -0.319]
     """
     one_of(method, ("regression", "bartlett"), what="method", where="ci.factor_scores")
     if any(group.values is None for group in fit.sample.groups):
