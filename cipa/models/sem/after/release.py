@@ -45,8 +45,8 @@ def release_tests(fit: SEMFit) -> list[tuple[Term, float, float]]:
     gradient, E, M = _likelihood(fit) if fit.by_likelihood else _least_squares(fit)
     across = scaled_inverse(K.T @ E @ K) @ K.T @ E
     C = np.eye(len(E)) - K @ across  # column k is c
-    left = np.einsum("jk,jl,lk->k", C, E, C)
-    spread = left if M is None else np.einsum("jk,jl,lk->k", C, M, C)
+    left = ((E @ C) * C).sum(axis=0)
+    spread = left if M is None else ((M @ C) * C).sum(axis=0)
     slope = C.T @ gradient
     held = np.flatnonzero(left > _FREE * E.diagonal())
     return [(fit.terms[k], float(fit.nobs * slope[k] ** 2 / spread[k]), float(-slope[k] / left[k])) for k in held]
