@@ -287,9 +287,9 @@ def _change(climb: _Climb, rung: _Rung) -> tuple[Any, ...]:
     if rung.fit is None or rung.before is None:
         return (*[math.nan] * 5, None)
     gap, df, p = _difference(climb, rung.fit, rung.before)
-    fall, rise = (_measure(climb, rung.fit, name) - _measure(climb, rung.before, name) for name in ("cfi", "rmsea"))
     if not df:
-        return gap, df, p, fall, rise, "yes"
+        return gap, df, p, 0.0, 0.0, "yes"
+    fall, rise = (_measure(climb, rung.fit, name) - _measure(climb, rung.before, name) for name in ("cfi", "rmsea"))
     verdict = "yes" if p >= climb.alpha and fall >= -FALL else "no" if p < climb.alpha and fall < -FALL else "in doubt"
     return gap, df, p, fall, rise, verdict
 

@@ -24,7 +24,7 @@ with ID.cat = "Wu.Estabrook.2016" writes the same models, but for items of two c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,10 +61,10 @@ class Ladder:
     @classmethod
     def of(cls, model: Any, data: Any, *, group: str) -> Ladder:
         """Count groups and categories. Raises SpecificationError for what the ladder cannot be built on."""
-        categories = _categories(model, data, group) if model.ordered_names else {}
-        if categories:
-            _refuse_written(model, categories)
-            model = replace(model, parameterization="theta")
+        categories: dict[str, int] = {}
+        if model.ordered_names:
+            _refuse_written(model)
+            model, categories = replace(model, parameterization="theta"), _categories(model, data, group)
         return cls(model=model, group=group, ngroups=_count_groups(data, group), categories=categories)
 
     @property
@@ -130,7 +130,8 @@ class Ladder:
 
     def _means(self, level: str, spared: set[Term]) -> list[str]:
         """Latent means, where the words of `group_equal` do not say what is meant."""
-        settled = self.model.effect_coding or self.model.defaults not in ("sem", "cfa")
+        blocks = self.model.parsed.groups or self.model.parsed.levels
+        settled = blocks or self.model.effect_coding or self.model.defaults not in ("sem", "cfa")
         written = {row.lhs for row in self.model.parsed.formulas if row.op == "~1"}
         names = [name for name in self.indicators if name not in written]
         if level == "means" and not settled:
@@ -167,22 +168,23 @@ def _categories(model: Any, data: Any, group: str) -> dict[str, int]:
     return {name: len(np.unique(column[~np.isnan(column)])) for name, column in columns.items()}
 
 
-def _refuse_written(model: Any, ordered: Iterable[str]) -> None:
+def _refuse_written(model: Any) -> None:
     """Refuse a model that settles by itself what the ladder of ordered indicators moves from level to level."""
-    rows, names = model.parsed.formulas, set(ordered)
+    rows, names = model.parsed.formulas, set(model.ordered_names)
     latent = {row.lhs for row in rows if row.op == "=~"}
     for row in rows:
         own = row.lhs in names and (row.op in ("~1", "|", "~*~") or (row.op == "~~" and row.lhs == row.rhs))
         if row.group is not None or own or (row.op == "~1" and row.lhs in latent):
+            name = f"{row.lhs} {row.op} {row.rhs}".rstrip()
             raise model.parsed.refuse(
                 row,
-                f"ci.invariance: '{row.lhs} {row.op} {row.rhs}' is written"
+                f"ci.invariance: '{name}' is written"
                 f"{f' for group {row.group}' if row.group is not None else ''}, and with ordered indicators the ladder itself sets thresholds,"
                 " intercepts, residual variances and latent means of every group, because they identify each other. Leave this line out; what"
                 " shall differ between groups at every level goes into the model's group_partial.",
             )
     measured = {row.rhs for row in rows if row.op == "=~"}
-    for name in names - measured:
+    for name in sorted(names - measured):
         raise SpecificationError(
             f"ci.invariance: the ordered variable '{name}' measures no construct, and the ladder of ordered variables is derived for"
             " indicators. Leave it out of the measurement model."

@@ -236,7 +236,7 @@ class SEMFit(Fit):
         return [(part.D @ self.layout.K, target.weight, target.gamma, float(share)) for part, target, share in groups]
 
     def release_tests(self) -> list[tuple[Term, float, float]]:
-        """(term, chi-square, expected change) of freeing each parameter that a constraint holds (expected information)."""
+        """(term, chi-square, expected parting) of freeing each parameter that a constraint holds (expected information)."""
         self.require_one_level("ci.score_test")
         return release_tests(self)
 

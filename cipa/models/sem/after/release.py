@@ -13,7 +13,8 @@ parameter k lets theta move along e_k besides the columns of K. What is new in t
 
 with D, W, G the Jacobian, weight and n times the covariance of the moments. For F = (s - m)'W (s - m) / 2 the covariance of sqrt(n) g
 is M; with W = G^-1 it is E, and the second formula is the first. T is chi-square with 1 df under the constraint. A parameter that
-a linear constraint fixes (`a == 0`; its row of K is zero) is released like one that is tied to others.
+a linear constraint fixes (`a == 0`; its row of K is zero) is released like one that is tied to others. EPC is how far theta_k is
+expected to part from those it was tied to, which move too, or from the value at which it was fixed.
 
 Sources: Boos, D. D. (1992). The American Statistician, 46, 327-333 (generalized score tests); Satorra, A. (1989). Psychometrika, 54,
 131-151 (section 4: moment structures); Sörbom, D. (1989). Psychometrika, 54, 371-384.
@@ -38,7 +39,7 @@ _FREE = 1e-8
 
 
 def release_tests(fit: SEMFit) -> list[tuple[Term, float, float]]:
-    """(term, chi-square, expected change) of freeing each parameter that a constraint holds."""
+    """(term, chi-square, expected parting) of freeing each parameter that a constraint holds."""
     K = fit.layout.K
     if not fit.layout.tied:
         return []
