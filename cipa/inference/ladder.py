@@ -61,6 +61,11 @@ class Ladder:
     @classmethod
     def of(cls, model: Any, data: Any, *, group: str) -> Ladder:
         """Count groups and categories. Raises SpecificationError for what the ladder cannot be built on."""
+        if not hasattr(model, "parsed"):
+            raise SpecificationError(
+                f"ci.invariance holds parameters of a structural equation model equal, and this is a {type(model).__name__}. Give a ci.SEM"
+                " with its measurement model; the fit of each level follows from it."
+            )
         categories: dict[str, int] = {}
         if model.ordered_names:
             _refuse_written(model)

@@ -274,9 +274,9 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     --------
     >>> import cipa as ci
     >>> model = ci.SEM("visual =~ x1 + x2 + x3", group="school", group_equal=("loadings", "intercepts"))
-    >>> found = ci.score_test(model.fit(ci.datasets.load("holzinger1939"))).to_frame()
-    >>> found.lhs[0], round(found.chisq[0], 2)
-    ('x3', 15.74)
+    >>> found = ci.score_test(model.fit(ci.datasets.load("holzinger1939"))).columns
+    >>> found["lhs"][0], found["op"][0], round(found["chisq"][0], 2)
+    ('x3', '~1', 20.08)
     """
     tests = getattr(fit, "release_tests", None)
     if tests is None:

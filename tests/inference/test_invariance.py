@@ -137,3 +137,23 @@ def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch)
 def test_a_model_without_a_scale_is_refused_at_the_first_level() -> None:
     with pytest.raises(ci.IdentificationError):
         ci.invariance(ci.SEM("visual =~ x1 + x2"), ci.datasets.load("holzinger1939"), group="school")
+
+
+def test_a_search_without_a_solution_stops_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = ci.SEM.fit
+
+    def stubborn(model: ci.SEM, data: Any) -> Any:
+        if "x7 ~1" in model.group_partial:
+            raise ci.ConvergenceError("The search did not end.")
+        return fit(model, data)
+
+    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", search=True)
+    assert found.steps.columns["parameter"] == ("x3 ~1",)
+    assert found.table.columns["level"] == ("configural", "metric", "scalar", "strict")
+    assert "scalar: the search stopped, because without x7 ~1 held there is no solution" in str(found)
+
+
+def test_another_kind_of_model_is_refused() -> None:
+    with pytest.raises(ci.SpecificationError, match=r"this is a Panel.*Give a ci.SEM"):
+        ci.invariance(ci.Panel("y ~ x", method="pooled"), ci.datasets.load("holzinger1939"), group="school")
