@@ -17,7 +17,7 @@ no unit in the later groups until the intercepts are 0, so "thresholds" and "met
 
 What a level holds at 0 or 1 is a labelled free parameter with a constraint (`intercept_x1_2 == 0`), so that a score test can name it.
 
-Sources: Wu, H. & Estabrook, R. (2016). Psychometrika, 81, 1014-1045 (Propositions 4 to 15); Svetina, D., Rutkowski, L. & Rutkowski, D.
+Sources: Wu, H. & Estabrook, R. (2016). Psychometrika, 81, 1014-1045; Svetina, D., Rutkowski, L. & Rutkowski, D.
 (2020). SEM, 27, 111-130; Millsap, R. & Yun-Tein, J. (2004). Multivariate Behavioral Research, 39, 479-515. semTools::measEq.syntax
 with ID.cat = "Wu.Estabrook.2016" writes the same models, but for items of two categories at "metric" (residual variance 1 there).
 """

@@ -2,7 +2,8 @@
 #
 # Data: tests/oracles/sem/data/bfi_ac.csv, complete cases; "three" and "two" merge its six categories by ceiling(x / 2) and x > 3.
 # measEq.syntax fixes the residual variance of an item of two categories at 1 while loadings are equal and intercepts are not, so that its
-# "scalar" is not nested in its "metric"; the case "mixed_two" therefore writes that level with the residual variance free. Run in this folder: Rscript run.R
+# "scalar" is not nested in its "metric"; the case "mixed_two" therefore writes that level with the residual variance free.
+# Run in this folder: Rscript run.R
 suppressMessages({library(lavaan); library(semTools); library(jsonlite)})
 items <- c(paste0("A", 1:5), paste0("C", 1:5))
 raw <- read.csv("../sem/data/bfi_ac.csv")

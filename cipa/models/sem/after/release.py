@@ -17,7 +17,7 @@ a linear constraint fixes (`a == 0`; its row of K is zero) is released like one 
 expected to part from those it was tied to, which move too, or from the value at which it was fixed.
 
 Sources: Boos, D. D. (1992). The American Statistician, 46, 327-333 (generalized score tests); Satorra, A. (1989). Psychometrika, 54,
-131-151 (section 4: moment structures); Sörbom, D. (1989). Psychometrika, 54, 371-384.
+131-151; Sörbom, D. (1989). Psychometrika, 54, 371-384.
 """
 
 from __future__ import annotations
