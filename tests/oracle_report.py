@@ -55,7 +55,7 @@ def deviation(got: float, want: float) -> float:
     return 0.0 if got == want else abs(got - want) / max(abs(want), SMALL)
 
 
-FOLDERS = {"ordinal": "ordinal", "panel": "panel", "sem_after": "sem", "sem": "sem"}
+FOLDERS = {"ordinal": "ordinal", "ordinal_invariance": "ordinal_invariance", "panel": "panel", "sem_after": "sem", "sem": "sem"}
 """Folder -> family: what is compared after the fit belongs to the case of the fit."""
 
 

@@ -252,24 +252,38 @@ def _side(tokens: Sequence[Token], line: str) -> Expression:
 def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     """Score (Lagrange multiplier) tests of equality constraints, parameter by parameter.
 
+    By maximum likelihood with expected information (as lavaan's lavTestScore); by least squares the generalized score test, right for
+    any weight matrix (lavaan prints n g^2 / V, which is chi-square for none but the optimal weight).
+
     Parameters
     ----------
     fit : Fit
-        With parameters held equal by labels, `group_equal` or `==`.
+        With parameters held by labels, `group_equal` or linear constraints (`a == b`, `a == 0`).
     release : sequence of str, optional
-        Terms to free ("visual =~ x2 [Pasteur]"); default: every parameter that is held equal to others.
+        Terms to free ("visual =~ x2 [Pasteur]"); default: every parameter that a constraint holds.
 
     Returns
     -------
     ResultTable
-        lhs, op, rhs, group, chisq, df, p_value, epc (change of the parameter when it alone is freed), largest first.
+        lhs, op, rhs, group, chisq, df, p_value, epc (expected distance, when it alone is freed, from those it was held equal to,
+        or from the value it was held at), largest first.
+
+    Raises
+    ------
+    InferenceError
+        For a fit that is no structural equation model, has two levels, or holds nothing; a term that is free already.
+
+    References
+    ----------
+    Boos, D. D. (1992). The American Statistician, 46, 327-333; Satorra, A. (1989). Psychometrika, 54, 131-151.
 
     Examples
     --------
     >>> import cipa as ci
-    >>> fit = ci.SEM("x4 ~ a*x1 + a*x2").fit(ci.datasets.load("holzinger1939"))
-    >>> round(ci.score_test(fit).columns["chisq"][0], 3)
-    11.702
+    >>> model = ci.SEM("visual =~ x1 + x2 + x3", group="school", group_equal=("loadings", "intercepts"))
+    >>> found = ci.score_test(model.fit(ci.datasets.load("holzinger1939"))).columns
+    >>> found["lhs"][0], found["op"][0], round(found["chisq"][0], 2)
+    ('x3', '~1', 20.08)
     """
     tests = getattr(fit, "release_tests", None)
     if tests is None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-from oracle_files import case
+from oracle_files import HERE, case
 
 import cipa as ci
 
@@ -69,3 +71,89 @@ def test_levels_are_checked() -> None:
         ci.invariance(ci.SEM(NINE), data, group="school", levels=("scaler",))
     with pytest.raises(ci.SpecificationError, match="not in their order"):
         ci.invariance(ci.SEM(NINE), data, group="school", levels=("scalar", "metric"))
+
+
+def holes() -> pd.DataFrame:
+    return pd.read_csv(HERE / "sem" / "data" / "holzinger_missing.csv")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "missing"),
+    [("mlr", "fiml"), ("ml", "robust_two_stage"), ("mlm", "listwise"), ("mlr", "listwise"), ("ml", "fiml")],
+)
+def test_every_level_of_data_with_holes_is_that_of_group_equal(estimator: str, missing: str) -> None:
+    model = ci.SEM(NINE, estimator=estimator, missing=missing)
+    table = ci.invariance(model, holes(), group="school", levels=("metric", "strict", "means")).to_frame()
+    words = (["loadings"], ["loadings", "intercepts", "residuals"], ["loadings", "intercepts", "residuals", "means"])
+    for row, equal in zip(table.itertuples(), words, strict=True):
+        fit = ci.SEM(NINE, estimator=estimator, missing=missing, group="school", group_equal=equal).fit(holes())
+        assert row.df == fit.df_resid
+        assert row.chisq == pytest.approx(fit.statistics["chisq"].value, rel=1e-6)
+    assert table.cfi.between(0.5, 1).all()
+    assert np.isfinite(table.p_diff[1:]).all()
+
+
+def test_measures_with_missing_values_are_corrected_for_them() -> None:
+    """Zhang & Savalei's, not those of the likelihood ratio against the independence model."""
+    found = ci.invariance(ci.SEM(NINE, missing="fiml"), holes(), group="school", levels=("metric",))
+    fit = found.fits[0]
+    assert found.table.columns["cfi"] == (fit.robust_measures["cfi.robust"],)
+    assert found.table.columns["rmsea"] == (fit.robust_measures["rmsea.robust"],)
+
+
+def test_the_method_of_the_difference_test_is_passed_on() -> None:
+    data = ci.datasets.load("holzinger1939")
+    found = ci.invariance(
+        ci.SEM(NINE, estimator="mlm"), data, group="school", levels=("metric", "scalar"), method="satorra_bentler_2010"
+    )
+    want = ci.lr_test(*found.fits, method="satorra_bentler_2010").columns["chisq_diff"][1]
+    assert found.table.columns["chisq_diff"][1] == want
+    assert want != ladder(estimator="mlm").table.columns["chisq_diff"][2]
+    with pytest.raises(ci.SpecificationError, match="Did you mean"):
+        ci.invariance(ci.SEM(NINE), data, group="school", method="satorra_bentler_2011")
+
+
+def test_the_level_of_means_names_latent_means_only() -> None:
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", levels=("strict", "means"))
+    assert set(found.suggestions.columns["parameter"]) == {"visual ~1", "textual ~1", "speed ~1"}
+
+
+def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = ci.SEM.fit
+
+    def stubborn(model: ci.SEM, data: Any) -> Any:
+        if "intercepts" in model.group_equal:
+            raise ci.ConvergenceError("The search did not end.")
+        return fit(model, data)
+
+    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school")
+    assert found.table.columns["level"] == ("configural", "metric", "scalar")
+    assert found.table.columns["stands"] == (None, "yes", "no fit")
+    assert len(found.fits) == 2
+    assert "scalar: The search did not end. Later levels are not fitted." in str(found)
+
+
+def test_a_model_without_a_scale_is_refused_at_the_first_level() -> None:
+    with pytest.raises(ci.IdentificationError):
+        ci.invariance(ci.SEM("visual =~ x1 + x2"), ci.datasets.load("holzinger1939"), group="school")
+
+
+def test_a_search_without_a_solution_stops_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = ci.SEM.fit
+
+    def stubborn(model: ci.SEM, data: Any) -> Any:
+        if "x7 ~1" in model.group_partial:
+            raise ci.ConvergenceError("The search did not end.")
+        return fit(model, data)
+
+    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", search=True)
+    assert found.steps.columns["parameter"] == ("x3 ~1",)
+    assert found.table.columns["level"] == ("configural", "metric", "scalar", "strict")
+    assert "scalar: the search stopped, because without x7 ~1 held there is no solution" in str(found)
+
+
+def test_another_kind_of_model_is_refused() -> None:
+    with pytest.raises(ci.SpecificationError, match=r"this is a Panel.*Give a ci.SEM"):
+        ci.invariance(ci.Panel("y ~ x", method="pooled"), ci.datasets.load("holzinger1939"), group="school")

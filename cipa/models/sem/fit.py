@@ -11,12 +11,13 @@ import numpy as np
 
 from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem.after import robust_fiml
+from cipa.models.sem.after.release import release_tests
 from cipa.models.sem.after.resample import Resampler
 from cipa.models.sem.checks.admissible import admissible_notices
 from cipa.models.sem.checks.conditions import cluster_notices
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import Test, as_statistics
-from cipa.models.sem.information import bread, casewise_scores, covariance, expected_information, scaled_inverse
+from cipa.models.sem.information import bread, casewise_scores, covariance
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.likelihood_measures import likelihood_measures
 from cipa.models.sem.moments import TWO_STAGE, Sample
@@ -244,24 +245,9 @@ class SEMFit(Fit):
         return [(part.D @ self.layout.K, target.weight, target.gamma, float(share)) for part, target, share in groups]
 
     def release_tests(self) -> list[tuple[Term, float, float]]:
-        """(term, chi-square, expected change) of freeing each parameter that is held equal to others (expected information)."""
-        self.require_likelihood("ci.score_test")
+        """(term, chi-square, expected parting) of freeing each parameter that a constraint holds (expected information)."""
         self.require_one_level("ci.score_test")
-        layout = self.layout
-        if not layout.tied:
-            return []
-        gradient = np.zeros(layout.nfree)
-        for block, here, weight in zip(layout.blocks, self.point.groups, self.objective.weights, strict=True):
-            gradient[block.free] += weight * ram.gradient(here.factors, here.likelihood.W, here.likelihood.w)
-        full = expected_information(self.objective, self.point)
-        inner = scaled_inverse(layout.K.T @ full @ layout.K)
-        found = []
-        for k in np.flatnonzero((np.abs(layout.K) > 1e-12).sum(axis=1) > 0):
-            cross = layout.K.T @ full[:, k]
-            left = full[k, k] - cross @ inner @ cross
-            if left > 1e-8 * full[k, k]:  # otherwise it is free already
-                found.append((self.terms[k], float(self.nobs * gradient[k] ** 2 / left), float(-gradient[k] / left)))
-        return found
+        return release_tests(self)
 
     @cached_property
     def robust_measures(self) -> Mapping[str, float]:

@@ -1,0 +1,102 @@
+"""Score tests of constraints: the reference's, the generalized form of least squares, and its distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle_files import case, sem_fit
+from oracle_report import agree
+
+import cipa as ci
+
+pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+
+SEARCH = 1e-5
+"""lavaan's search stops at a relative change of F of 1e-10."""
+
+SIX = "f =~ x1 + x2 + x3 + x4 + x5 + x6"
+
+
+def skewed(rng: np.random.Generator, *, n: int = 400, slope: float = 0.8) -> pd.DataFrame:
+    """Two groups of one law: a skewed factor, skewed residuals; `slope` is the loading of x4 in the second group."""
+    tables = []
+    for group in (0, 1):
+        f, e = ((rng.chisquare(4, size) - 4) / np.sqrt(8) for size in ((n, 1), (n, 6)))
+        loadings = np.array([0.8, 0.8, 0.8, slope if group else 0.8, 0.8, 0.8])
+        tables.append(pd.DataFrame(f * loadings + e, columns=[f"x{k}" for k in range(1, 7)]).assign(group=group))
+    return pd.concat(tables, ignore_index=True)
+
+
+def released(fit: Any) -> dict[str, tuple[float, float]]:
+    return {str(term): (chisq, epc) for term, chisq, epc in fit.release_tests()}
+
+
+def test_parameters_that_a_constraint_fixes_are_released_as_the_reference_does() -> None:
+    found = case("ordinal_invariance", "score_fixed")
+    ours = released(ci.SEM(found["model"]).fit(ci.datasets.load("holzinger1939")))
+    names = {"a": "x1 ~~ x9", "b": "textual =~ x5", "d": "x7 ~~ x8"}
+    pairs = [(names[one["lhs"]], ours[names[one["lhs"]]][0], one["X2"]) for one in found["uni"]]
+    assert len(ours) == len(pairs) + 1  # either end of the tie
+    agree("ordinal_invariance", "score_fixed", pairs, rtol=SEARCH)
+
+
+def test_a_released_parameter_gains_what_its_modification_index_says() -> None:
+    """A constraint `a == 0` is the absence of the parameter."""
+    data = ci.datasets.load("holzinger1939")
+    nine = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+    index = ci.modification_indices(ci.SEM(nine).fit(data)).to_frame().set_index(["lhs", "op", "rhs"]).loc[("visual", "=~", "x9")]
+    held = released(ci.SEM(f"{nine} + 1*x7\nvisual =~ a*x9\na == 0").fit(data))["visual =~ x9"]
+    assert held == pytest.approx((index.mi, index.epc), rel=1e-5)
+
+
+def test_with_the_optimal_weight_the_generalized_test_is_the_classical_one() -> None:
+    """W = G^-1: n g^2 / V."""
+    fit = ci.SEM(SIX, estimator="wls", group="group", group_equal=["loadings"]).fit(skewed(np.random.default_rng(5)))
+    E, K = fit.objective.information(fit.point), fit.layout.K
+    g = -sum(
+        weight * part.D.T @ target.weight @ (target.s - part.m)
+        for target, part, weight in zip(fit.objective.targets, fit.point.parts, fit.objective.weights, strict=True)
+    )
+    V = (E - E @ K @ np.linalg.solve(K.T @ E @ K, K.T @ E)).diagonal()
+    for k, term in enumerate(fit.terms):
+        if str(term) in released(fit):
+            classical = (fit.nobs * g[k] ** 2 / V[k], -g[k] / V[k])
+            assert released(fit)[str(term)] == pytest.approx(classical, rel=1e-6)
+    assert len(released(fit)) == 10
+
+
+@pytest.mark.parametrize("estimator", ["ulsmv", "wlsmv"])
+def test_least_squares_agree_with_the_scaled_difference_and_the_change(estimator: str) -> None:
+    """Score test and difference test of one constraint come together in large samples; so do the distance foretold and found."""
+    data = skewed(np.random.default_rng(8), n=20_000, slope=0.86)
+    model = ci.SEM(SIX, estimator=estimator, group="group", group_equal=["loadings"])
+    fit = model.fit(data)
+    free = ci.SEM(SIX, estimator=estimator, group="group", group_equal=["loadings"], group_partial=["f =~ x4"]).fit(data)
+    chisq, epc = released(fit)["f =~ x4 [1]"]
+    assert chisq == pytest.approx(ci.lr_test(free, fit).columns["chisq_diff"][1], rel=0.1)
+    assert chisq > 10
+    made = free.estimates["f =~ x4 [1]"].estimate - free.estimates["f =~ x4 [0]"].estimate
+    assert epc == pytest.approx(made, rel=0.1)
+
+
+def test_under_the_constraint_the_test_is_a_chi_square() -> None:
+    """200 skewed samples, unweighted least squares: n g^2 / V has a mean above 4 here and rejects a third of them."""
+    rng = np.random.default_rng(20160307)
+    model = ci.SEM(SIX, estimator="ulsmv", group="group", group_equal=["loadings"])
+    drawn = np.array([released(model.fit(skewed(rng)))["f =~ x4 [1]"][0] for _ in range(200)])
+    assert 0.8 < drawn.mean() < 1.25
+    assert 0.015 < (drawn > 3.8415).mean() < 0.09
+
+
+def test_ordered_indicators_name_the_parameter_to_release() -> None:
+    table = ci.score_test(sem_fit("bfi_ord_mg_loadings")).to_frame()
+    assert set(table.op) == {"=~", "|"}
+    assert (table.chisq.diff().dropna() <= 0).all()
+
+
+def test_nothing_held_is_refused() -> None:
+    with pytest.raises(ci.InferenceError, match="no constraint to test"):
+        ci.score_test(ci.SEM(SIX, estimator="ulsmv").fit(skewed(np.random.default_rng(1), n=50)))
