@@ -225,14 +225,15 @@ def available_moments(patterns: Patterns) -> tuple[Array, Array]:
 def pairwise_moments(values: Array) -> tuple[Array, Array]:
     """Covariances (p, p) of the cases that have both of two variables, divisor n_ij - 1 times (n - 1) / n, and means (p,).
 
-    `values` (n, p) with NaN for missing. The matrix need not be positive definite.
+    `values` (n, p) with NaN for missing. The matrix need not be positive definite; NaN for a pair with fewer than two cases.
     """
     seen = (~np.isnan(values)).astype(np.float64)
     mean = np.nanmean(values, axis=0)
     x = np.nan_to_num(values - mean)
     count = seen.T @ seen
-    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / count) / (count - 1) * (len(values) - 1) / len(values)
-    return cov, mean
+    shared = np.maximum(count, 2.0)
+    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / shared) / (shared - 1) * (len(values) - 1) / len(values)
+    return np.where(count > 1, cov, np.nan), mean
 
 
 def pairwise_covariance(values: Array, cov: Array, mean: Array) -> Array:

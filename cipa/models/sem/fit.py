@@ -23,7 +23,7 @@ from cipa.models.sem.likelihood_measures import likelihood_measures
 from cipa.models.sem.moments import TWO_STAGE, Sample
 from cipa.models.sem.population.law import Population, checked, of_fit, refuse_design, sizes_of
 from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
-from cipa.models.sem.testing import moment_parts, scaled_measures, two_stage_covariance
+from cipa.models.sem.testing import moment_parts, moment_sandwich, scaled_measures
 from cipa.models.sem.twolevel.sample import level_moments
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, frozen
@@ -226,8 +226,8 @@ class SEMFit(Fit):
                 "The estimates of the restricted model imply no covariance matrix in the general one: the models are not nested."
             )
         test = Test(chisq=self.measures["chisq"], df=self.df_resid)
-        kind = self.model.recipe(self.sample).test
-        found = scaled_measures(kind, self.objective, point, self.sample, test=test, baseline=None, nobs=self.nobs)
+        recipe = self.model.recipe(self.sample)
+        found = scaled_measures(recipe, self.objective, point, self.sample, test=test, baseline=None, nobs=self.nobs)
         return found["chisq.scaling.factor"]
 
     def moment_parts(self) -> list[tuple[Array, Array, Array, float]]:
@@ -291,14 +291,15 @@ def assemble(
     recipe = model.recipe(sample)
     nobs = _chisq_n(model, sample)
     inverse = bread(objective, point, observed=recipe.information == "observed", nobs=nobs)
-    if sample.missing in TWO_STAGE and recipe.se != "standard":
-        vcov, inverse = two_stage_covariance(objective, point, sample)
+    held = any(len(block.exogenous) for block in layout.blocks)
+    if recipe.se == "robust_sem" and (held or sample.missing in TWO_STAGE):
+        vcov, inverse = moment_sandwich(objective, point, sample)
     else:
         vcov = covariance(recipe.se, objective, point, sample, inverse=inverse, nobs=nobs)
     if sample.clusters is not None:
         few = cluster_notices(int(sample.clusters.max()) + 1, layout.npar)
         sample = replace(sample, notices=(*sample.notices, *few))
-    found = likelihood_measures(model, objective, point, sample, test=recipe.test, nobs=nobs)
+    found = likelihood_measures(model, objective, point, sample, recipe=recipe, nobs=nobs)
     return solved(
         model, layout, sample, objective, point, solution, labels=labels, vcov=vcov, inverse=inverse, measures=found,
         described=recipe.described(sample),

@@ -62,12 +62,17 @@ class Recipe:
     test: str
     estimator: str = "ml"
 
+    @property
+    def linear(self) -> bool:
+        """Whether A0 of the Yuan-Bentler test leaves out second derivatives of the moments: "ml" with clusters, as lavaan 0.6."""
+        return self.estimator == "ml"
+
     def described(self, sample: Sample) -> VCov:
         """The standard errors in words."""
         note = ERRORS[self.se].format(information=self.information)
         if self.se == "robust_sem" and any(group.gamma is not None for group in sample.groups):
             note = "sandwich of expected information and the covariance of the moments that came first (Savalei & Bentler 2009)"
-        if sample.clusters is not None:
+        if sample.clusters is not None and self.se != "standard":
             note += f", summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
         if sample.weights is not None:
             note += ", sampling weights"
@@ -133,20 +138,24 @@ def covariance(se: str, objective: Likelihood, point: LikelihoodPoint, sample: S
         return inverse
     layout = objective.layout
     if se == "first_order":
-        B = layout.K.T @ meat(weighted_scores(layout, sample, point), sample.clusters) @ layout.K
+        B = layout.K.T @ meat(weighted_scores(layout, sample, point), None) @ layout.K
         return np.asarray(layout.K @ scaled_inverse(B) @ layout.K.T)
     scores = weighted_scores(layout, sample, point) if se == "robust_huber_white" else moment_scores(layout, sample, point)
-    return symmetric(inverse @ meat(scores, sample.clusters) @ inverse)
+    return symmetric(inverse @ meat(scores, sample.clusters, sample.strata) @ inverse)
 
 
-def meat(scores: Array, clusters: IntArray | None) -> Array:
-    """Sum (k, k) of outer products of scores (n, k), by cluster with the factor G/(G - 1) where there are clusters."""
+def meat(scores: Array, clusters: IntArray | None, strata: IntArray | None = None) -> Array:
+    """Sum (k, k) of outer products of scores (n, k), by cluster with the factor G/(G - 1) where there are clusters.
+
+    `strata` (n,) are the groups of the cases, each with its own G; a cluster may have cases in several of them.
+    """
     if clusters is None:
         return np.asarray(scores.T @ scores)
-    groups = int(clusters.max()) + 1
-    sums = np.zeros((groups, scores.shape[1]))
-    np.add.at(sums, clusters, scores)
-    return np.asarray(sums.T @ sums * groups / (groups - 1))
+    home = np.zeros(len(clusters), dtype=np.intp) if strata is None else strata
+    counts = np.array([len(np.unique(clusters[home == g])) for g in range(int(home.max()) + 1)], dtype=np.float64)
+    sums = np.zeros((int(clusters.max()) + 1, scores.shape[1]))
+    np.add.at(sums, clusters, scores * np.sqrt(counts / np.maximum(counts - 1, 1))[home, None])
+    return np.asarray(sums.T @ sums)
 
 
 def weighted_scores(layout: Layout, sample: Sample, point: LikelihoodPoint) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, measures
+from cipa.models.sem.information import Recipe
 from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def likelihood_measures(
-    model: SEM, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, test: str, nobs: int
+    model: SEM, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, recipe: Recipe, nobs: int
 ) -> dict[str, float]:
-    """All fit measures, keyed as lavaan's `fitMeasures`; with a scaled test (`test`) the scaled and robust ones too."""
+    """All fit measures, keyed as lavaan's `fitMeasures`; with a scaled test the scaled and robust ones too."""
     found = _measures(model, objective.layout, sample, point, nobs=nobs)
-    return found | _scaled(test, objective, point, sample, found, nobs=nobs) if test in SCALED_TESTS else found
+    return found | _scaled(recipe, objective, point, sample, found, nobs=nobs) if recipe.test in SCALED_TESTS else found
 
 
 def _scaled(
-    kind: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, found: Mapping[str, float], *, nobs: int
+    recipe: Recipe, objective: Likelihood, point: LikelihoodPoint, sample: Sample, found: Mapping[str, float], *, nobs: int
 ) -> dict[str, float]:
     baseline = Test(chisq=found["baseline.chisq"], df=found["baseline.df"]) if "baseline.df" in found else None
     test = Test(chisq=found["chisq"], df=found["df"])
-    return scaled_measures(kind, objective, point, sample, test=test, baseline=baseline, nobs=nobs)
+    return scaled_measures(recipe, objective, point, sample, test=test, baseline=baseline, nobs=nobs)
 
 
 def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int) -> dict[str, float]:
@@ -74,7 +75,7 @@ def _available(group: GroupSample) -> dict[str, Array]:
     if group.values is None or group.patterns.complete:
         return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
     cov, mean = pairwise_moments(group.values)
-    return {"available_cov": cov, "available_mean": mean}
+    return {"available_cov": np.where(np.isnan(cov), group.saturated.cov, cov), "available_mean": mean}
 
 
 def chisq_rounded(chisq: float, nobs: int) -> float:

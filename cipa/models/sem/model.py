@@ -95,7 +95,7 @@ class SEM:
     orthogonal : bool
         Latent covariances at 0.
     fixed_x : bool, optional
-        Hold the moments of exogenous observed variables at the sample's (default, as lavaan).
+        Hold the moments of exogenous observed variables at the sample's (default, as lavaan; not by least squares of continuous variables).
     effect_coding : bool
         Loadings of a construct average 1.
     conditional_x : bool
@@ -187,6 +187,14 @@ class SEM:
             roles = roles_of(self.parsed.formulas)
             return tuple(name for name in roles.observed if name not in roles.exogenous)
         return tuple(dict.fromkeys([*_words(self, "ordered"), *with_thresholds]))
+
+    @property
+    def holds_exogenous(self) -> bool:
+        """Whether the moments of exogenous variables are held at the sample's; by least squares of continuous variables they are not."""
+        if self.missing == "fiml_x":
+            return False
+        random = self.estimator in WEIGHTS and not self.ordered_names
+        return not random if self.fixed_x is None else self.fixed_x
 
     @property
     def estimator_used(self) -> str:
@@ -300,24 +308,12 @@ class SEM:
     def _fit_ordered(self, data: Any, *, start: Mapping[str, float] | None) -> SEMFit:
         """Weighted least squares of thresholds, slopes, polychoric and polyserial correlations."""
         labels = group_labels(data, group=self.group)
-        rules = Rules(
-            defaults=self.defaults, means=True, std_lv=self.std_lv, orthogonal=self.orthogonal, fixed_x=self.fixed_x is not False,
-            effect_coding=self.effect_coding,
-        )  # fmt: skip
-        rows, roles = parameter_table(self.parsed, rules=rules, group_labels=labels)
+        _, roles = parameter_table(self.parsed, rules=_rules(self, means=True), group_labels=labels)
         found = read_responses(self, data, roles=roles, held=[_held(self, here.exogenous) for here in roles], labels=labels)
-        theta, classes = self.parameterization == "theta", _words(self, "group_equal")
-        refuse_unscalable(rows, found.categories, theta=theta)
-        rows = ordered_rows(
-            rows, found.categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
-        )  # fmt: skip
-        if len(labels) > 1:
-            rows = hold_equal(
-                rows, roles, classes=classes, partial=_words(self, "group_partial"), automatic=self.defaults != "lavaan"
-            )  # fmt: skip
-        layout = build_layout(rows, roles, self.parsed, means=True, effect_coding=self.effect_coding, theta=theta)
+        layout = lay_out(self, labels, means=True, categories=found.categories)
         sample, targets = response_sample(self, found, layout, labels, WEIGHTS[self.estimator_used])
-        refuse_underidentified(layout.npar, sum(len(target.s) for target in targets))
+        curved = sum(curve.equal for curve in layout.curves)
+        refuse_underidentified(layout.npar - curved, sum(len(target.s) for target in targets))
         chosen = recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False)
         fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels, start=start)
         announce(fit.notices, category=InadmissibleWarning, stacklevel=5)
@@ -333,20 +329,12 @@ def declare(model: SEM, data: Any) -> tuple[Layout, tuple[str, ...]]:
 def lay_out(model: SEM, labels: Sequence[str], *, means: bool, categories: Mapping[str, int] | None = None) -> Layout:
     """The layout of a model for groups of these labels, and ordered variables of these numbers of categories."""
     syntax, theta = model.parsed, model.parameterization == "theta"
-    rules = Rules(
-        defaults=model.defaults,
-        means=means,
-        std_lv=model.std_lv,
-        orthogonal=model.orthogonal,
-        fixed_x=model.fixed_x is not False and model.missing != "fiml_x",
-        effect_coding=model.effect_coding,
-    )
     unknown = [label for label in syntax.groups if label not in labels and label not in [str(i + 1) for i in range(len(labels))]]
     if unknown:
         raise SpecificationError(
             f"The syntax has a block 'group: {unknown[0]}', but the groups are {', '.join(labels) or 'none (give group=)'}."
         )
-    rows, roles = parameter_table(syntax, rules=rules, group_labels=labels)
+    rows, roles = parameter_table(syntax, rules=_rules(model, means=means), group_labels=labels)
     classes = _words(model, "group_equal")
     if categories:
         refuse_unscalable(rows, categories, theta=theta)
@@ -363,6 +351,13 @@ def lay_out(model: SEM, labels: Sequence[str], *, means: bool, categories: Mappi
         )
     own_theta = theta and bool(categories)
     return build_layout(rows, roles, syntax, means=means, effect_coding=model.effect_coding, theta=own_theta)
+
+
+def _rules(model: SEM, *, means: bool) -> Rules:
+    return Rules(
+        defaults=model.defaults, means=means, std_lv=model.std_lv, orthogonal=model.orthogonal, fixed_x=model.holds_exogenous,
+        effect_coding=model.effect_coding,
+    )  # fmt: skip
 
 
 def wants_means(model: SEM, syntax: Syntax, *, ngroups: int, data: Any) -> bool:
@@ -382,7 +377,7 @@ def _words(model: SEM, name: str) -> tuple[str, ...]:
 
 
 def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
-    return tuple(exogenous) if model.fixed_x is not False and model.missing != "fiml_x" else ()
+    return tuple(exogenous) if model.holds_exogenous else ()
 
 
 def _objective(model: SEM, layout: Layout, sample: Sample) -> Likelihood:

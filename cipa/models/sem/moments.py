@@ -90,6 +90,11 @@ class Sample:
         found = [group.clusters for group in self.groups if group.clusters is not None]
         return np.unique(np.concatenate(found), return_inverse=True)[1].reshape(-1) if found else None
 
+    @property
+    def strata(self) -> IntArray:
+        """Codes (n,) of the groups of the cases used."""
+        return np.repeat(np.arange(len(self.groups)), [len(group.rows) for group in self.groups])
+
 
 def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
     """Labels of the groups, in order of appearance; ("",) for a single group."""

@@ -18,19 +18,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cipa.data.checks import refuse_never_together
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import Test, incremental, rmsea
-from cipa.models.sem.information import meat, scaled_inverse, weighted_scores
+from cipa.models.sem.information import Recipe, expected_information, meat, scaled_inverse, weighted_scores
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, symmetric
 from cipa.numerics.normal import (
     Evaluation,
+    available_moments,
     complete_pattern,
     evaluate,
     saturated_information,
@@ -70,40 +71,35 @@ class Candidate:
 
 
 def scaled_measures(
-    kind: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, test: Test, baseline: Test | None, nobs: int
+    recipe: Recipe, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, test: Test, baseline: Test | None, nobs: int
 ) -> dict[str, float]:
     """Scaled chi-squares, and the indices that follow, keyed as lavaan's `fitMeasures`."""
     kept = tuple(
         kept_moments(block.exogenous, len(block.observed), means=objective.layout.means) for block in objective.layout.blocks
     )
+    held = [block.exogenous for block in objective.layout.blocks]
+    kind, observed = recipe.test, recipe.information == "observed"
     fitted = _fitted(objective, point, sample, test.df)
     if test.df == 0:
         return nothing_to_test(baseline)
     if kind == "yuan_bentler_mplus":
-        # with clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
-        A0 = (
-            _linear_information(sample, fitted, kept)
-            if sample.clusters is not None and sample.weights is None
-            else _hessian(objective, point)
-        )
-        B0 = (
-            objective.layout.K.T
-            @ meat(weighted_scores(objective.layout, sample, point), sample.clusters)
-            @ objective.layout.K
-            / sample.nobs
-        )
-        h1 = _h1_trace(sample, kept)
+        # with estimator "ml" and clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
+        linear = recipe.linear and sample.clusters is not None and sample.weights is None
+        A0 = _linear_information(sample, fitted, kept) if linear else _information(objective, point, observed=observed)
+        scores = weighted_scores(objective.layout, sample, point) @ objective.layout.K
+        B0 = meat(scores, sample.clusters, sample.strata) / sample.nobs
+        h1 = _h1_trace(sample, kept, observed=observed)
         h0 = float(np.trace(np.linalg.solve(A0, B0)))
         model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
     else:
-        model = _from_weights(kind, sample, fitted, kept)
+        model = _from_weights(kind, sample, fitted, kept, held)
     base = None
     if baseline is not None and baseline.df > 0:
         independent = baseline_candidate(objective, sample, baseline.df)
         base = (
-            _baseline_difference(sample, independent, kept, h1)
+            _baseline_difference(sample, independent, kept, h1, observed=observed)
             if kind == "yuan_bentler_mplus"
-            else _from_weights(kind, sample, independent, kept)
+            else _from_weights(kind, sample, independent, kept, held)
         )
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(sample.groups))
 
@@ -159,9 +155,11 @@ def nothing_to_test(baseline: Test | None) -> dict[str, float]:
     return found | {f"rmsea{part}.robust": 0.0 for part in ("", ".ci.lower", ".ci.upper")}
 
 
-def _hessian(objective: Likelihood, point: LikelihoodPoint) -> Array:
+def _information(objective: Likelihood, point: LikelihoodPoint, *, observed: bool) -> Array:
+    """Information (q, q) of an average case."""
     K = objective.layout.K
-    return np.asarray(K.T @ objective.information(point, observed=True) @ K)
+    full = objective.information(point, observed=True) if observed else expected_information(objective, point)
+    return np.asarray(K.T @ full @ K)
 
 
 def _linear_information(sample: Sample, model: Candidate, kept: Sequence[IntArray]) -> Array:
@@ -233,7 +231,7 @@ def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) 
         keep = kept_moments(block.exogenous, len(block.observed), means=objective.layout.means)
         index = np.ix_(keep, keep)
         W = _weight(group, fitted.covs[g], fitted.means[g])[index]
-        found.append((fitted.jacobians[g][keep], W, second_moments(group)[index], group.nobs / sample.nobs))
+        found.append((fitted.jacobians[g][keep], W, second_moments(group, block.exogenous)[index], group.nobs / sample.nobs))
     return found
 
 
@@ -264,7 +262,7 @@ def baseline_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array, Ar
     if group.patterns.complete or group.values is None:
         variances, mean = group.saturated.cov.diagonal().copy(), group.saturated.mean.copy()
     else:
-        mean, variances = np.nanmean(group.values, axis=0), np.nanvar(group.values, axis=0)
+        mean, variances = available_moments(group.patterns)
     cov = np.diag(variances)
     index = np.ix_(held, held)
     cov[index] = group.saturated.cov[index]
@@ -279,8 +277,8 @@ def _weight(group: GroupSample, cov: Array, mean: Array) -> Array:
     return saturated_information(_evaluation(group, cov, mean, complete=True))
 
 
-def two_stage_covariance(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> tuple[Array, Array]:
-    """Covariance of the estimates of the second stage, and inverse information, both (k, k)."""
+def moment_sandwich(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> tuple[Array, Array]:
+    """Covariance of the estimates from that of the moments (robust_sem), and inverse expected information, both (k, k)."""
     K = objective.layout.K
     E = meat_ = np.zeros((K.shape[1], K.shape[1]))
     for D, W, G, share in moment_parts(objective, point, sample):
@@ -288,6 +286,11 @@ def two_stage_covariance(objective: Likelihood, point: LikelihoodPoint, sample: 
         meat_ = meat_ + share * D.T @ W @ G @ W @ D
     inverse = scaled_inverse(E)
     return symmetric(K @ inverse @ meat_ @ inverse @ K.T) / sample.nobs, K @ inverse @ K.T / sample.nobs
+
+
+def expected(found: Evaluation) -> Evaluation:
+    """The same evaluation with what depends on the data at its expectation, so that its information is the expected one."""
+    return replace(found, Q=found.P, Pd=np.zeros_like(found.Pd))
 
 
 def _evaluation(group: GroupSample, cov: Array, mean: Array, *, complete: bool = False) -> Evaluation:
@@ -303,7 +306,7 @@ def difference_scaling(h1: float, h0: float, df: float, moments: int, npar: int)
     return Scaling(factor=factor, shift=0.0, df=df, plain=factor, h1=h1 / moments, h0=h0 / max(npar, 1))
 
 
-def _h1_trace(sample: Sample, kept: Sequence[IntArray]) -> float:
+def _h1_trace(sample: Sample, kept: Sequence[IntArray], *, observed: bool) -> float:
     """tr(A1^-1 B1), summed over groups; for complete unweighted cases from Mardia's kurtosis, without large matrices."""
     total = 0.0
     plain = sample.clusters is None and sample.weights is None
@@ -322,7 +325,7 @@ def _h1_trace(sample: Sample, kept: Sequence[IntArray]) -> float:
             advice='Use estimator="ml", whose test needs those only that the model explains',
         )  # fmt: skip
         found = _evaluation(group, group.saturated.cov, group.saturated.mean)
-        A = saturated_information(found)[np.ix_(keep, keep)] * group.nobs
+        A = saturated_information(found if observed else expected(found))[np.ix_(keep, keep)] * group.nobs
         total += float(np.trace(np.linalg.solve(A, h1_meat(sample, g, found, group.saturated.mean, keep))))
     return total
 
@@ -335,27 +338,27 @@ def h1_meat(sample: Sample, g: int, found: Evaluation, mean: Array, keep: IntArr
     return meat(scores if group.weights is None else scores * group.weights[:, None], group.clusters)
 
 
-def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArray], h1: float) -> Scaling:
+def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArray], h1: float, *, observed: bool) -> Scaling:
     A: Array = np.zeros((base.jacobians[0].shape[1],) * 2)
     B = A.copy()
     for g, (group, keep) in enumerate(zip(sample.groups, kept, strict=True)):
         found = _evaluation(group, base.covs[g], base.means[g])
         D = base.jacobians[g][keep]
-        A += D.T @ saturated_information(found)[np.ix_(keep, keep)] @ D * group.nobs
+        A += D.T @ saturated_information(found if observed else expected(found))[np.ix_(keep, keep)] @ D * group.nobs
         B += D.T @ h1_meat(sample, g, found, base.means[g], keep) @ D
     used = np.flatnonzero(A.diagonal() > 0)
     h0 = float(np.trace(np.linalg.solve(A[np.ix_(used, used)], B[np.ix_(used, used)])))
     return difference_scaling(h1, h0, base.df, sum(len(one) for one in kept), len(used))
 
 
-def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[IntArray]) -> Scaling:
+def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[IntArray], held: Sequence[IntArray]) -> Scaling:
     """Traces of U G and of its square, without forming the block-diagonal matrices of several groups."""
     size = model.jacobians[0].shape[1]
     E, first, second = (np.zeros((size, size)) for _ in range(3))
     trace = squares = 0.0
     for g, (group, keep) in enumerate(zip(sample.groups, kept, strict=True)):
         W = _weight(group, model.covs[g], model.means[g])[np.ix_(keep, keep)]
-        WG = W @ second_moments(group)[np.ix_(keep, keep)]
+        WG = W @ second_moments(group, held[g])[np.ix_(keep, keep)]
         D, share = model.jacobians[g][keep], group.nobs / sample.nobs
         WD = W @ D
         E += share * D.T @ WD
@@ -378,13 +381,21 @@ def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[In
     return Scaling(factor=factor, shift=model.df - ug / factor, df=model.df, plain=plain)
 
 
-def second_moments(group: GroupSample) -> Array:
-    """G (m, m), divisor n: covariance of products (row-wise vech) and values of complete cases; in two stages that of the first."""
+def second_moments(group: GroupSample, held: IntArray) -> Array:
+    """G (m, m), divisor n: covariance of products (row-wise vech) and values of complete cases; in two stages that of the first.
+
+    Given exogenous variables (positions `held`) only what they leave varies: the products and values that their regressions
+    predict are subtracted (Yuan, K.-H. & Hayashi, K., 2006. British Journal of Mathematical and Statistical Psychology, 59, 397-417).
+    """
     if group.gamma is not None:
         return group.gamma
     assert group.values is not None
     centred = group.values - group.saturated.mean
     rows, cols = np.tril_indices(centred.shape[1])
-    products = centred[:, rows] * centred[:, cols]
-    z = np.hstack([products - products.mean(axis=0), centred])
+    z = np.hstack([centred[:, rows] * centred[:, cols], centred])
+    if len(held):
+        x = centred[:, held]
+        predicted = x @ np.linalg.lstsq(x, centred, rcond=None)[0]
+        z -= np.hstack([predicted[:, rows] * predicted[:, cols], predicted])
+    z -= z.mean(axis=0)
     return np.asarray(z.T @ z / len(z))

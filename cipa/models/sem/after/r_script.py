@@ -161,7 +161,7 @@ def _call(fit: SEMFit, alias: Mapping[str, str], *, moments: bool) -> str:
 
 def _exogenous(fit: SEMFit) -> dict[str, str]:
     """Whether the moments of exogenous variables are held at the sample's; when they are not, `lavaan()` must free them."""
-    held = fit.model.fixed_x is not False and fit.model.missing != "fiml_x"
+    held = fit.model.holds_exogenous
     if held or not any(roles.exogenous for roles in fit.layout.roles):
         return {"fixed.x": "TRUE" if held else "FALSE"}
     return {"fixed.x": "FALSE", "int.ov.free": "TRUE", "auto.var": "TRUE"}

@@ -13,13 +13,12 @@ Maydeu-Olivares, A. (2017). Structural Equation Modeling, 24, 383-394.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipa.errors import one_of, public
-from cipa.models.sem.testing import h1_meat, kept_moments
+from cipa.models.sem.testing import expected, h1_meat, kept_moments
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray
 from cipa.numerics.normal import Evaluation, evaluate, saturated_information
@@ -174,9 +173,7 @@ def _evaluation(fit: SEMFit, g: int, cov: Array, mean: Array) -> Evaluation:
     """The likelihood at moments; with Q at its expectation where the fit's information is expected."""
     found = evaluate(fit.sample.groups[g].patterns, cov, mean)
     assert found is not None
-    if fit.model.recipe(fit.sample).information == "observed":
-        return found
-    return replace(found, Q=found.P, Pd=np.zeros_like(found.Pd))
+    return found if fit.model.recipe(fit.sample).information == "observed" else expected(found)
 
 
 def _jacobian_and_weight(fit: SEMFit, g: int) -> tuple[Array, Array]:

@@ -48,6 +48,16 @@ def _refuse_contradictions(model: SEM) -> None:
             f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
             " derived for missing values, clusters and weights."
         )
+    if two_stage and (model.se in ("robust_huber_white", "first_order") or model.test == "yuan_bentler_mplus"):
+        raise SpecificationError(
+            f'ci.SEM: missing="{model.missing}" has no casewise scores, on which se="{model.se or model.estimator}" or that test would'
+            " rest. Leave se= and test=: they are corrected for the first stage by themselves."
+        )
+    if (model.estimator == "mlf" or model.se == "first_order") and (model.cluster or model.sampling_weight):
+        raise SpecificationError(
+            'ci.SEM: first-order errors (estimator="mlf") are the inverse of what independent, unweighted cases vary by. Use'
+            ' estimator="mlr", whose sandwich sums scores by cluster and takes weights.'
+        )
     if model.likelihood == "wishart" and (model.estimator != "ml" or model.cluster or model.sampling_weight):
         raise SpecificationError('ci.SEM: likelihood="wishart" goes with estimator="ml". Leave likelihood="normal".')
 
@@ -66,10 +76,28 @@ def _refuse_unavailable(model: SEM) -> None:
             f'ci.SEM: estimator="{model.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
             " missing values, clusters and weights."
         )
+    if model.estimator_used in WEIGHTS:
+        _refuse_for_least_squares(model)
     if model.ordered_names and model.estimator_used not in set(WEIGHTS) - {"gls"}:
         raise SpecificationError(
             f'ci.SEM: estimator="{model.estimator}" does not fit ordered variables. Use "wlsmv" (the default), "wlsm",'
             ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
+        )
+
+
+def _refuse_for_least_squares(model: SEM) -> None:
+    """Least squares has no casewise likelihood: no Huber-White, first-order or observed errors, no Yuan-Bentler test."""
+    wrong = {
+        f'se="{model.se}"': model.se in ("robust_huber_white", "first_order"),
+        'test="yuan_bentler_mplus"': model.test == "yuan_bentler_mplus",
+        'information="observed"': model.information == "observed",
+        "fixed_x=True": model.fixed_x is True and not model.ordered_names,
+    }
+    for option in (name for name, asked in wrong.items() if asked):
+        raise SpecificationError(
+            f'ci.SEM: {option} is not derived for least squares (estimator="{model.estimator_used}"). Robust errors are'
+            ' se="robust_sem", robust tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted"; exogenous variables are random, as'
+            " in lavaan."
         )
 
 

@@ -53,7 +53,7 @@ def continuous_targets(kind: str, sample: Sample, *, means: bool) -> tuple[Targe
         n = group.nobs
         cov = group.saturated.cov * n / (n - 1)
         if group.values is not None:
-            gamma = second_moments(group)
+            gamma = second_moments(group, np.empty(0, dtype=np.intp))
         else:
             normal = evaluate(group.patterns, group.saturated.cov, group.saturated.mean)
             assert normal is not None

@@ -94,9 +94,9 @@ def _scaled(
                 " that their correlations have no sampling error. Leave one of each such pair out, or merge rare categories."
             )
         plain = ug / one.df
-        factor = plain if kind == "satorra_bentler" else math.sqrt(ug2 / one.df)
-        shift = 0.0 if kind == "satorra_bentler" else one.df - ug / factor
-        corrected = Test(chisq=one.chisq / factor + shift, df=one.df)
+        factor = {"satorra_bentler": plain, "mean_var_adjusted": ug2 / ug, "scaled_shifted": math.sqrt(ug2 / one.df)}[kind]
+        shift = one.df - ug / factor if kind == "scaled_shifted" else 0.0
+        corrected = Test(chisq=one.chisq / factor + shift, df=ug * ug / ug2 if kind == "mean_var_adjusted" else one.df)
         scaled.append((corrected, plain, factor))
         found |= {
             f"{stem}chisq.scaled": corrected.chisq, f"{stem}df.scaled": corrected.df, f"{stem}pvalue.scaled": corrected.p_value,
