@@ -49,17 +49,22 @@ def sem_data(found: dict[str, Any]) -> Any:
     )
 
 
-def sem_model(found: dict[str, Any]) -> ci.SEM:
-    """The model of a case, with lavaan's words for options translated."""
+def lavaan_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Options of `ci.SEM` for lavaan's words."""
     options: dict[str, Any] = {}
-    for key, value in found["options"].items():
+    for key, value in given.items():
         name = _OPTIONS.get(key, key)
         if name == "group_equal":
             value = [word.replace(".", "_") for word in ([value] if isinstance(value, str) else value)]
         if name == "missing":
             value = _MISSING.get(value, value)
         options[name] = value.lower() if name == "estimator" else value
-    return ci.SEM(found["model"], defaults=found["fun"], **options)
+    return options
+
+
+def sem_model(found: dict[str, Any]) -> ci.SEM:
+    """The model of a case."""
+    return ci.SEM(found["model"], defaults=found["fun"], **lavaan_options(found["options"]))
 
 
 @cache

@@ -50,6 +50,11 @@ class Patterns:
         return round(float(self.counts.sum()))
 
     @property
+    def total(self) -> float:
+        """What the cases count together: their number, or the sum of their weights."""
+        return float(self.counts.sum())
+
+    @property
     def complete(self) -> bool:
         """Whether nothing is missing."""
         return len(self.counts) == 1 and bool(self.observed.all())
@@ -173,7 +178,7 @@ def _evaluate_complete(patterns: Patterns, cov: Array, mean: Array) -> Evaluatio
 def loglik(patterns: Patterns, value: float) -> float:
     """The full log-likelihood, constants included, from the mean negative one of `evaluate`."""
     values_seen = float(patterns.counts @ patterns.observed.sum(axis=1))
-    return -value * patterns.nobs - values_seen * math.log(2 * math.pi) / 2
+    return -value * patterns.total - values_seen * math.log(2 * math.pi) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,18 +227,23 @@ def available_moments(patterns: Patterns) -> tuple[Array, Array]:
     return mean, (patterns.counts[:, None] * spread).sum(axis=0) / count
 
 
-def pairwise_moments(values: Array) -> tuple[Array, Array]:
+def pairwise_moments(values: Array, weights: Array | None = None) -> tuple[Array, Array]:
     """Covariances (p, p) of the cases that have both of two variables, divisor n_ij - 1 times (n - 1) / n, and means (p,).
 
-    `values` (n, p) with NaN for missing. The matrix need not be positive definite; NaN for a pair with fewer than two cases.
+    `values` (n, p) with NaN for missing; `weights` (n,) count a case so often. The matrix need not be positive definite; NaN for a
+    pair with fewer than two cases.
     """
+    w = np.ones(len(values)) if weights is None else weights
     seen = (~np.isnan(values)).astype(np.float64)
-    mean = np.nanmean(values, axis=0)
-    x = np.nan_to_num(values - mean)
-    count = seen.T @ seen
+    x = np.nan_to_num(values)
+    mean = (w @ x) / (w @ seen)
+    x = np.where(seen > 0, values - mean, 0.0)
+    count = (seen * w[:, None]).T @ seen
+    sums = (x * w[:, None]).T @ seen
     shared = np.maximum(count, 2.0)
-    cov = (x.T @ x - (x.T @ seen) * (seen.T @ x) / shared) / (shared - 1) * (len(values) - 1) / len(values)
-    return np.where(count > 1, cov, np.nan), mean
+    n = float(w.sum())
+    cov = ((x * w[:, None]).T @ x - sums * sums.T / shared) / (shared - 1) * (n - 1) / n
+    return np.where(seen.T @ seen > 1, cov, np.nan), mean
 
 
 def pairwise_covariance(values: Array, cov: Array, mean: Array) -> Array:

@@ -41,6 +41,7 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
     groups = []
     df = -layout.npar
     lost = 1 if model.likelihood == "wishart" else 0
+    first = sample.missing in ("two_stage", "robust_two_stage")  # whose weight is that of the unrestricted moments
     for g, (block, group) in enumerate(zip(layout.blocks, sample.groups, strict=True)):
         p, x = len(block.observed), len(block.exogenous)
         held = x * (x + 1) // 2 + (x if layout.means else 0)
@@ -60,7 +61,7 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
             GroupMoments(
                 sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
                 mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
-                P=point.groups[g].likelihood.P if group.gamma is None else np.linalg.inv(group.saturated.cov)[None],
+                P=np.linalg.inv(group.saturated.cov)[None] if first else point.groups[g].likelihood.P,
                 shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
             )
         )  # fmt: skip
@@ -74,7 +75,7 @@ def _available(group: GroupSample) -> dict[str, Array]:
     """Moments of the available values: each covariance from the cases that have both, divisor n_ij - 1 times (n - 1) / n."""
     if group.values is None or group.patterns.complete:
         return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
-    cov, mean = pairwise_moments(group.values)
+    cov, mean = pairwise_moments(group.values, group.weights)
     return {"available_cov": np.where(np.isnan(cov), group.saturated.cov, cov), "available_mean": mean}
 
 
@@ -88,7 +89,7 @@ def _exogenous_loglik(group: GroupSample, exogenous: Array) -> float:
     if not len(exogenous):
         return 0.0
     cov, mean = group.saturated.cov[np.ix_(exogenous, exogenous)], group.saturated.mean[exogenous]
-    found = saturated(complete_pattern(cov, mean, group.nobs))
+    found = saturated(complete_pattern(cov, mean, group.total))
     return found.loglik if found is not None else float("nan")
 
 
@@ -109,7 +110,7 @@ def _marginal(group: GroupSample, columns: list[int]) -> float:
     """Saturated log-likelihood of some of the variables."""
     if group.patterns.complete:
         patterns = complete_pattern(
-            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.nobs
+            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.total
         )
     else:
         assert group.values is not None

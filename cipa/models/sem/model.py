@@ -382,7 +382,7 @@ def _held(model: SEM, exogenous: Sequence[str]) -> tuple[str, ...]:
 
 def _objective(model: SEM, layout: Layout, sample: Sample) -> Likelihood:
     lost = 1 if model.likelihood == "wishart" else 0
-    counts = np.array([float(group.nobs - lost) for group in sample.groups])
+    counts = np.array([group.total - lost for group in sample.groups])
     return Likelihood(
         layout=layout,
         patterns=tuple(group.patterns for group in sample.groups),

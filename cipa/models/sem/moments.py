@@ -60,7 +60,12 @@ class GroupSample:
     @property
     def nobs(self) -> int:
         """Cases that enter the likelihood."""
-        return self.patterns.nobs
+        return self.patterns.nobs if self.values is None else len(self.rows)
+
+    @property
+    def total(self) -> float:
+        """What they count together: their number, or the sum of their sampling weights."""
+        return self.patterns.total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,7 @@ def _linear_information(sample: Sample, model: Candidate, kept: Sequence[IntArra
     for g, (group, keep) in enumerate(zip(sample.groups, kept, strict=True)):
         D = model.jacobians[g][keep]
         W = saturated_information(_evaluation(group, model.covs[g], model.means[g]))[np.ix_(keep, keep)]
-        total = total + group.nobs / sample.nobs * D.T @ W @ D
+        total = total + group.total / sample.nobs * D.T @ W @ D
     return np.asarray(total)
 
 
@@ -294,7 +294,7 @@ def expected(found: Evaluation) -> Evaluation:
 
 
 def _evaluation(group: GroupSample, cov: Array, mean: Array, *, complete: bool = False) -> Evaluation:
-    patterns = complete_pattern(cov, mean, group.nobs) if complete else group.patterns
+    patterns = complete_pattern(cov, mean, group.total) if complete else group.patterns
     found = evaluate(patterns, cov, mean)
     assert found is not None
     return found
@@ -325,7 +325,7 @@ def _h1_trace(sample: Sample, kept: Sequence[IntArray], *, observed: bool) -> fl
             advice='Use estimator="ml", whose test needs those only that the model explains',
         )  # fmt: skip
         found = _evaluation(group, group.saturated.cov, group.saturated.mean)
-        A = saturated_information(found if observed else expected(found))[np.ix_(keep, keep)] * group.nobs
+        A = saturated_information(found if observed else expected(found))[np.ix_(keep, keep)] * group.total
         total += float(np.trace(np.linalg.solve(A, h1_meat(sample, g, found, group.saturated.mean, keep))))
     return total
 
@@ -344,7 +344,7 @@ def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArra
     for g, (group, keep) in enumerate(zip(sample.groups, kept, strict=True)):
         found = _evaluation(group, base.covs[g], base.means[g])
         D = base.jacobians[g][keep]
-        A += D.T @ saturated_information(found if observed else expected(found))[np.ix_(keep, keep)] @ D * group.nobs
+        A += D.T @ saturated_information(found if observed else expected(found))[np.ix_(keep, keep)] @ D * group.total
         B += D.T @ h1_meat(sample, g, found, base.means[g], keep) @ D
     used = np.flatnonzero(A.diagonal() > 0)
     h0 = float(np.trace(np.linalg.solve(A[np.ix_(used, used)], B[np.ix_(used, used)])))

@@ -128,7 +128,7 @@ class Resampler:
         return found, _chisq(groups, point), bool(admissible[0])
 
     def _objective(self, sample: Sample) -> Likelihood:
-        counts = np.array([float(group.nobs) for group in sample.groups])
+        counts = np.array([group.total for group in sample.groups])
         objective: Likelihood = self.fit.objective
         return replace(
             objective, patterns=tuple(group.patterns for group in sample.groups), weights=counts / counts.sum(),

@@ -150,7 +150,7 @@ def _variances(fit: SEMFit, g: int, *, standardized: bool) -> Array:
     if standardized:
         D, W = _jacobian_and_weight(fit, g)
         total = sum(_information(fit, h) for h in range(len(fit.sample.groups)))
-        Q = np.eye(len(keep)) - fit.sample.groups[g].nobs / fit.nobs * D @ np.linalg.solve(np.asarray(total), D.T @ W)
+        Q = np.eye(len(keep)) - fit.sample.groups[g].total / fit.nobs * D @ np.linalg.solve(np.asarray(total), D.T @ W)
         acov = Q @ acov @ Q.T
     variance = acov.diagonal()
     found_variances = np.zeros(len(block.observed) * (len(block.observed) + 3) // 2)
@@ -165,7 +165,7 @@ def _sampling_covariance(fit: SEMFit, g: int, keep: IntArray) -> Array:
     meat = h1_meat(fit.sample, g, found, group.saturated.mean, keep) if recipe.se != "standard" else None
     if recipe.se == "first_order":
         return np.linalg.inv(np.asarray(meat))
-    inverse = np.linalg.inv(saturated_information(found)[np.ix_(keep, keep)]) / group.nobs
+    inverse = np.linalg.inv(saturated_information(found)[np.ix_(keep, keep)]) / group.total
     return np.asarray(inverse if meat is None else inverse @ meat @ inverse)
 
 
@@ -183,7 +183,7 @@ def _jacobian_and_weight(fit: SEMFit, g: int) -> tuple[Array, Array]:
     mean = here.moments.mean if fit.layout.means else group.saturated.mean
     found = _evaluation(fit, g, here.moments.cov, mean)
     if fit.model.recipe(fit.sample).se == "first_order":
-        W = h1_meat(fit.sample, g, found, mean, keep) / group.nobs
+        W = h1_meat(fit.sample, g, found, mean, keep) / group.total
     else:
         W = saturated_information(found)[np.ix_(keep, keep)]
     part = ram.jacobian(here.factors, with_means=True)
@@ -195,4 +195,4 @@ def _jacobian_and_weight(fit: SEMFit, g: int) -> tuple[Array, Array]:
 def _information(fit: SEMFit, g: int) -> Array:
     """n_g / n D'W D of a group."""
     D, W = _jacobian_and_weight(fit, g)
-    return np.asarray(fit.sample.groups[g].nobs / fit.nobs * D.T @ W @ D)
+    return np.asarray(fit.sample.groups[g].total / fit.nobs * D.T @ W @ D)

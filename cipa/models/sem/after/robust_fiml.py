@@ -41,7 +41,7 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         return {}
     if any(group.values is not None and never_together(np.isnan(group.values), group.variables) for group in groups):
         return {}  # the correction needs the information of every covariance
-    weights = [group.nobs / fit.nobs for group in groups]
+    weights = [group.total / fit.nobs for group in groups]
     information = [_informations(group, robust="chisq.scaled" in fit.measures) for group in groups]
     kept = [
         kept_moments(block.exogenous, len(group.variables), means=True)
@@ -62,7 +62,7 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
 def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Array]:
     """Wm, Wc and J of a group, at its saturated moments."""
     cov, mean = group.saturated.cov, group.saturated.mean
-    with_holes, without = evaluate(group.patterns, cov, mean), evaluate(complete_pattern(cov, mean, group.nobs), cov, mean)
+    with_holes, without = evaluate(group.patterns, cov, mean), evaluate(complete_pattern(cov, mean, group.total), cov, mean)
     assert isinstance(with_holes, Evaluation)
     assert isinstance(without, Evaluation)
     Wm, Wc = saturated_information(with_holes), saturated_information(without)
@@ -70,7 +70,7 @@ def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Ar
         return Wm, Wc, Wm
     scores = saturated_scores(group.values, group.patterns, with_holes, mean)
     weighted = scores if group.weights is None else scores * group.weights[:, None]
-    return Wm, Wc, meat(weighted, group.clusters) / group.nobs
+    return Wm, Wc, meat(weighted, group.clusters) / group.total
 
 
 def _model_jacobian(fit: SEMFit, g: int) -> Array:
@@ -94,11 +94,11 @@ def _gap(fit: SEMFit, moments: list[tuple[Array, Array]]) -> float:
     """X3: the complete-data chi-square of the EM moments against the implied ones."""
     total = 0.0
     for group, (cov, mean) in zip(fit.sample.groups, moments, strict=True):
-        patterns = complete_pattern(group.saturated.cov, group.saturated.mean, group.nobs)
+        patterns = complete_pattern(group.saturated.cov, group.saturated.mean, group.total)
         here, best = evaluate(patterns, cov, mean), evaluate(patterns, group.saturated.cov, group.saturated.mean)
         assert isinstance(here, Evaluation)
         assert isinstance(best, Evaluation)
-        total += 2 * group.nobs * (here.value - best.value)
+        total += 2 * group.total * (here.value - best.value)
     return total
 
 

@@ -20,6 +20,7 @@ from cipa.errors import DataError
 from cipa.models.sem.indices import GroupMoments, Test, incremental, residual_measures, rmsea
 from cipa.models.sem.information import Recipe, scaled_inverse
 from cipa.models.sem.moments import Sample
+from cipa.models.sem.testing import nothing_to_test
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, baseline, traces
 from cipa.numerics.linalg import Array, inverse_and_logdet
 from cipa.numerics.normal import complete_pattern, evaluate, saturated_information
@@ -45,6 +46,8 @@ def weighted_measures(
         "pvalue": math.nan if naive else test.p_value, "ntotal": float(nobs),
     }  # fmt: skip
     found |= incremental(test, base) | rmsea(test, nobs=n, ngroups=len(sample.groups))
+    if recipe.test != "standard" and df == 0:
+        found |= nothing_to_test(base if base_df else None)
     if recipe.test != "standard" and df > 0:
         found |= _scaled(recipe.test, objective, point, test, base, base_jacobians, n)
         if ordinal and _purely_categorical(objective):

@@ -335,11 +335,13 @@ def weight_of(kind: str, gamma: Array) -> Array:
 
 
 def baseline(objective: WeightedSquares) -> tuple[float, tuple[Array, ...]]:
-    """2F of the independence model, and its Jacobians (m_g, k): only covariances are zero."""
+    """2F of the independence model, and its Jacobians (m_g, k): covariances are zero, but for those among exogenous variables."""
     total, jacobians, width = 0.0, [], 0
-    for target, share in zip(objective.targets, objective.weights, strict=True):
+    layout = objective.layout
+    for block, roles, target, share in zip(layout.blocks, layout.roles, objective.targets, objective.weights, strict=True):
+        given = np.isin(block.observed, roles.exogenous)
         free = np.ones(len(target.s), dtype=bool)
-        free[len(free) - len(target.rows) :] = target.rows == target.cols
+        free[len(free) - len(target.rows) :] = (target.rows == target.cols) | (given[target.rows] & given[target.cols])
         D = np.eye(len(target.s))[:, free]
         W = target.weight
         residual = target.s - D @ np.linalg.solve(D.T @ W @ D, D.T @ W @ target.s)
