@@ -311,10 +311,9 @@ class SEM:
         rows = ordered_rows(
             rows, found.categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
         )  # fmt: skip
-        if len(labels) > 1:
-            rows = hold_equal(
-                rows, roles, classes=classes, partial=_words(self, "group_partial"), automatic=self.defaults != "lavaan"
-            )  # fmt: skip
+        rows = hold_equal(
+            rows, roles, classes=classes, partial=_words(self, "group_partial"), automatic=self.defaults != "lavaan"
+        )
         layout = build_layout(rows, roles, self.parsed, means=True, effect_coding=self.effect_coding, theta=theta)
         sample, targets = response_sample(self, found, layout, labels, WEIGHTS[self.estimator_used])
         refuse_underidentified(layout.npar, sum(len(target.s) for target in targets))
@@ -353,14 +352,7 @@ def lay_out(model: SEM, labels: Sequence[str], *, means: bool, categories: Mappi
         rows = ordered_rows(
             rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
         )  # fmt: skip
-    if len(labels) > 1:
-        rows = hold_equal(
-            rows,
-            roles,
-            classes=classes,
-            partial=_words(model, "group_partial"),
-            automatic=model.defaults != "lavaan",
-        )
+    rows = hold_equal(rows, roles, classes=classes, partial=_words(model, "group_partial"), automatic=model.defaults != "lavaan")
     own_theta = theta and bool(categories)
     return build_layout(rows, roles, syntax, means=means, effect_coding=model.effect_coding, theta=own_theta)
 

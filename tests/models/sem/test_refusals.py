@@ -125,6 +125,45 @@ def test_options_are_refused_with_what_is_understood(options: dict[str, object],
         ci.SEM(NINE, **options).fit(holzinger())
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"group_equal": "loadings"}, r"group_equal=\('loadings',\) speaks of .*there is one sample.*group=\.\.\."),
+        ({"group_partial": ["x3 ~1"]}, r"group_partial=\('x3 ~1',\) speaks of .*leave it out"),
+        ({"group_equal": ["loadings"], "group_partial": ["x3 ~1"]}, r"group_equal=.* and group_partial=.* speak of"),
+        ({"group": "school", "group_equal": ["loadings"], "group_partial": ["visual =~ x22"]}, "Did you mean 'visual =~ x2'"),
+        (
+            {"group": "school", "group_equal": ["loadings"], "group_partial": ["x1 ~ x2"]},
+            "names 'x1 ~ x2', which is no parameter",
+        ),
+        (
+            {"group": "school", "group_equal": ["loadings"], "group_partial": ["visual =~ x2 [Pasteur]"]},
+            "without a group, such as",
+        ),
+        ({"group": "school", "group_partial": ["x33 ~1"]}, "Did you mean 'x3 ~1'"),
+    ],
+)
+def test_equality_that_would_hold_or_free_nothing_is_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(ci.SpecificationError, match=said):
+        ci.SEM(NINE, **options).fit(holzinger())
+
+
+def test_ordered_equality_that_would_hold_or_free_nothing_is_refused() -> None:
+    data = holzinger().assign(**{f"x{i}": holzinger()[f"x{i}"].rank(pct=True).mul(2.999).astype(int) for i in range(1, 10)})
+    with pytest.raises(ci.SpecificationError, match="there is one sample"):
+        ci.SEM(NINE, ordered=True, group_equal="thresholds").fit(data)
+    with pytest.raises(ci.SpecificationError, match=r"names 'x1 \| t3'.*Did you mean 'x1 \| t[12]'"):
+        ci.SEM(NINE, ordered=True, group="school", group_equal="thresholds", group_partial="x1 | t3").fit(data)
+
+
+def test_a_term_that_is_free_anyhow_may_stand_in_group_partial() -> None:
+    fits = [
+        ci.SEM(NINE, group="school", group_equal=["loadings"], group_partial=terms).fit(holzinger())
+        for terms in ((), ("x3 ~1", "x2 ~~ x2"))
+    ]
+    assert fits[0].statistics["chisq"].value == fits[1].statistics["chisq"].value
+
+
 def test_an_estimate_that_is_not_there_is_refused_with_the_nearest() -> None:
     fit = ci.SEM(NINE).fit(holzinger())
     with pytest.raises(ci.InferenceError, match="Did you mean 'visual =~ x2'"):
