@@ -221,23 +221,29 @@ class Fit:
 
     def __str__(self) -> str:
         head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
-        tests = [line for line in (_statistic_line(self, name) for name in self.headline) if line]
+        found = self.reported_statistics
+        tests = [line for line in (_statistic_line(found, name) for name in self.headline) if line]
         notes = [f"[{notice.severity}] {notice.text}" for notice in self.notices]
         return "\n".join([*head, *tests, "", str(self.estimates), *(["", *notes] if notes else [])])
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The statistics that a summary shows first."""
+        """The names in `reported_statistics` that a summary shows first."""
         return tuple(self.statistics)[:8]
+
+    @property
+    def reported_statistics(self) -> Statistics:
+        """The statistics, with what a family derives only when it is asked for."""
+        return self.statistics
 
     def _repr_html_(self) -> str:
         return render_html(self.estimates.to_frame())
 
 
-def _statistic_line(fit: Fit, name: str) -> str:
-    if name not in fit.statistics:
+def _statistic_line(found: Statistics, name: str) -> str:
+    if name not in found:
         return ""
-    row = fit.statistics[name]
+    row = found[name]
     if not np.isfinite(row.value):
         return ""
     text = f"{row.label or row.name}: {row.value:.3f}"

@@ -101,3 +101,17 @@ def test_provenance_names_engine_versions_and_data() -> None:
     assert found.engine_version == ci.__version__
     assert found.data_digest == ci.datasets.load("grunfeld").digest
     assert {"python", "cipa", "numpy", "scipy", "pandas"} <= set(found.versions)
+
+
+def test_a_statistic_in_its_corrected_form() -> None:
+    values = {
+        "cfi": 0.9,
+        "cfi.scaled": 0.91,
+        "cfi.robust": 0.92,
+        "tli": 0.8,
+        "tli.scaled": 0.81,
+        "tli.robust": np.nan,
+        "srmr": 0.05,
+    }
+    found = Statistics(tuple(Statistic(name=name, value=value) for name, value in values.items()))
+    assert [found.corrected(name).name for name in ("cfi", "tli", "srmr")] == ["cfi.robust", "tli.scaled", "srmr"]

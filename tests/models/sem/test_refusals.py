@@ -192,6 +192,45 @@ def test_a_fit_prints_in_a_terminal_and_a_notebook() -> None:
     assert "<table>" in fit._repr_html_()
 
 
+@pytest.mark.parametrize("estimator", ["mlm", "mlmvs", "mlr", "wlsmv"])
+def test_a_fit_with_a_scaled_test_prints_it_and_the_corrected_indices(estimator: str) -> None:
+    fit = ci.SEM(NINE, estimator=estimator).fit(holzinger())
+    found, text = ci.fit_measures(fit), str(fit)
+    assert f"χ²: {found['chisq']:.3f} (24 df)" in text
+    scaled = f"χ², scaled: {found['chisq.scaled']:.3f} ({found['df.scaled']:g} df), p = {found['pvalue.scaled']:.3g}\n"
+    assert f"{scaled}Scaling factor: {found['chisq.scaling.factor']:.3f}\nCFI, robust: {found['cfi.robust']:.3f}\n" in text
+    assert f"TLI, robust: {found['tli.robust']:.3f}\nRMSEA, robust: {found['rmsea.robust']:.3f}, p" in text
+    assert f"[{found['rmsea.ci.lower.robust']:.3f}, {found['rmsea.ci.upper.robust']:.3f}]\nSRMR" in text
+    assert "\nCFI:" not in text
+
+
+def test_a_summary_of_incomplete_data_shows_the_indices_that_fit_measures_gives() -> None:
+    data = holzinger()
+    data.loc[::5, "x3"] = np.nan
+    fit = ci.SEM(NINE, estimator="mlr", missing="fiml").fit(data)
+    found = ci.fit_measures(fit)
+    assert f"{found['rmsea.robust']:.3f}" != f"{fit.statistics['rmsea.robust'].value:.3f}"
+    assert f"RMSEA, robust: {found['rmsea.robust']:.3f}," in str(fit)
+
+
+def test_a_saturated_fit_prints_no_scaled_test() -> None:
+    text = str(ci.SEM("x4 ~ x1 + x2", estimator="mlr").fit(holzinger()))
+    assert "χ²: 0.000 (0 df)\nCFI: 1.000" in text
+    assert "scaled" not in text
+
+
+def test_tests_and_rmsea_carry_what_belongs_to_their_own_form() -> None:
+    fit = ci.SEM(NINE, estimator="mlmvs").fit(holzinger())
+    found = ci.fit_measures(fit)
+    for name in ("chisq", "baseline.chisq"):
+        stem, row = name.removesuffix("chisq"), fit.statistics[f"{name}.scaled"]
+        assert (row.df, row.p_value, row.reference) == (found[f"{stem}df.scaled"], found[f"{stem}pvalue.scaled"], "chi2")
+    for form in ("", ".scaled", ".robust"):
+        row = fit.statistics[f"rmsea{form}"]
+        assert (row.conf_low, row.conf_high) == (found[f"rmsea.ci.lower{form}"], found[f"rmsea.ci.upper{form}"])
+        assert row.p_value == found[f"rmsea.pvalue{form}"]
+
+
 def test_names_in_any_script() -> None:
     data = holzinger().rename(columns={"x1": "能力一", "x2": "能力二", "x3": "能力三"})
     fit = ci.SEM("企业能力 =~ 能力一 + 能力二 + 能力三").fit(data)
