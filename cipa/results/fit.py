@@ -7,6 +7,8 @@ family; `bread` and `scores` make robust errors one function for every family; `
 
 from __future__ import annotations
 
+import inspect
+import os
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,8 @@ from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.results.vcov import VCov
 from cipa.terms import Term
+
+_PACKAGE = os.path.join(os.path.dirname(cipa.__file__), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +50,19 @@ class Notice:
     severity: str = "info"
 
 
-def announce(notices: Sequence[Notice], *, category: type[CipaWarning] = CipaWarning, stacklevel: int = 3) -> None:
-    """Give every notice of severity "warning" as a Python warning too."""
+def announce(notices: Sequence[Notice], *, category: type[CipaWarning] = CipaWarning) -> None:
+    """Give every notice of severity "warning" as a Python warning too, at the line outside cipa that asked for the fit."""
     for notice in notices:
         if notice.severity == "warning":
-            warnings.warn(notice.text, category, stacklevel=stacklevel)
+            warnings.warn(notice.text, category, stacklevel=_frames_to_the_user())
+
+
+def _frames_to_the_user() -> int:
+    """The stack level, for its caller's warning, of the first frame that is not of this package."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level  # this function's own frame stands where the level of `warn` begins to count, at 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
