@@ -1,7 +1,8 @@
 """Bootstrap: the estimates of resampled data, and intervals from them.
 
 - perc   quantiles of the draws;   basic  2 b - quantiles;   norm  b ± z sd(draws);
-- bc     quantiles shifted for bias (Efron 1981);   bca  also for acceleration, from the jackknife (Efron 1987).
+- bc     quantiles shifted for bias (Efron 1981);   bca  also for acceleration, from the jackknife (Efron 1987), which leaves out each
+  case in turn, or each cluster for kind cluster.
 
 Kinds: case (rows within groups), cluster (whole clusters), parametric (from the fitted model), bollen_stine (rows of data that
 were rotated to fit the model; for the p-value of its chi-square). Draws in which the search does not converge are left out
@@ -14,7 +15,7 @@ Sociological Methods & Research, 21, 205-229.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import Any
@@ -23,7 +24,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from cipa.errors import ConvergenceError, InferenceError, SpecificationError, one_of, public
-from cipa.numerics.linalg import Array, frozen
+from cipa.numerics.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
 from cipa.results.display import render_html, render_text
 from cipa.results.estimates import Estimates
@@ -151,7 +152,7 @@ def bootstrap(
             " samples. Simplify the model, or use more cases."
         )
     level = fit.conf_level if conf_level is None else conf_level
-    jackknife = _jackknife(fit, refit) if conf_type == "bca" else None
+    jackknife = _jackknife(fit, kind) if conf_type == "bca" else None
     estimates = _with_intervals(fit.estimates, values, level, conf_type, jackknife)
     return Bootstrapped(
         fit=fit, estimates=estimates, draws=frozen(values), chisq=frozen(chisq), failed=int(draws) - len(values),
@@ -183,9 +184,7 @@ def _rows(fit: Any, kind: str, rng: np.random.Generator) -> Any:
         raise InferenceError(
             'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
         )
-    rows = cluster_rows(rng, codes)
-    edges = np.concatenate([[0], np.cumsum(sizes)])
-    return [rows[(rows >= a) & (rows < b)] - a for a, b in pairwise(edges.tolist())]
+    return _by_group(cluster_rows(rng, codes), sizes)
 
 
 def _with_intervals(rows: Estimates, draws: Array, level: float, conf_type: str, jackknife: Array | None) -> Estimates:
@@ -224,12 +223,14 @@ def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackk
     return bounds[0], bounds[1]
 
 
-def _jackknife(fit: Any, refit: Any) -> Array:
-    """Estimates without each case in turn (n, m)."""
-    every = [np.arange(size) for size in fit.group_sizes]
-    left_out = (
-        [np.delete(one, case) if h == g else one for h, one in enumerate(every)]
-        for g, size in enumerate(fit.group_sizes)
-        for case in range(size)
-    )
-    return _refitted(refit, left_out)[0]
+def _jackknife(fit: Any, kind: str) -> Array:
+    """Estimates from the data without each case in turn (n, m), or without each cluster (G, m) for kind "cluster"."""
+    units = fit.cluster_codes if kind == "cluster" else np.arange(sum(fit.group_sizes))
+    left_out = (_by_group(np.flatnonzero(units != unit), fit.group_sizes) for unit in np.unique(units))
+    return _refitted(fit.resampler("case"), left_out)[0]
+
+
+def _by_group(rows: IntArray, sizes: Sequence[int]) -> list[IntArray]:
+    """Rows of the whole sample as rows within each group."""
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    return [rows[(rows >= a) & (rows < b)] - a for a, b in pairwise(edges.tolist())]

@@ -98,7 +98,8 @@ def _sem(analysis: Analysis, name: str) -> list[Block]:
         ]
     diagram = path_diagram(fit, titles=construct_titles(analysis, name))
     figure = Figure(key=f"diagram-{name}", title="Path diagram", svg=diagram.svg, alt=diagram.alt, notes=(diagram.note,))
-    about = f"{fit.title}. N = {fit.nobs}, {fit.npar} free parameters, {dataset_of(analysis, name).name}. {fit_sentence(fit.statistics)}"
+    used = f"N = {fit.nobs}, {fit.npar} free parameters, {dataset_of(analysis, name).name}"
+    about = f"{fit.title}. {used}. {fit_sentence(fit.reported_statistics)}"
     return [
         Heading(text=model_title(analysis, name)),
         Paragraph(text=about),

@@ -7,6 +7,8 @@ family; `bread` and `scores` make robust errors one function for every family; `
 
 from __future__ import annotations
 
+import inspect
+import os
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,8 @@ from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.results.vcov import VCov
 from cipa.terms import Term
+
+_PACKAGE = os.path.join(os.path.dirname(cipa.__file__), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +50,19 @@ class Notice:
     severity: str = "info"
 
 
-def announce(notices: Sequence[Notice], *, category: type[CipaWarning] = CipaWarning, stacklevel: int = 3) -> None:
-    """Give every notice of severity "warning" as a Python warning too."""
+def announce(notices: Sequence[Notice], *, category: type[CipaWarning] = CipaWarning) -> None:
+    """Give every notice of severity "warning" as a Python warning too, at the line outside cipa that asked for the fit."""
     for notice in notices:
         if notice.severity == "warning":
-            warnings.warn(notice.text, category, stacklevel=stacklevel)
+            warnings.warn(notice.text, category, stacklevel=_frames_to_the_user())
+
+
+def _frames_to_the_user() -> int:
+    """The stack level, for its caller's warning, of the first frame that is not of this package."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level  # this function's own frame stands where the level of `warn` begins to count, at 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,23 +233,29 @@ class Fit:
 
     def __str__(self) -> str:
         head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
-        tests = [line for line in (_statistic_line(self, name) for name in self.headline) if line]
+        found = self.reported_statistics
+        tests = [line for line in (_statistic_line(found, name) for name in self.headline) if line]
         notes = [f"[{notice.severity}] {notice.text}" for notice in self.notices]
         return "\n".join([*head, *tests, "", str(self.estimates), *(["", *notes] if notes else [])])
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The statistics that a summary shows first."""
+        """The names in `reported_statistics` that a summary shows first."""
         return tuple(self.statistics)[:8]
+
+    @property
+    def reported_statistics(self) -> Statistics:
+        """The statistics, with what a family derives only when it is asked for."""
+        return self.statistics
 
     def _repr_html_(self) -> str:
         return render_html(self.estimates.to_frame())
 
 
-def _statistic_line(fit: Fit, name: str) -> str:
-    if name not in fit.statistics:
+def _statistic_line(found: Statistics, name: str) -> str:
+    if name not in found:
         return ""
-    row = fit.statistics[name]
+    row = found[name]
     if not np.isfinite(row.value):
         return ""
     text = f"{row.label or row.name}: {row.value:.3f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -74,6 +75,11 @@ class Statistics(Mapping[str, Statistic]):
     def values_by_name(self) -> Mapping[str, float]:
         """The bare numbers."""
         return FrozenDict({row.name: row.value for row in self.rows})
+
+    def corrected(self, name: str) -> Statistic:
+        """The statistic in its robust form, else its scaled one, where these are defined; otherwise as it is."""
+        forms = (self[f"{name}{form}"] for form in (".robust", ".scaled") if f"{name}{form}" in self)
+        return next((row for row in forms if math.isfinite(row.value)), self[name])
 
     def to_frame(self) -> pd.DataFrame:
         """A fresh DataFrame, one row per statistic."""

@@ -8,6 +8,7 @@ Software, 48(2), section 3 and appendix; the manual page `model.syntax`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,6 @@ from cipa.errors import did_you_mean
 from cipa.study.expressions import Expression, Parser, evaluate, names_in
 from cipa.study.tokens import LARGEST, Token, at, tokenize
 
-_BLOCKS = ("group", "level", "block", "class")
 _MODIFIER_FUNCTIONS = ("start", "equal", "label", "c")
 _CONSTRAINTS = (":=", "==", "<", ">")
 
@@ -151,7 +151,8 @@ def _statements(source: str) -> list[list[Token]]:
     lines: list[list[Token]] = [[]]
     depth = 0
     for token in tokenize(source):
-        depth += (token.text == "(") - (token.text == ")")
+        if token.kind == "sign":
+            depth += (token.text == "(") - (token.text == ")")
         if token.kind == "separator" or (token.kind == "newline" and depth <= 0):
             lines.append([])
             depth = 0
@@ -175,15 +176,21 @@ def _statements(source: str) -> list[list[Token]]:
 
 
 def _is_block(tokens: Sequence[Token]) -> bool:
-    return len(tokens) >= 2 and tokens[0].text.lower() in _BLOCKS and tokens[1].text == ":"
+    return len(tokens) >= 3 and tokens[2].kind == "label"
 
 
 def _block(tokens: Sequence[Token], *, source: str) -> tuple[str, str]:
-    kind = tokens[0].text.lower()
-    if len(tokens) != 3 or kind == "class":
-        problem = "latent classes are not a model of cipa." if kind == "class" else f"write '{kind}: LABEL' alone on its line."
+    """The kind of a block and its label, without quotes; unquoted, it is the rest of the line, and must not look like a formula."""
+    kind, label = tokens[0].text.lower(), tokens[2].text
+    quote = label[:1] if label[:1] in ("'", '"') else ""
+    bare = label[1:-1] if quote else label
+    if kind == "class":
+        raise at(source, tokens[0].line, tokens[0].column, "latent classes are not a model of cipa.")
+    wrong = label.count(quote) != 2 or label[-1] != quote if quote else re.search("[~=|]", label)
+    if wrong or not bare.strip() or len(tokens) > 3:
+        problem = f"write '{kind}: LABEL' alone on its line; a label with ~ = | ; # or ! in it stands in quotes."
         raise at(source, tokens[0].line, tokens[0].column, problem)
-    return ("level" if kind == "level" else "group"), tokens[2].text.strip("\"'")
+    return ("level" if kind == "level" else "group"), bare
 
 
 def _statement(tokens: list[Token], *, source: str) -> Constraint | list[Formula]:

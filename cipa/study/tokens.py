@@ -33,6 +33,16 @@ _TOKEN = re.compile(
 )
 
 
+_BLOCK = re.compile(
+    r"""
+    (?P<name>group|level|block|class)(?P<blank>[^\S\n]*)
+    (?P<sign>:)(?!=)[^\S\n]*
+    (?P<label>"[^"\n]*"(?=[^\S\n]*(?:[#!;\n]|$))|'[^'\n]*'(?=[^\S\n]*(?:[#!;\n]|$))|[^\n;#!]*)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A word of the syntax: its kind, text and 1-based position."""
@@ -46,14 +56,22 @@ class Token:
 def tokenize(source: str) -> Iterator[Token]:
     """Split model syntax into tokens; blanks and comments are dropped, newlines are kept.
 
+    At the start of a statement `group:` (or `level:`, `block:`, `class:`) makes the rest of its line one token, a label.
+
     Raises
     ------
     SpecificationError
         At the first character that belongs to no token, with line, column and a caret.
     """
     text = unicodedata.normalize("NFC", source)
-    position, line, start = 0, 1, 0
+    position, line, start, fresh = 0, 1, 0, True
     while position < len(text):
+        block = _BLOCK.match(text, position) if fresh else None
+        if block is not None:
+            for kind in ("name", "sign", "label"):
+                yield Token(kind, block[kind].strip(), line, block.start(kind) - start + 1)
+            position, fresh = block.end(), False
+            continue
         match = _TOKEN.match(text, position)
         if match is None:
             raise at(source, line, position - start + 1, f"the character {text[position]!r} has no meaning here.")
@@ -63,6 +81,7 @@ def tokenize(source: str) -> Iterator[Token]:
             raise at(source, line, position - start + 1, problem)
         if kind not in ("blank", "comment"):
             yield Token(kind, match.group(), line, position - start + 1)
+            fresh = kind in ("newline", "separator")
         position = match.end()
         if kind == "newline":
             line, start = line + 1, position

@@ -163,3 +163,40 @@ def test_intervals_of_mediation_against_200_000_draws() -> None:
         assert fit.estimates[label].estimate == pytest.approx(reference["est"][label], rel=1e-9)
     far = [(pair, error) for pair, error in zip(pairs, errors, strict=True) if abs(pair[1] - pair[2]) > 4 * error]
     assert not far
+
+
+@pytest.mark.parametrize("kind", ["case", "parametric", "bollen_stine"])
+def test_the_acceleration_is_the_jackknife_of_the_cases_whatever_is_drawn(kind: str) -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()[["x1", "x2", "x4"]].iloc[:60].reset_index(drop=True)
+    fit = ci.SEM("x4 ~ x1 + x2").fit(data)
+    found = ci.bootstrap(fit, draws=150, seed=2, kind=kind, conf_type="bca")
+    jackknife = np.array([slope_of(data.drop(index=case)) for case in range(60)])
+    assert bca_bounds(found, "x4 ~ x1") == pytest.approx(bounds_from(found, "x4 ~ x1", jackknife), rel=1e-6)
+
+
+def test_the_jackknife_of_clusters_leaves_out_whole_clusters() -> None:
+    rng = np.random.default_rng(8)
+    data = ci.datasets.load("holzinger1939").to_frame()[["x1", "x2", "x4"]].iloc[:120].assign(cluster=rng.integers(15, size=120))
+    fit = ci.SEM("x4 ~ x1 + x2", cluster="cluster").fit(data)
+    found = ci.bootstrap(fit, draws=150, seed=2, kind="cluster", conf_type="bca")
+    jackknife = np.array([slope_of(data[data.cluster != one]) for one in range(15)])
+    assert bca_bounds(found, "x4 ~ x1") == pytest.approx(bounds_from(found, "x4 ~ x1", jackknife), rel=1e-6)
+    by_case = np.array([slope_of(data.drop(index=case)) for case in data.index])
+    assert bca_bounds(found, "x4 ~ x1") != pytest.approx(bounds_from(found, "x4 ~ x1", by_case), rel=1e-6)
+
+
+def slope_of(data: pd.DataFrame) -> float:
+    """The least squares slope of x4 on x1, given x2."""
+    X = np.column_stack([np.ones(len(data)), data[["x1", "x2"]]])
+    return float(np.linalg.lstsq(X, data["x4"].to_numpy(), rcond=None)[0][1])
+
+
+def bca_bounds(found: Any, term: str) -> tuple[float, float]:
+    return found.estimates[term].conf_low, found.estimates[term].conf_high
+
+
+def bounds_from(found: Any, term: str, jackknife: np.ndarray) -> tuple[float, float]:
+    where = [str(row.term) for row in found.estimates].index(term)
+    point = np.array([found.estimates[term].estimate])
+    low, high = intervals(point, found.draws[:, [where]], level=0.95, conf_type="bca", jackknife=jackknife[:, None])
+    return float(low[0]), float(high[0])

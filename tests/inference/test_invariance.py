@@ -118,6 +118,14 @@ def test_the_level_of_means_names_latent_means_only() -> None:
     assert set(found.suggestions.columns["parameter"]) == {"visual ~1", "textual ~1", "speed ~1"}
 
 
+def test_what_the_model_lets_free_stays_free_at_every_level_that_holds_it() -> None:
+    data, terms = ci.datasets.load("holzinger1939"), ("x3 ~1", "visual =~ x2")
+    found = ci.invariance(ci.SEM(NINE, group_partial=terms), data, group="school", levels=("configural", "metric", "scalar"))
+    assert [fit.df_resid for fit in found.fits] == [48, 53, 58]
+    with pytest.raises(ci.SpecificationError, match=r"group_partial names 'x33 ~1'.*Did you mean 'x3 ~1'"):
+        ci.invariance(ci.SEM(NINE, group_partial="x33 ~1"), data, group="school")
+
+
 def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = ci.SEM.fit
 

@@ -8,7 +8,20 @@ import pytest
 
 import cipa as ci
 from cipa.report.document import Cell
-from cipa.report.words import arrow, counted, decimal, equals_p, level, listed, p_value, per_cent, shown, statistic, unit
+from cipa.report.words import (
+    arrow,
+    counted,
+    decimal,
+    equals_p,
+    fit_sentence,
+    level,
+    listed,
+    p_value,
+    per_cent,
+    shown,
+    statistic,
+    unit,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +69,16 @@ def test_prose() -> None:
     assert per_cent(0.65) == "65 %"
     assert arrow(ci.Term.parse("y ~ x:z"), {"y": "Profit"}) == "x × z → Profit"
     assert arrow(ci.Path.parse("a -> b -> c"), {}) == "a → b → c"
+
+
+def test_the_fit_of_a_model_in_a_sentence() -> None:
+    data = ci.datasets.load("holzinger1939")
+    nine = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+    plain, scaled = (fit_sentence(ci.SEM(nine, estimator=name).fit(data).statistics) for name in ("ml", "mlmvs"))
+    assert plain.startswith(
+        "χ²(24) = 85.31, p < .001; CFI = .931, TLI = .896, RMSEA = .092 (90% interval .071 to .114), SRMR = .065"
+    )
+    assert scaled.startswith(
+        "Scaled χ²(19.95) = 67.23, p < .001 (scaling factor 1.269; unscaled χ²(24) = 85.31); robust CFI = .932,"
+    )
+    assert "robust RMSEA = .091 (90% interval .070 to .113), SRMR = .065." in scaled

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import warnings
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -101,3 +104,56 @@ def test_provenance_names_engine_versions_and_data() -> None:
     assert found.engine_version == ci.__version__
     assert found.data_digest == ci.datasets.load("grunfeld").digest
     assert {"python", "cipa", "numpy", "scipy", "pandas"} <= set(found.versions)
+
+
+def test_a_statistic_in_its_corrected_form() -> None:
+    values = {
+        "cfi": 0.9,
+        "cfi.scaled": 0.91,
+        "cfi.robust": 0.92,
+        "tli": 0.8,
+        "tli.scaled": 0.81,
+        "tli.robust": np.nan,
+        "srmr": 0.05,
+    }
+    found = Statistics(tuple(Statistic(name=name, value=value) for name, value in values.items()))
+    assert [found.corrected(name).name for name in ("cfi", "tli", "srmr")] == ["cfi.robust", "tli.scaled", "srmr"]
+
+
+COV = np.array([[1, 0.9, 0.8], [0.9, 1, 0.5], [0.8, 0.5, 1]])  # x has a negative residual variance
+NEGATIVE = np.array([[1, 0.4, 0.4], [0.4, 1, -0.4], [0.4, -0.4, 1]])  # and here the construct has
+
+
+def of_cov(cov: np.ndarray, rows: int = 600) -> pd.DataFrame:
+    """Cases of exactly these covariances, in two groups and many clusters."""
+    raw = np.random.default_rng(3).normal(size=(rows, 3))
+    centred = raw - raw.mean(axis=0)
+    values = centred @ np.linalg.inv(np.linalg.cholesky(np.cov(centred.T))).T @ np.linalg.cholesky(cov).T
+    return pd.DataFrame(values, columns=["x", "y", "z"]).assign(
+        group=np.arange(rows) % 2, cluster=np.arange(rows) // 5, time=np.arange(rows) % 5
+    )
+
+
+def signs(cov: np.ndarray) -> pd.DataFrame:
+    return (of_cov(cov)[["x", "y", "z"]] > 0).astype(int)
+
+
+ONE = "f =~ x + y + z"
+TWO = "level: 1\nf =~ hs1 + hs2 + hs3\nlevel: 2\ng =~ hs1 + hs2 + hs3"
+ASKED: dict[str, Callable[[pd.DataFrame], object]] = {
+    "maximum likelihood": lambda data: ci.SEM(ONE).fit(data),
+    "least squares": lambda data: ci.SEM(ONE, estimator="gls").fit(data),
+    "ordered": lambda data: ci.SEM(ONE, ordered=["x", "y", "z"]).fit(signs(NEGATIVE)),
+    "two levels": lambda data: ci.SEM(TWO, cluster="cluster_id").fit(ci.datasets.load("cluster_survey")),
+    "far from the user": lambda data: ci.invariance(ci.SEM(ONE), data, group="group", levels=["configural"]),
+    "panel": lambda data: ci.Panel("y ~ z", method="random", entity="cluster", time="time").fit(data),
+}
+
+
+@pytest.mark.parametrize("how", ASKED)
+def test_a_warning_points_at_the_line_that_asked(how: str) -> None:
+    data, ask = of_cov(COV), ASKED[how]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ask(data)
+    assert {(one.filename, one.lineno) for one in caught} == {(__file__, ask.__code__.co_firstlineno)}

@@ -62,6 +62,64 @@ def test_continuation_lines_several_left_sides_and_blocks() -> None:
     assert found.groups == ("one", "two")
 
 
+@pytest.mark.parametrize(
+    ("line", "label"),
+    [
+        ("group: Grant-White", "Grant-White"),
+        ("  Group :  Grant-White  # the second school", "Grant-White"),
+        ("group: two words ! a comment", "two words"),
+        ("group: Children's (< 12 & ≥ 3)", "Children's (< 12 & ≥ 3)"),
+        ('group: "a ~ b; c # d"  # quoted', "a ~ b; c # d"),
+        ("group: 'Grant-White'", "Grant-White"),
+        ("group:1", "1"),
+        ("group: 1; f =~ y", "1"),
+        ("group: 2\r", "2"),
+        ("group: (", "("),
+        ("group: 中学-甲", "中学-甲"),
+        ("block: b-1", "b-1"),
+    ],
+)
+def test_the_label_of_a_block_is_the_rest_of_its_line(line: str, label: str) -> None:
+    found = parse(f"{line}\nf =~ x1 + x2\nf ~~ f")
+    assert {row.group for row in found.formulas} == {label}
+    assert [row.line for row in found.formulas if row.rhs == "x1"] == [2]
+
+
+def test_a_label_with_a_hyphen_finds_its_group() -> None:
+    three = "f =~ x1 + x2 + x3"
+    data = ci.datasets.load("holzinger1939")
+    plain, quoted = (
+        ci.SEM(f"group: Pasteur\n{three}\ngroup: {label}\n{three}", group="school").fit(data)
+        for label in ("Grant-White", '"Grant-White"')
+    )
+    assert plain.estimates["f =~ x2 [Grant-White]"].estimate == quoted.estimates["f =~ x2 [Grant-White]"].estimate
+    assert parse("level: within-school\nf =~ x\nlevel: between\nf =~ x").levels == ("within-school", "between")
+
+
+def test_variables_may_be_called_as_blocks_are() -> None:
+    assert rows("y ~ group:x + level\ngroup ~ x\nlevel =~ a + b")[0] == ("y", "~", "group:x")
+    assert parse("f =~ a*x + b*y\ngroup := a*b\nlevel:=a").constraints[1].lhs == "level"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "group:",
+        "group: # none",
+        'group: ""',
+        'group: "a" b',
+        "group: 'a' 'b'",
+        "group: a f =~ x",
+        "group:x ~ y",
+        "group: a\nb",
+        "group: '",
+    ],
+)
+def test_a_block_without_a_plain_label_is_refused(line: str) -> None:
+    with pytest.raises(ci.SpecificationError, match=r"(?s)line 1:.*write 'group: LABEL' alone on its line"):
+        parse(f"{line}\nf =~ x1 + x2")
+
+
 def test_names_of_any_script() -> None:
     assert rows("能力 =~ 项目1 + été.2") == [("能力", "=~", "项目1"), ("能力", "=~", "été.2")]
 

@@ -254,7 +254,7 @@ def _assemble(model: Panel, design: Design, found: Transformed, solution: Soluti
         found.terms, solution.params, errors, df=spread.df, standardized=solution.params * found.scale_x / found.scale_y
     )
     notices = (*design.notices, *found.notices, *spread.notices)
-    announce(notices, stacklevel=5)
+    announce(notices)
     rss = float(solution.residuals @ solution.residuals)
     likelihood = model.method in ("pooled", "within") and not design.endogenous
     return PanelFit(

@@ -30,6 +30,7 @@ from cipa.numerics.linalg import Array, IntArray, frozen
 from cipa.numerics.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
 from cipa.results.fit import Convergence, Fit, Spread
+from cipa.results.statistics import Statistics
 from cipa.results.vcov import VCov
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
@@ -82,8 +83,20 @@ class SEMFit(Fit):
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The statistics that a summary shows first."""
-        return ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
+        """The statistics that a summary shows first: with a scaled test the scaled chi-square too, and corrected indices."""
+        if not self._has_scaled_test:
+            return ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
+        indices = (self.reported_statistics.corrected(name).name for name in ("cfi", "tli", "rmsea"))
+        return ("chisq", "chisq.scaled", "chisq.scaling.factor", *indices, "srmr", "aic", "bic", "logl")
+
+    @cached_property
+    def reported_statistics(self) -> Statistics:
+        """The statistics; beside a scaled test, indices corrected for missing values replace those that are not."""
+        return as_statistics({**self.measures, **self.robust_measures}) if self._has_scaled_test else self.statistics
+
+    @property
+    def _has_scaled_test(self) -> bool:
+        return bool(np.isfinite(self.measures.get("chisq.scaling.factor", np.nan)))
 
     @cached_property
     def standardized(self) -> Estimates:

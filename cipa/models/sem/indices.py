@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, chndtr, chndtrinc
@@ -269,27 +269,33 @@ def _explained_share(group: GroupMoments, *, means: bool) -> float:
 _LABELS = {
     "chisq": "χ²", "baseline.chisq": "Baseline χ²", "cfi": "CFI", "tli": "TLI", "rmsea": "RMSEA", "srmr": "SRMR", "aic": "AIC", "bic": "BIC",
     "bic2": "Sample-size adjusted BIC",
-    "gfi": "GFI (lavaan 0.6)", "agfi": "AGFI (lavaan 0.6)", "nfi": "NFI", "ifi": "IFI", "logl": "Log-likelihood",
+    "chisq.scaling.factor": "Scaling factor", "gfi": "GFI (lavaan 0.6)",
+    "agfi": "AGFI (lavaan 0.6)", "nfi": "NFI", "ifi": "IFI", "logl": "Log-likelihood",
 }  # fmt: skip
+_FORMS = ("scaled", "robust")
 _FIRST = ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
 
 
 def as_statistics(found: Mapping[str, float]) -> Statistics:
     """The measures as a table; tests carry their df and p-value, RMSEA its interval."""
-    rows = []
-    for name in (*_FIRST, *(key for key in found if key not in _FIRST)):
-        if name not in found:
-            continue
-        extra: dict[str, object] = {}
-        if name in ("chisq", "baseline.chisq"):
-            stem = name.removesuffix("chisq")
-            extra = {"df": found[f"{stem}df"], "p_value": found[f"{stem}pvalue"], "reference": "chi2"}
-        if name == "rmsea":
-            extra = {
-                "conf_low": found["rmsea.ci.lower"],
-                "conf_high": found["rmsea.ci.upper"],
-                "conf_level": RMSEA_LEVEL,
-                "p_value": found["rmsea.pvalue"],
-            }
-        rows.append(Statistic(name=name, value=found[name], label=_LABELS.get(name, ""), **extra))  # type: ignore[arg-type]
-    return Statistics(tuple(rows))
+    names = (*(name for name in _FIRST if name in found), *(name for name in found if name not in _FIRST))
+    return Statistics(tuple(Statistic(name=name, value=found[name], label=_label(name), **_extra(name, found)) for name in names))
+
+
+def _label(name: str) -> str:
+    """How a reader writes it, with the form of a corrected measure: "CFI, robust"."""
+    stem, _, form = name.rpartition(".")
+    return f"{_LABELS[stem]}, {form}" if form in _FORMS and stem in _LABELS else _LABELS.get(name, "")
+
+
+def _extra(name: str, found: Mapping[str, float]) -> dict[str, Any]:
+    """Degrees of freedom and p-value of a test, interval and p-value of RMSEA, of the same form as the measure."""
+    form = next((f".{form}" for form in _FORMS if name.endswith(f".{form}")), "")
+    stem = name.removesuffix(form)
+    if stem in ("chisq", "baseline.chisq"):
+        about = stem.removesuffix("chisq")
+        return {"df": found[f"{about}df{form}"], "p_value": found[f"{about}pvalue{form}"], "reference": "chi2"}
+    if stem == "rmsea":
+        bounds = {f"conf_{side}": found[f"rmsea.ci.{bound}{form}"] for side, bound in (("low", "lower"), ("high", "upper"))}
+        return {**bounds, "conf_level": RMSEA_LEVEL, "p_value": found[f"rmsea.pvalue{form}"]}
+    return {}

@@ -259,7 +259,7 @@ class SEM:
         data = self._copied(data)
         if self.parsed.levels:
             fit = fit_two_level(self, data, start=start)
-            announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
+            announce(fit.notices, category=InadmissibleWarning)
             return fit
         if self.ordered_names:
             return self._fit_ordered(data, start=start)
@@ -282,7 +282,7 @@ class SEM:
             targets = continuous_targets(WEIGHTS[self.estimator], sample, means=layout.means)
             bases = bases_with_exogenous(layout, sample)
             fit = fit_weighted(self, layout, sample, targets, bases, self.recipe(sample), labels, start=start)
-            announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
+            announce(fit.notices, category=InadmissibleWarning)
             return fit
         objective = _objective(self, layout, sample)
         refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
@@ -295,7 +295,7 @@ class SEM:
         check_identified(replace(objective, layout=at_tangent(layout, theta)), theta, names, scales)
         objective, point, solution = search(objective, theta, others=other_values(layout, moments, theta))
         fit = assemble(self, objective.layout, sample, objective, point, solution, labels=labels)
-        announce(fit.notices, category=InadmissibleWarning, stacklevel=4)
+        announce(fit.notices, category=InadmissibleWarning)
         return fit
 
     def _copied(self, data: Any) -> Any:
@@ -316,7 +316,7 @@ class SEM:
         refuse_underidentified(layout.npar - curved, sum(len(target.s) for target in targets))
         chosen = recipe(self.estimator_used, se=self.se, test=self.test, information=None, complete=True, design=False)
         fit = fit_weighted(self, layout, sample, targets, bases_with_exogenous(layout, sample), chosen, labels, start=start)
-        announce(fit.notices, category=InadmissibleWarning, stacklevel=5)
+        announce(fit.notices, category=InadmissibleWarning)
         return fit
 
 
@@ -341,14 +341,7 @@ def lay_out(model: SEM, labels: Sequence[str], *, means: bool, categories: Mappi
         rows = ordered_rows(
             rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
         )  # fmt: skip
-    if len(labels) > 1:
-        rows = hold_equal(
-            rows,
-            roles,
-            classes=classes,
-            partial=_words(model, "group_partial"),
-            automatic=model.defaults != "lavaan",
-        )
+    rows = hold_equal(rows, roles, classes=classes, partial=_words(model, "group_partial"), automatic=model.defaults != "lavaan")
     own_theta = theta and bool(categories)
     return build_layout(rows, roles, syntax, means=means, effect_coding=model.effect_coding, theta=own_theta)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from cipa.errors import SpecificationError, did_you_mean
 from cipa.study.syntax import Formula, Syntax
 from cipa.terms import Term
 
@@ -269,14 +270,21 @@ def equality_class(row: Parameter, roles: Roles) -> str:
 
 
 def hold_equal(
-    rows: Sequence[Parameter], roles: Sequence[Roles], *, classes: Iterable[str], partial: Iterable[str], automatic: bool
+    rows: Sequence[Parameter], roles: Sequence[Roles], *, classes: Sequence[str], partial: Sequence[str], automatic: bool
 ) -> tuple[Parameter, ...]:
     """Hold classes of parameters equal across groups, except the terms in `partial`.
 
     A shared label makes the equality. With equal loadings and intercepts, latent means become free in every group but
     the first; with equal loadings and `std_lv`, so do latent variances (as lavaan does).
+
+    Raises
+    ------
+    SpecificationError
+        There is one group only; a term of `partial` is no parameter of the model.
     """
     held, spared = set(classes), {Term.parse(text) for text in partial}
+    _refuse_without_groups(roles, classes=classes, partial=partial)
+    _refuse_unmatched(rows, roles, held=held, spared=spared)
     free_means = automatic and ({"loadings", "intercepts"} <= held or "thresholds" in held) and "means" not in held
     free_variances = automatic and "loadings" in held and "lv_variances" not in held
 
@@ -294,3 +302,27 @@ def hold_equal(
         return row
 
     return tuple(settle(row) for row in rows)
+
+
+def _refuse_without_groups(roles: Sequence[Roles], *, classes: Sequence[str], partial: Sequence[str]) -> None:
+    """Refuse words that speak of groups where there is one sample."""
+    words = [f"{name}={tuple(given)!r}" for name, given in (("group_equal", classes), ("group_partial", partial)) if given]
+    if words and len(roles) < 2:
+        raise SpecificationError(
+            f"ci.SEM: {' and '.join(words)} speak{'s' if len(words) == 1 else ''} of parameters that are equal across groups, and there is one"
+            " sample, so nothing would be held. Name the column of the groups (group=...), fit a list of SampleMoments, one for each group,"
+            f" or leave {'it' if len(words) == 1 else 'them'} out."
+        )
+
+
+def _refuse_unmatched(rows: Sequence[Parameter], roles: Sequence[Roles], *, held: set[str], spared: set[Term]) -> None:
+    """Refuse a term of `group_partial` that no row has; one that exists but is not held (yet) is harmless."""
+    names = {Term(lhs=row.lhs, op=row.op, rhs=row.rhs): equality_class(row, roles[row.group]) in held for row in rows}
+    unmatched = [term for term in spared if term not in names]
+    if unmatched:
+        term = min(map(str, unmatched))
+        choices = [str(name) for name, is_held in names.items() if is_held] or [str(name) for name in names]
+        raise SpecificationError(
+            f"ci.SEM: group_partial names '{term}', which is no parameter of this model, so nothing would be let free that group_equal holds."
+            f"{did_you_mean(term, choices)} Write a term as the estimates print it, without a group, such as '{choices[0]}'."
+        )

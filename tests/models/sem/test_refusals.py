@@ -125,6 +125,45 @@ def test_options_are_refused_with_what_is_understood(options: dict[str, object],
         ci.SEM(NINE, **options).fit(holzinger())
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"group_equal": "loadings"}, r"group_equal=\('loadings',\) speaks of .*there is one sample.*group=\.\.\."),
+        ({"group_partial": ["x3 ~1"]}, r"group_partial=\('x3 ~1',\) speaks of .*leave it out"),
+        ({"group_equal": ["loadings"], "group_partial": ["x3 ~1"]}, r"group_equal=.* and group_partial=.* speak of"),
+        ({"group": "school", "group_equal": ["loadings"], "group_partial": ["visual =~ x22"]}, "Did you mean 'visual =~ x2'"),
+        (
+            {"group": "school", "group_equal": ["loadings"], "group_partial": ["x1 ~ x2"]},
+            "names 'x1 ~ x2', which is no parameter",
+        ),
+        (
+            {"group": "school", "group_equal": ["loadings"], "group_partial": ["visual =~ x2 [Pasteur]"]},
+            "without a group, such as",
+        ),
+        ({"group": "school", "group_partial": ["x33 ~1"]}, "Did you mean 'x3 ~1'"),
+    ],
+)
+def test_equality_that_would_hold_or_free_nothing_is_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(ci.SpecificationError, match=said):
+        ci.SEM(NINE, **options).fit(holzinger())
+
+
+def test_ordered_equality_that_would_hold_or_free_nothing_is_refused() -> None:
+    data = holzinger().assign(**{f"x{i}": holzinger()[f"x{i}"].rank(pct=True).mul(2.999).astype(int) for i in range(1, 10)})
+    with pytest.raises(ci.SpecificationError, match="there is one sample"):
+        ci.SEM(NINE, ordered=True, group_equal="thresholds").fit(data)
+    with pytest.raises(ci.SpecificationError, match=r"names 'x1 \| t3'.*Did you mean 'x1 \| t[12]'"):
+        ci.SEM(NINE, ordered=True, group="school", group_equal="thresholds", group_partial="x1 | t3").fit(data)
+
+
+def test_a_term_that_is_free_anyhow_may_stand_in_group_partial() -> None:
+    fits = [
+        ci.SEM(NINE, group="school", group_equal=["loadings"], group_partial=terms).fit(holzinger())
+        for terms in ((), ("x3 ~1", "x2 ~~ x2"))
+    ]
+    assert fits[0].statistics["chisq"].value == fits[1].statistics["chisq"].value
+
+
 def test_an_estimate_that_is_not_there_is_refused_with_the_nearest() -> None:
     fit = ci.SEM(NINE).fit(holzinger())
     with pytest.raises(ci.InferenceError, match="Did you mean 'visual =~ x2'"):
@@ -151,6 +190,45 @@ def test_a_fit_prints_in_a_terminal_and_a_notebook() -> None:
     ):
         assert words in text
     assert "<table>" in fit._repr_html_()
+
+
+@pytest.mark.parametrize("estimator", ["mlm", "mlmvs", "mlr", "wlsmv"])
+def test_a_fit_with_a_scaled_test_prints_it_and_the_corrected_indices(estimator: str) -> None:
+    fit = ci.SEM(NINE, estimator=estimator).fit(holzinger())
+    found, text = ci.fit_measures(fit), str(fit)
+    assert f"χ²: {found['chisq']:.3f} (24 df)" in text
+    scaled = f"χ², scaled: {found['chisq.scaled']:.3f} ({found['df.scaled']:g} df), p = {found['pvalue.scaled']:.3g}\n"
+    assert f"{scaled}Scaling factor: {found['chisq.scaling.factor']:.3f}\nCFI, robust: {found['cfi.robust']:.3f}\n" in text
+    assert f"TLI, robust: {found['tli.robust']:.3f}\nRMSEA, robust: {found['rmsea.robust']:.3f}, p" in text
+    assert f"[{found['rmsea.ci.lower.robust']:.3f}, {found['rmsea.ci.upper.robust']:.3f}]\nSRMR" in text
+    assert "\nCFI:" not in text
+
+
+def test_a_summary_of_incomplete_data_shows_the_indices_that_fit_measures_gives() -> None:
+    data = holzinger()
+    data.loc[::5, "x3"] = np.nan
+    fit = ci.SEM(NINE, estimator="mlr", missing="fiml").fit(data)
+    found = ci.fit_measures(fit)
+    assert f"{found['rmsea.robust']:.3f}" != f"{fit.statistics['rmsea.robust'].value:.3f}"
+    assert f"RMSEA, robust: {found['rmsea.robust']:.3f}," in str(fit)
+
+
+def test_a_saturated_fit_prints_no_scaled_test() -> None:
+    text = str(ci.SEM("x4 ~ x1 + x2", estimator="mlr").fit(holzinger()))
+    assert "χ²: 0.000 (0 df)\nCFI: 1.000" in text
+    assert "scaled" not in text
+
+
+def test_tests_and_rmsea_carry_what_belongs_to_their_own_form() -> None:
+    fit = ci.SEM(NINE, estimator="mlmvs").fit(holzinger())
+    found = ci.fit_measures(fit)
+    for name in ("chisq", "baseline.chisq"):
+        stem, row = name.removesuffix("chisq"), fit.statistics[f"{name}.scaled"]
+        assert (row.df, row.p_value, row.reference) == (found[f"{stem}df.scaled"], found[f"{stem}pvalue.scaled"], "chi2")
+    for form in ("", ".scaled", ".robust"):
+        row = fit.statistics[f"rmsea{form}"]
+        assert (row.conf_low, row.conf_high) == (found[f"rmsea.ci.lower{form}"], found[f"rmsea.ci.upper{form}"])
+        assert row.p_value == found[f"rmsea.pvalue{form}"]
 
 
 def test_names_in_any_script() -> None:
