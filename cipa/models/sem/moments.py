@@ -278,6 +278,18 @@ def _group_sample(
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
     refuse_few(values, variables, place=place)
+    patterns, unrestricted, gamma = _first_moments(values, patterns, variables, missing=missing, place=place, notices=notices)
+    notices.extend(condition_notices(unrestricted.cov, variables, place=place))
+    return GroupSample(
+        label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows,
+        weights=own_weights, clusters=None if clusters is None else clusters[rows], gamma=gamma,
+    )  # fmt: skip
+
+
+def _first_moments(
+    values: Array, patterns: Patterns, variables: Sequence[str], *, missing: str, place: str, notices: list[Notice]
+) -> tuple[Patterns, Saturated, Array | None]:
+    """What the model is fitted to, the unrestricted moments, and where moments come first n times their covariance."""
     gamma = None
     if missing == "pairwise":
         cov, mean = pairwise_moments(values)
@@ -297,15 +309,11 @@ def _group_sample(
             " observed together."
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
-    notices.extend(condition_notices(unrestricted.cov, variables, place=place))
     if missing in ("two_stage", "robust_two_stage"):
         gamma = _first_stage_covariance(values, patterns, unrestricted, robust=missing == "robust_two_stage")
         patterns = complete_pattern(unrestricted.cov, unrestricted.mean, len(values))
         unrestricted = saturated(patterns) or unrestricted
-    return GroupSample(
-        label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows,
-        weights=own_weights, clusters=None if clusters is None else clusters[rows], gamma=gamma,
-    )  # fmt: skip
+    return patterns, unrestricted, gamma
 
 
 def _first_stage_covariance(values: Array, patterns: Patterns, unrestricted: Saturated, *, robust: bool) -> Array:
