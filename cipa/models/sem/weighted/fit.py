@@ -124,7 +124,8 @@ def _refuse_unidentified(objective: WeightedSquares, theta: Array, names: Sequen
         point = objective.evaluate(objective.layout.to_eta(trial))
         if point is None:
             continue
-        errors = [np.sqrt(target.gamma.diagonal()) for target in objective.targets]  # so that units of variables do not matter
+        own = [target.gamma.diagonal() for target in objective.targets]  # 0 for the variance of a balanced yes-or-no variable
+        errors = [np.sqrt(np.where(one > 0, one, 1.0)) for one in own]  # so that units of variables do not matter
         D = np.vstack([D / error[:, None] for error, D in zip(errors, objective.jacobians(point), strict=True)]) @ K
         D = D / np.maximum(np.linalg.norm(D, axis=0), 1e-12)
         _, values, right = np.linalg.svd(D)
