@@ -262,8 +262,13 @@ def _reliability_row(fit: Any, construct: str, g: int) -> dict[str, Any]:
     return {
         "construct": construct, "group": group, "items": len(items), "turned": [n for n, s in zip(indicators, sign, strict=True) if s < 0],
         "alpha": _alpha_of(fit, items, flip, g) if ordinary else float("nan"),
-        "omega": true / (true + float(theta.sum())), "cr": squares / (squares + float((1 - beta**2).sum())), "ave": float((beta**2).mean()),
+        "omega": _share(true, float(theta.sum())), "cr": _share(squares, float((1 - beta**2).sum())), "ave": float((beta**2).mean()),
     }  # fmt: skip
+
+
+def _share(true: float, error: float) -> float:
+    """True over total variance; NaN where there is none (a growth factor without variance)."""
+    return true / (true + error) if true + error else float("nan")
 
 
 def _alpha_of(fit: Any, items: Sequence[str], sign: Array, g: int) -> float:

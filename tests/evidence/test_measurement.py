@@ -108,3 +108,13 @@ def test_descriptives_by_hand() -> None:
     assert table.loc["a", "skewness"] == pytest.approx(((a - 4) ** 3).mean() / a.std() ** 3)
     assert table.loc["a", "kurtosis"] == pytest.approx(((a - 4) ** 4).mean() / a.var() ** 2 - 3)
     assert np.isnan(table.loc["b", "skewness"])
+
+
+def test_a_construct_without_variance_has_no_reliability() -> None:
+    data = ci.datasets.load("holzinger1939")
+    fit = ci.SEM("i =~ 1*x1 + 1*x2 + 1*x3 + 1*x4\ns =~ 0*x1 + 0*x2 + 0*x3 + 0*x4\ns ~~ 0*s\ns ~~ 0*i\ns ~ 0*1", defaults="growth").fit(
+        data
+    )
+    found = ci.reliability(fit).to_frame().set_index("construct")
+    assert 0 < found.omega["i"] < 1
+    assert np.isnan(found.omega["s"])
