@@ -43,6 +43,8 @@ EXPLANATIONS = {
     "undefined_effect": "An effect defined by ':=' has no value at the estimates: a logarithm or root of a negative number, or a division by"
     " zero. Look at the labels it is made of.",
     "latent_cov": "The covariance matrix of the constructs is not positive definite: two constructs may be one, or a variance is negative.",
+    "implied_cov": "The implied covariance matrix of all observed variables is not positive definite, although the parts that patterns of"
+    " missing values show are. Robust indices are then not defined. Too few cases have the variables together.",
     "zero_variance_component": "The variance of the random effects is estimated at zero or below and set to zero: the estimates are those"
     " of pooled least squares.",
     # notices of a second engine

@@ -115,3 +115,21 @@ def test_pairwise_covariances_that_no_data_have_are_refused() -> None:
         data.loc[third == k, ({"x1", "x2", "x3"} - {a, b}).pop()] = np.nan
     with pytest.raises(ci.DataError, match="pairwise covariances is not positive definite"):
         ci.SEM("f =~ x1 + x2 + x3", missing="pairwise").fit(data)
+
+
+def test_an_implied_matrix_that_only_patterns_can_have_is_said() -> None:
+    """Too few cases have the variables together: each pattern's part is positive definite, the whole is not."""
+    rng = np.random.default_rng(0)
+    syntax, found = "a ~ x\nb ~ x\nc ~ a + b + x", []
+    for _ in range(60):
+        data = pd.DataFrame(rng.normal(size=(25, 4)), columns=["x", "a", "b", "c"])
+        data[["a", "b", "c"]] = data[["a", "b", "c"]].mask(rng.random((25, 3)) < 0.5)
+        try:
+            fit = ci.SEM(syntax, missing="fiml").fit(data)
+        except ci.CipaError:
+            continue
+        whole = np.linalg.eigvalsh(fit.implied_cov)[0] > 0
+        found.append(whole)
+        assert ("implied_cov" in [notice.code for notice in fit.notices]) is not whole
+        assert np.isfinite(ci.fit_measures(fit)["cfi.robust"]) or fit.df_resid == 0 or not whole
+    assert any(found)

@@ -96,8 +96,9 @@ def _gap(fit: SEMFit, moments: list[tuple[Array, Array]]) -> float:
     for group, (cov, mean) in zip(fit.sample.groups, moments, strict=True):
         patterns = complete_pattern(group.saturated.cov, group.saturated.mean, group.total)
         here, best = evaluate(patterns, cov, mean), evaluate(patterns, group.saturated.cov, group.saturated.mean)
-        assert isinstance(here, Evaluation)
         assert isinstance(best, Evaluation)
+        if here is None:  # the patterns' parts of the implied matrix are positive definite, the whole is not
+            return math.nan
         total += 2 * group.total * (here.value - best.value)
     return total
 

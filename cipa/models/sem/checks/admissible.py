@@ -8,7 +8,7 @@ import numpy as np
 
 from cipa.models.sem.discrepancy import LikelihoodPoint
 from cipa.models.sem.layout import Layout
-from cipa.numerics.linalg import Array
+from cipa.numerics.linalg import Array, cholesky_or_none
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Notice
 
@@ -20,6 +20,7 @@ def admissible_notices(
     return (
         *_negative_variances(layout, estimates, errors),
         *_latent_covariances(layout, labels, point),
+        *_implied(layout, labels, point),
         *_binding(layout),
         *_undefined(estimates),
     )
@@ -56,6 +57,21 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Likelihood
                 " cannot be separated: merge them, or look at their cross-loadings."
             )
             found.append(Notice(code="latent_cov", severity="warning", text=text))
+    return found
+
+
+def _implied(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
+    """Implied covariances of the observed variables that no variables have, although those of each pattern of missing values are."""
+    found = []
+    for g, here in enumerate(point.groups if not layout.levels else ()):
+        if len(here.likelihood.P) > 1 and cholesky_or_none(here.moments.cov) is None:
+            place = f" in group {labels[g]}" if len(labels) > 1 else ""
+            text = (
+                f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each pattern of"
+                " missing values is: the model fits a relation that no complete case can have. Too few cases have the variables together:"
+                " drop the emptiest, or simplify the model."
+            )
+            found.append(Notice(code="implied_cov", severity="warning", text=text))
     return found
 
 
