@@ -64,10 +64,16 @@ def slope_at_the_end(fit: Any) -> float:
     eta = layout.to_eta(fit.params)
     if not len(eta):
         return 0.0
-    curvature = objective.curvature(objective.evaluate(eta), exact=False).diagonal()
-    unit = 1 / np.sqrt(np.maximum(curvature, 1e-300))
+    curvature = objective.curvature(objective.evaluate(eta), exact=True).diagonal()
+    unit = 1 / np.sqrt(np.maximum(curvature, 1e-8))
 
     def value(at: np.ndarray) -> float:
-        return float(objective.evaluate(eta + unit * at).value)
+        point = objective.evaluate(eta + shrink * unit * at)
+        return float("nan") if point is None else float(point.value)
 
-    return float(np.abs(central_jacobian(value, np.zeros(len(eta)))).max())
+    found = np.full(len(eta), np.nan)
+    for shrink in (1.0, 1e-2, 1e-4):  # where the edge of the domain is near a smaller step stays inside
+        slope = np.abs(central_jacobian(value, np.zeros(len(eta)))).ravel() / shrink
+        found = np.where(np.isnan(found), slope, found)
+    assert np.isfinite(found).all()
+    return float(found.max())
