@@ -49,13 +49,13 @@ def cholesky_or_none(matrix: Array) -> Array | None:
 
 def inverse_and_logdet(matrix: Array) -> tuple[Array, float] | None:
     """Inverse and log-determinant of a symmetric positive-definite (p, p) matrix; None when it is not."""
-    factor, info = lapack.dpotrf(matrix, lower=1)
+    factor, info = lapack.dpotrf(matrix, lower=1, clean=1)
     if info != 0:
         return None
     logdet = 2.0 * float(np.log(factor.diagonal()).sum())
-    lower, info = lapack.dpotri(factor, lower=1)
-    inverse = np.tril(lower)
-    inverse += np.tril(lower, -1).T
+    lower, info = lapack.dpotri(factor, lower=1)  # the upper triangle stays zero
+    inverse = lower + lower.T
+    inverse.flat[:: len(inverse) + 1] /= 2
     return inverse, logdet
 
 

@@ -282,6 +282,8 @@ def hold_equal(
     SpecificationError
         There is one group only; a term of `partial` is no parameter of the model.
     """
+    if not (classes or partial):
+        return tuple(rows)
     held, spared = set(classes), {Term.parse(text) for text in partial}
     _refuse_without_groups(roles, classes=classes, partial=partial)
     _refuse_unmatched(rows, roles, held=held, spared=spared)

@@ -39,9 +39,10 @@ def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tup
         When no parameters meet the constraints.
     """
     layout = objective.layout
-    eta = _inside(objective, theta)
     if not layout.curves:
-        solution, point = minimize(objective, eta)
+        solution, point = minimize(objective, layout.to_eta(theta))
+        if point is None:
+            solution, point = minimize(objective, _diagonal_start(layout, theta))
         for other in others if not solution.converged else ():
             again, there = minimize(objective, _inside(objective, other), max_iterations=_AGAIN)
             if again.converged:
@@ -49,7 +50,7 @@ def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tup
                 break
         return objective, *_checked(solution, point)
     equal = np.array([curve.equal for curve in layout.curves])
-    solution, point, binding = minimize_constrained(objective, eta, lambda at: _curves(layout, at), equal)
+    solution, point, binding = minimize_constrained(objective, _inside(objective, theta), lambda at: _curves(layout, at), equal)
     if point is not None and not solution.converged and _distance(layout, solution.eta) > _CONTRADICTION:
         raise SpecificationError(
             f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they contradict"

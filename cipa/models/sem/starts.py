@@ -192,24 +192,20 @@ def _one_factor(block: Array) -> tuple[Array, float]:
     """Loadings relative to the first indicator, and the variance of the factor in its unit."""
     size = len(block)
     variances = np.maximum(block.diagonal(), 1e-300)
-    half = 0.5 * float(variances[0])
     if size == 1:
-        return np.ones(1), half * 2
+        return np.ones(1), float(variances[0])
     shape = np.ones(size)
     correlation = block / np.sqrt(np.outer(variances, variances))
     signs = np.where(correlation[0] < 0, -1.0, 1.0)
-    for j in range(1, size):
-        others = [i for i in range(1, size) if i != j] or [0]
-        mix = (signs[others] / np.sqrt(variances[others]))[:, None]
-        base = float((block[0, others] @ mix)[0])
-        top = float((block[j, others] @ mix)[0])
-        limit = 3.0 * np.sqrt(variances[j] / variances[0])
-        raw = (
-            top / base
-            if others != [0] and abs(base) > 1e-8 * np.sqrt(variances[0])
-            else signs[j] * np.sqrt(variances[j] / variances[0])
-        )
-        shape[j] = np.clip(raw, -limit, limit) if raw else signs[j] * limit / 3
-    pairs = np.array([block[0, j] / shape[j] for j in range(1, size) if shape[j] != 0])
-    variance = float(np.median(pairs)) if pairs.size else half
+    unit = signs * np.sqrt(variances / variances[0])  # where nothing better is known
+    raw, mix = unit.copy(), signs / np.sqrt(variances)
+    mix[0] = 0.0
+    if size > 2:
+        base = block[0] @ mix - block[0] * mix  # with the sum of the others
+        top = block @ mix - block.diagonal() * mix
+        known = np.abs(base) > 1e-8 * np.sqrt(variances[0])
+        raw = np.where(known, top / np.where(known, base, 1.0), unit)
+    limit = 3.0 * np.abs(unit)
+    shape[1:] = np.where(raw == 0, unit, np.clip(raw, -limit, limit))[1:]
+    variance = float(np.median(block[0, 1:] / shape[1:]))
     return shape, float(np.clip(variance, 0.1 * variances[0], 0.9 * variances[0]))
