@@ -88,7 +88,7 @@ def test_monte_carlo_agrees_with_the_delta_method_and_is_reproducible() -> None:
     delta, drawn, again, other = (
         ci.indirect(fit, path, draws=draws, seed=seed)[0] for draws, seed in ((0, 1), (50_000, 1), (50_000, 1), (50_000, 2))
     )
-    assert drawn == again
+    assert repr(drawn) == repr(again)  # a NaN equals no NaN, but reads alike
     assert drawn.conf_low != other.conf_low
     assert drawn.std_error == pytest.approx(delta.std_error, rel=0.06)
     assert drawn.conf_low == pytest.approx(delta.conf_low, abs=0.25 * delta.std_error)
