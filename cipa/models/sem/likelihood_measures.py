@@ -11,7 +11,7 @@ from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import GroupMoments, Test, measures
 from cipa.models.sem.information import Recipe
 from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import GroupSample, Sample
+from cipa.models.sem.moments import UNRESTRICTED_FIRST, GroupSample, Sample
 from cipa.models.sem.testing import SCALED_TESTS, scaled_measures
 from cipa.numerics.linalg import Array
 from cipa.numerics.normal import available_moments, complete_pattern, loglik, pairwise_moments, patterns_of, saturated
@@ -41,7 +41,7 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
     groups = []
     df = -layout.npar
     lost = 1 if model.likelihood == "wishart" else 0
-    first = sample.missing in ("two_stage", "robust_two_stage")  # whose weight is that of the unrestricted moments
+    first = sample.missing in UNRESTRICTED_FIRST  # whose weight is that of the unrestricted moments
     for g, (block, group) in enumerate(zip(layout.blocks, sample.groups, strict=True)):
         p, x = len(block.observed), len(block.exogenous)
         held = x * (x + 1) // 2 + (x if layout.means else 0)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from cipa.models.sem.twolevel.sample import Levels
 
 MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
-TWO_STAGE = ("two_stage", "robust_two_stage", "pairwise")
+UNRESTRICTED_FIRST = ("two_stage", "robust_two_stage")
+TWO_STAGE = (*UNRESTRICTED_FIRST, "pairwise")
 """Ways of missing values in which moments come first, with a covariance of their own, and the model is fitted to them."""
 
 
@@ -290,12 +291,7 @@ def _first_moments(
     values: Array, patterns: Patterns, variables: Sequence[str], *, missing: str, place: str, notices: list[Notice]
 ) -> tuple[Patterns, Saturated, Array | None]:
     """What the model is fitted to, the unrestricted moments, and where moments come first n times their covariance."""
-    gamma = None
-    if missing == "pairwise":
-        cov, mean = pairwise_moments(values)
-        gamma = pairwise_covariance(values, cov, mean)
-        patterns = complete_pattern(cov, mean, len(values))
-    unrestricted = saturated(patterns)
+    fitted, unrestricted = first_moments(values, patterns, missing=missing)
     if unrestricted is None or collinear(unrestricted.cov) is not None:
         if missing == "pairwise" and np.isnan(values).any():
             raise DataError(
@@ -309,11 +305,24 @@ def _first_moments(
             " observed together."
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
-    if missing in ("two_stage", "robust_two_stage"):
+    gamma = None
+    if missing == "pairwise":
+        gamma = pairwise_covariance(values, unrestricted.cov, unrestricted.mean)
+    elif missing in UNRESTRICTED_FIRST:
         gamma = _first_stage_covariance(values, patterns, unrestricted, robust=missing == "robust_two_stage")
-        patterns = complete_pattern(unrestricted.cov, unrestricted.mean, len(values))
-        unrestricted = saturated(patterns) or unrestricted
-    return patterns, unrestricted, gamma
+    return fitted, unrestricted, gamma
+
+
+def first_moments(values: Array, patterns: Patterns, *, missing: str) -> tuple[Patterns, Saturated | None]:
+    """The patterns that the model is fitted to, and the unrestricted moments; None when these are not positive definite."""
+    if missing == "pairwise":
+        patterns = complete_pattern(*pairwise_moments(values), len(values))
+    unrestricted = saturated(patterns)
+    if missing not in UNRESTRICTED_FIRST or unrestricted is None:
+        return patterns, unrestricted
+    patterns = complete_pattern(unrestricted.cov, unrestricted.mean, len(values))
+    complete = saturated(patterns)
+    return patterns, None if complete is None else replace(unrestricted, loglik=complete.loglik)
 
 
 def _first_stage_covariance(values: Array, patterns: Patterns, unrestricted: Saturated, *, robust: bool) -> Array:

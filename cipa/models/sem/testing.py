@@ -26,6 +26,7 @@ from cipa.data.checks import refuse_never_together
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
 from cipa.models.sem.indices import Test, incremental, rmsea
 from cipa.models.sem.information import Recipe, expected_information, meat, scaled_inverse, weighted_scores
+from cipa.models.sem.layout import Layout
 from cipa.models.sem.moments import GroupSample, Sample
 from cipa.numerics import ram
 from cipa.numerics.linalg import Array, IntArray, symmetric
@@ -211,17 +212,20 @@ def kept_moments(exogenous: IntArray, size: int, *, means: bool) -> IntArray:
 
 def _fitted(objective: Likelihood, point: LikelihoodPoint, sample: Sample, df: float) -> Candidate:
     layout = objective.layout
-    jacobians = []
-    for block, here in zip(layout.blocks, point.groups, strict=True):
-        part = ram.jacobian(here.factors, with_means=True)
-        full = np.zeros((len(part), layout.nfree))
-        full[:, block.free] = part
-        jacobians.append(full @ layout.K)
+    jacobians = tuple(moment_jacobian(layout, point, g) for g in range(len(layout.blocks)))
     means = tuple(
         here.moments.mean if layout.means else group.saturated.mean
         for here, group in zip(point.groups, sample.groups, strict=True)
     )
-    return Candidate(covs=tuple(here.moments.cov for here in point.groups), means=means, jacobians=tuple(jacobians), df=df)
+    return Candidate(covs=tuple(here.moments.cov for here in point.groups), means=means, jacobians=jacobians, df=df)
+
+
+def moment_jacobian(layout: Layout, point: LikelihoodPoint, g: int) -> Array:
+    """Derivatives (m, q) of a group's implied moments (row-wise vech, then means) in eta."""
+    part = ram.jacobian(point.groups[g].factors, with_means=True)
+    full = np.zeros((len(part), layout.nfree))
+    full[:, layout.blocks[g].free] = part
+    return np.asarray(full @ layout.K)
 
 
 def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> list[tuple[Array, Array, Array, float]]:

@@ -16,9 +16,9 @@ from cipa.errors import InferenceError
 from cipa.models.sem.after.replicates import Replicates
 from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint, bases_with_exogenous
 from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import TWO_STAGE, GroupSample, Sample
+from cipa.models.sem.moments import GroupSample, Sample, first_moments
 from cipa.numerics.linalg import Array, BoolArray
-from cipa.numerics.normal import complete_pattern, loglik, moments, pairwise_moments, patterns_of, saturated
+from cipa.numerics.normal import loglik, moments, patterns_of
 from cipa.numerics.optimize import minimize
 from cipa.numerics.replicates import minimize_many
 from cipa.study.expressions import evaluate
@@ -109,14 +109,9 @@ class Resampler:
         groups = []
         for g, (group, values) in enumerate(zip(self.fit.sample.groups, stack, strict=True)):
             patterns = patterns_of(values, self._weights(g, draw))
-            if self.fit.sample.missing == "pairwise":
-                patterns = complete_pattern(*pairwise_moments(values), patterns.nobs)
-            unrestricted = saturated(patterns)
+            patterns, unrestricted = first_moments(values, patterns, missing=self.fit.sample.missing)
             if unrestricted is None:
                 return None
-            if self.fit.sample.missing in TWO_STAGE:
-                patterns = complete_pattern(unrestricted.cov, unrestricted.mean, patterns.nobs)
-                unrestricted = saturated(patterns) or unrestricted
             groups.append(replace(group, patterns=patterns, saturated=unrestricted, values=values))
         sample = replace(self.fit.sample, groups=tuple(groups))
         objective = self._objective(sample)

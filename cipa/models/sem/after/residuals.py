@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipa.errors import one_of, public
-from cipa.models.sem.testing import expected, h1_meat, kept_moments
-from cipa.numerics import ram
+from cipa.models.sem.testing import expected, h1_meat, kept_moments, moment_jacobian
 from cipa.numerics.linalg import Array, IntArray
 from cipa.numerics.normal import Evaluation, evaluate, saturated_information
 from cipa.results.display import ResultTable
@@ -186,10 +185,7 @@ def _jacobian_and_weight(fit: SEMFit, g: int) -> tuple[Array, Array]:
         W = h1_meat(fit.sample, g, found, mean, keep) / group.total
     else:
         W = saturated_information(found)[np.ix_(keep, keep)]
-    part = ram.jacobian(here.factors, with_means=True)
-    D = np.zeros((len(part), fit.layout.nfree))
-    D[:, block.free] = part
-    return D[keep] @ fit.layout.K, np.asarray(W)
+    return moment_jacobian(fit.layout, fit.point, g)[keep], np.asarray(W)
 
 
 def _information(fit: SEMFit, g: int) -> Array:

@@ -25,8 +25,7 @@ from cipa.data.checks import never_together
 from cipa.models.sem.indices import Test, rmsea
 from cipa.models.sem.information import meat
 from cipa.models.sem.moments import GroupSample
-from cipa.models.sem.testing import baseline_candidate, baseline_moments, kept_moments
-from cipa.numerics import ram
+from cipa.models.sem.testing import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
 from cipa.numerics.linalg import Array
 from cipa.numerics.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
 
@@ -48,7 +47,13 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         for group, block in zip(groups, fit.layout.blocks, strict=True)
     ]
     model = _corrected(
-        fit, information, kept, weights, [_model_jacobian(fit, g) for g in range(len(groups))], _model_gap(fit), fit.df_resid
+        fit,
+        information,
+        kept,
+        weights,
+        [moment_jacobian(fit.layout, fit.point, g) for g in range(len(groups))],
+        _model_gap(fit),
+        fit.df_resid,
     )
     exogenous = [
         [block.observed.index(name) for name in roles.exogenous]
@@ -71,14 +76,6 @@ def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Ar
     scores = saturated_scores(group.values, group.patterns, with_holes, mean)
     weighted = scores if group.weights is None else scores * group.weights[:, None]
     return Wm, Wc, meat(weighted, group.clusters) / group.total
-
-
-def _model_jacobian(fit: SEMFit, g: int) -> Array:
-    block, layout = fit.layout.blocks[g], fit.layout
-    part = ram.jacobian(fit.point.groups[g].factors, with_means=True)
-    full = np.zeros((len(part), layout.nfree))
-    full[:, block.free] = part
-    return full @ layout.K
 
 
 def _model_gap(fit: SEMFit) -> float:
