@@ -36,7 +36,7 @@ from cipa.evidence.verdicts import judge
 from cipa.inference.moderation import johnson_neyman, simple_slopes
 from cipa.models.cross_check import cross_check
 from cipa.models.kinds import fit_with, model_class
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.study.constructs import Construct

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import cipa as ci
-from cipa.numerics.derivatives import central_jacobian
+from cipa.numerics.algebra.derivatives import central_jacobian
 
 LIMIT = 10  # seconds for one model
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cipa.errors import DataError
-from cipa.numerics.linalg import Array, BoolArray
+from cipa.numerics.algebra.linalg import Array, BoolArray
 
 LARGEST, SMALLEST = 1e30, 1e-30
 """Largest value and smallest standard deviation: fourth powers and their products must not leave double precision."""

@@ -19,7 +19,7 @@ import pandas as pd
 from cipa.data.checks import LARGEST
 from cipa.errors import DataError, did_you_mean
 from cipa.frozen import FrozenDict
-from cipa.numerics.linalg import Array, BoolArray
+from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
 
 Column = npt.NDArray[Any]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cipa.errors import DataError, public
-from cipa.numerics.linalg import Array, cholesky_or_none, frozen
+from cipa.numerics.algebra.linalg import Array, cholesky_or_none, frozen
 
 _ASYMMETRY = 1e-6  # relative; printed matrices are rounded, and more than this is a typing error
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from cipa.data.dataset import Dataset, require
 from cipa.errors import DataError
-from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.algebra.linalg import Array, IntArray
 
 _NEAR_WHOLE = 1e-6  # a time axis such as 2010.25, 2010.5 is rounded by the file it came from
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cipa.data.dataset import Dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.study.expressions import Binary, Call, Expression, Name, Number, Parser, names_in
 from cipa.study.tokens import tokenize
 

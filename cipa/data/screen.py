@@ -12,7 +12,7 @@ import numpy as np
 
 from cipa.data.dataset import Dataset
 from cipa.errors import DataError, SpecificationError, public
-from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.algebra.linalg import Array, IntArray
 
 
 @public

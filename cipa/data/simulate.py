@@ -14,7 +14,7 @@ import numpy as np
 from cipa.data.dataset import Column, Dataset
 from cipa.errors import SpecificationError
 from cipa.frozen import FrozenDict
-from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.algebra.linalg import Array, IntArray
 
 CONSTRUCTS = ("FIRM", "COL", "ENV", "INET")
 SECTORS = ("pharma", "aerospace", "electronics", "computers", "instruments", "infochem")

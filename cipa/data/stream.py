@@ -21,7 +21,7 @@ import pandas as pd
 from cipa.data.dataset import Dataset, require
 from cipa.data.moments import SampleMoments
 from cipa.errors import DataError, MissingPartError, SpecificationError, public
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 
 try:
     import pyarrow.parquet as parquet

@@ -10,7 +10,7 @@ from scipy.special import stdtr
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, public
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 
 

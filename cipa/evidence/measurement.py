@@ -22,7 +22,7 @@ import numpy as np
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.score import reverse
 from cipa.errors import DataError, InferenceError, SpecificationError, public
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 from cipa.study.constructs import Construct
 

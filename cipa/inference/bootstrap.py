@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from cipa.errors import ConvergenceError, InferenceError, SpecificationError, one_of, public
-from cipa.numerics.linalg import Array, IntArray, frozen
+from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
 from cipa.results.display import render_html, render_text
 from cipa.results.estimates import Estimates

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cipa.errors import InferenceError, did_you_mean
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.estimates import Estimate
 from cipa.results.fit import Fit
 from cipa.terms import Term

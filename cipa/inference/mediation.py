@@ -20,7 +20,7 @@ import numpy as np
 from cipa.errors import InferenceError, SpecificationError, public
 from cipa.inference.bootstrap import Bootstrapped, intervals
 from cipa.inference.effects import Coefficients, coefficients, groups_of
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.estimates import Estimate, Estimates, tabulate
 from cipa.results.fit import Fit
 from cipa.terms import Path, Term

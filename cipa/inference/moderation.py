@@ -20,7 +20,7 @@ from scipy.special import stdtr, stdtrit
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, public
 from cipa.inference.effects import Coefficients, coefficients
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit, Spread
 from cipa.terms import Term

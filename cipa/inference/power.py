@@ -34,7 +34,7 @@ from cipa.errors import (
     did_you_mean,
     public,
 )
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimates

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, one_of, public
-from cipa.numerics.linalg import null_space
+from cipa.numerics.algebra.linalg import null_space
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.results.statistics import Statistic

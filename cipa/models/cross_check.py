@@ -14,7 +14,7 @@ import numpy as np
 
 from cipa.errors import InferenceError, public
 from cipa.models.kinds import ENGINES, fit_with
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cipa.numerics.linalg import Array, IntArray
+from cipa.numerics.algebra.linalg import Array, IntArray
 
 
 def generators(seed: int, draws: int) -> Iterator[np.random.Generator]:

@@ -15,7 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
-from cipa.numerics.linalg import Array, IntArray, symmetric
+from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 
 
 def heteroskedastic_meat(scores: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from cipa.errors import InferenceError, did_you_mean
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import frame, render_html, render_text
 from cipa.terms import Term
 

@@ -21,7 +21,7 @@ from scipy.special import ndtr
 
 import cipa
 from cipa.errors import CipaWarning, InferenceError
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import render_html
 from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import did_you_mean
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.study.tokens import Token, at
 
 Dual = tuple[Any, Any]

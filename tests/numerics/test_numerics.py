@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from cipa.numerics.absorb import Effect, absorb
-from cipa.numerics.derivatives import central_jacobian, complex_jacobian, jacobian
-from cipa.numerics.linalg import cholesky_or_none, frozen, inverse_and_logdet, null_space, symmetric, vech
-from cipa.numerics.normal import evaluate, loglik, patterns_of, saturated
-from cipa.numerics.optimize import minimize
+from cipa.numerics.algebra.derivatives import central_jacobian, complex_jacobian, jacobian
+from cipa.numerics.algebra.linalg import cholesky_or_none, frozen, inverse_and_logdet, null_space, symmetric, vech
+from cipa.numerics.moments.normal import evaluate, loglik, patterns_of, saturated
+from cipa.numerics.panel.absorb import Effect, absorb
 from cipa.numerics.sandwich import bartlett, clustered_meat, multiway_meats, nearest_positive
+from cipa.numerics.search.optimize import minimize
 
 
 def test_linear_algebra() -> None:

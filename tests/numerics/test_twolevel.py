@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from cipa.numerics import normal
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.moments import normal
 from cipa.numerics.twolevel import complete, incomplete, kernel
 from cipa.numerics.twolevel.complete import Clusters
 

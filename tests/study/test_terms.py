@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cipa as ci
-from cipa.numerics.derivatives import central_jacobian
+from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.study.expressions import Parser, evaluate, gradient_of, names_in
 from cipa.study.tokens import tokenize
 

@@ -17,7 +17,7 @@ from linearmodels.panel import BetweenOLS, FirstDifferenceOLS, PanelOLS, PooledO
 from cipa.errors import SpecificationError
 from cipa.models.panel.design import Design
 from cipa.models.panel.model import METHODS, Panel
-from cipa.numerics.linalg import frozen
+from cipa.numerics.algebra.linalg import frozen
 from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit
 from cipa.results.statistics import Statistic, Statistics

@@ -26,14 +26,14 @@ import semopy
 from scipy.stats import chi2
 
 from cipa.errors import ConvergenceError, SpecificationError
-from cipa.models.sem.information import Recipe
-from cipa.models.sem.layout import Layout
+from cipa.models.sem.cases.moments import GroupSample, Sample, prepare
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.model import SEM, declare
-from cipa.models.sem.moments import GroupSample, Sample, prepare
-from cipa.models.sem.parameters import Parameter
-from cipa.models.sem.starts import starting_values
-from cipa.numerics.derivatives import central_jacobian
-from cipa.numerics.linalg import Array, frozen
+from cipa.models.sem.steps.covariance import Recipe
+from cipa.models.sem.steps.starts import starting_values
+from cipa.numerics.algebra.derivatives import central_jacobian
+from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.results.estimates import Status, tabulate
 from cipa.results.fit import Convergence, Fit, Notice
 from cipa.results.statistics import Statistic, Statistics

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import InferenceError, SpecificationError, one_of, public
-from cipa.numerics.absorb import Effect
-from cipa.numerics.linalg import Array, IntArray, symmetric
+from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
+from cipa.numerics.panel.absorb import Effect
 from cipa.numerics.sandwich import (
     driscoll_kraay_meat,
     heteroskedastic_meat,

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from cipa.errors import IdentificationError
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 
 COLLINEAR = 1e-10
 """A column whose variance given the columns before it is below this share of its variance carries no information of

@@ -24,8 +24,8 @@ from cipa.models.panel.formula import Formula, parse_atom, parse_formula, term_n
 from cipa.models.panel.least_squares import Solution, least_squares, two_stage
 from cipa.models.panel.random import random_effects
 from cipa.models.panel.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
-from cipa.numerics.absorb import Effect
-from cipa.numerics.linalg import Array, frozen
+from cipa.numerics.algebra.linalg import Array, frozen
+from cipa.numerics.panel.absorb import Effect
 from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit, Spread, announce
 from cipa.results.statistics import Statistic, Statistics

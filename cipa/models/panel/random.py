@@ -34,8 +34,8 @@ from cipa.models.panel.transform import (
     sum_of_squares,
     with_entity_means,
 )
-from cipa.numerics.absorb import Effect, absorb
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.panel.absorb import Effect, absorb
 from cipa.results.fit import Notice
 
 _RANK = 1e-7

@@ -22,8 +22,8 @@ from cipa.errors import ConvergenceError, DataError
 from cipa.models.panel.covariance import Rows
 from cipa.models.panel.design import Design
 from cipa.models.panel.least_squares import ABSORBED, refuse_absorbed
-from cipa.numerics.absorb import DIRECT_LEVELS, Absorbed, Effect, absorb, effect_leverage, group_sums
-from cipa.numerics.linalg import Array, BoolArray, IntArray
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
+from cipa.numerics.panel.absorb import DIRECT_LEVELS, Absorbed, Effect, absorb, effect_leverage, group_sums
 from cipa.results.fit import Notice
 from cipa.terms import Term
 

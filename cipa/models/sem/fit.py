@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipa.errors import InferenceError, did_you_mean
-from cipa.models.sem.after import robust_fiml
-from cipa.models.sem.after.release import release_tests
-from cipa.models.sem.after.resample import Resampler
-from cipa.models.sem.checks.admissible import admissible_notices
-from cipa.models.sem.checks.conditions import cluster_notices
-from cipa.models.sem.discrepancy import Likelihood, LikelihoodPoint
-from cipa.models.sem.indices import Test, as_statistics
-from cipa.models.sem.information import bread, casewise_scores, covariance
-from cipa.models.sem.layout import Layout
-from cipa.models.sem.likelihood_measures import likelihood_measures
-from cipa.models.sem.moments import TWO_STAGE, Sample
+from cipa.models.sem.cases.conditions import cluster_notices
+from cipa.models.sem.cases.moments import TWO_STAGE, Sample
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.likelihood import robust_fiml
+from cipa.models.sem.likelihood.measures import likelihood_measures
+from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
+from cipa.models.sem.likelihood.resample import Resampler
 from cipa.models.sem.population.law import Population, checked, of_fit, refuse_design, sizes_of
-from cipa.models.sem.standardize import derived_slopes, explained_variance, scale_factors
-from cipa.models.sem.testing import moment_parts, moment_sandwich, scaled_measures
+from cipa.models.sem.steps.admissible import admissible_notices
+from cipa.models.sem.steps.covariance import bread, casewise_scores, covariance
+from cipa.models.sem.steps.indices import Test, as_statistics
+from cipa.models.sem.steps.release import release_tests
+from cipa.models.sem.steps.scaled import moment_parts, moment_sandwich, scaled_measures
+from cipa.models.sem.steps.standardize import derived_slopes, explained_variance, scale_factors
 from cipa.models.sem.twolevel.sample import level_moments
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array, IntArray, frozen
-from cipa.numerics.optimize import Solution
+from cipa.numerics.algebra.linalg import Array, IntArray, frozen
+from cipa.numerics.moments import ram
+from cipa.numerics.search.optimize import Solution
 from cipa.results.estimates import Estimates, Status, tabulate
 from cipa.results.fit import Convergence, Fit, Spread
 from cipa.results.statistics import Statistics

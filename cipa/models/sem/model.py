@@ -19,25 +19,25 @@ from cipa.errors import (
     one_of,
     public,
 )
-from cipa.models.sem.checks.declaration import (
+from cipa.models.sem.cases.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare
+from cipa.models.sem.declare.layout import Layout, build_layout
+from cipa.models.sem.declare.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
+from cipa.models.sem.declare.refusals import (
     check_declaration,
     moment_count,
     refuse_means_without_means,
     refuse_underidentified,
 )
-from cipa.models.sem.checks.identification import check_identified
-from cipa.models.sem.discrepancy import Likelihood, bases_with_exogenous
 from cipa.models.sem.fit import SEMFit as SEMFit
 from cipa.models.sem.fit import assemble
-from cipa.models.sem.information import ERRORS, ESTIMATORS, Recipe, recipe
-from cipa.models.sem.layout import Layout, build_layout
-from cipa.models.sem.moments import MISSING, TWO_STAGE, Sample, group_labels, prepare
-from cipa.models.sem.parameters import GROUP_EQUAL, Rules, hold_equal, parameter_table, roles_of
+from cipa.models.sem.likelihood.objective import Likelihood, bases_with_exogenous
 from cipa.models.sem.population.law import Population, categories_of, checked, group_names, of_model, refuse_design
 from cipa.models.sem.population.restrict import fitted_to, restricted
-from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import other_values, starting_values, with_user_starts
-from cipa.models.sem.testing import SCALED_TESTS
+from cipa.models.sem.steps.covariance import ERRORS, ESTIMATORS, Recipe, recipe
+from cipa.models.sem.steps.identification import check_identified
+from cipa.models.sem.steps.scaled import SCALED_TESTS
+from cipa.models.sem.steps.search import at_tangent, search
+from cipa.models.sem.steps.starts import other_values, starting_values, with_user_starts
 from cipa.models.sem.twolevel.fit import fit_two_level
 from cipa.models.sem.weighted.fit import WEIGHTS, continuous_targets, fit_weighted
 from cipa.models.sem.weighted.ordered import ordered_rows, read_responses, refuse_unscalable, response_sample

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, inverse_and_logdet
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, inverse_and_logdet
+from cipa.numerics.moments import ram
 
 _SINGULAR = 1e4  # tr(V_s^-1 Sigma_W / n_s), at most q when Sigma_B is positive; beyond, a V_s is so small that the likelihood is unbounded
 _FLOOR = 1e-2  # starting variances between clusters, least share of the variance of the cluster means

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cipa.numerics.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, symmetric
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, symmetric
 from cipa.numerics.twolevel.complete import Parts, smooth, sums
 
 _SINGULAR = (

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cipa.numerics.linalg import Array, BoolArray, IntArray, symmetric
-from cipa.numerics.optimize import minimize
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
+from cipa.numerics.search.optimize import minimize
 from cipa.numerics.twolevel import complete, incomplete
 from cipa.numerics.twolevel.complete import Clusters, Parts, TwoLevel
 from cipa.numerics.twolevel.incomplete import IncompleteClusters, IncompleteTwoLevel

@@ -13,7 +13,7 @@ from itertools import permutations
 
 import numpy as np
 
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 
 RANK_GAP = 250.0
 _SWEEPS = 3

@@ -13,7 +13,7 @@ from oracle_report import Pair, agree
 from scipy.special import ndtr
 
 import cipa as ci
-from cipa.numerics.derivatives import central_jacobian
+from cipa.numerics.algebra.derivatives import central_jacobian
 
 MODIFICATION = 1e-4
 """Relative. The reference computes its indices in a larger model that starts at estimates a little off its own (by 1e-5 or so). Where

@@ -12,9 +12,9 @@ from oracle_report import agree
 from scipy.stats import multivariate_normal
 
 import cipa as ci
-from cipa.numerics.derivatives import central_jacobian
-from cipa.numerics.polychoric import bivariate_normal
-from cipa.numerics.responses import moments_of
+from cipa.numerics.algebra.derivatives import central_jacobian
+from cipa.numerics.responses.polychoric import bivariate_normal
+from cipa.numerics.responses.stages import moments_of
 
 NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9\n"
 ITEMS = [f"x{k}" for k in range(1, 10)]

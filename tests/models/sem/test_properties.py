@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import cipa as ci
-from cipa.models.sem.discrepancy import Likelihood
+from cipa.models.sem.cases.moments import prepare
+from cipa.models.sem.likelihood.objective import Likelihood
 from cipa.models.sem.model import _held, _objective, declare
-from cipa.models.sem.moments import prepare
-from cipa.numerics.derivatives import central_jacobian
+from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.study.syntax import parse
 
 NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import SpecificationError, public
+from cipa.models.sem.declare.layout import Layout, effect_coding_lines
+from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.fit import SEMFit
-from cipa.models.sem.layout import Layout, effect_coding_lines
 from cipa.models.sem.model import SEM, declare
-from cipa.models.sem.parameters import Parameter
 
 _R_NAME = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*")
 _RESERVED = frozenset(

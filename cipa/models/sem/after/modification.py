@@ -19,11 +19,11 @@ import numpy as np
 from scipy.special import chdtrc
 
 from cipa.errors import public
-from cipa.models.sem.layout import Layout, place_of
-from cipa.models.sem.parameters import Parameter
-from cipa.models.sem.standardize import scale_factors
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array
+from cipa.models.sem.declare.layout import Layout, place_of
+from cipa.models.sem.declare.parameters import Parameter
+from cipa.models.sem.steps.standardize import scale_factors
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.moments import ram
 from cipa.results.display import ResultTable
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from cipa.errors import InferenceError
-from cipa.numerics.linalg import Array, BoolArray
+from cipa.numerics.algebra.linalg import Array, BoolArray
 
 if TYPE_CHECKING:
     from cipa.models.sem.fit import SEMFit

@@ -17,7 +17,7 @@ from cipa.data.moments import SampleMoments
 from cipa.errors import SpecificationError, public
 from cipa.models.sem.after.export import ExportedModel
 from cipa.models.sem.fit import SEMFit
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 
 _MISSING = {
     "listwise": "listwise", "fiml": "ml", "fiml_x": "ml", "two_stage": "two.stage", "robust_two_stage": "robust.two.stage",

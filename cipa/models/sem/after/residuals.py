@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipa.errors import one_of, public
-from cipa.models.sem.testing import expected, h1_meat, kept_moments, moment_jacobian
-from cipa.numerics.linalg import Array, IntArray
-from cipa.numerics.normal import Evaluation, evaluate, saturated_information
+from cipa.models.sem.steps.scaled import expected, h1_meat, kept_moments, moment_jacobian
+from cipa.numerics.algebra.linalg import Array, IntArray
+from cipa.numerics.moments.normal import Evaluation, evaluate, saturated_information
 from cipa.results.display import ResultTable
 
 if TYPE_CHECKING:

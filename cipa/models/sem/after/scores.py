@@ -18,8 +18,8 @@ import numpy as np
 from cipa.errors import InferenceError, one_of, public
 from cipa.models.sem.after.ordinal_scores import ordinal_scores
 from cipa.models.sem.twolevel.after import level_values
-from cipa.numerics.linalg import Array, IntArray
-from cipa.numerics.normal import patterns_of
+from cipa.numerics.algebra.linalg import Array, IntArray
+from cipa.numerics.moments.normal import patterns_of
 from cipa.results.display import ResultTable
 
 if TYPE_CHECKING:

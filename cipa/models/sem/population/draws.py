@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cipa.models.sem.population.nonnormal import draw_nonnormal
-from cipa.numerics.linalg import Array, cholesky_or_none
+from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 
 
 def responses(rng: np.random.Generator, nobs: int, mean: Array, cov: Array, skewness: Array, kurtosis: Array) -> Array:

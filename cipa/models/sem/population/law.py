@@ -15,8 +15,8 @@ from cipa.data.dataset import Roles as DataRoles
 from cipa.data.moments import SampleMoments
 from cipa.errors import InferenceError, SpecificationError, did_you_mean
 from cipa.frozen import FrozenDict
-from cipa.models.sem.layout import Block, Layout, place_of
-from cipa.models.sem.parameters import Parameter
+from cipa.models.sem.declare.layout import Block, Layout, place_of
+from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.population.draws import categories, responses
 from cipa.models.sem.population.values import (
     as_term,
@@ -27,8 +27,8 @@ from cipa.models.sem.population.values import (
     spread,
     unit_variances,
 )
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array, frozen
+from cipa.numerics.algebra.linalg import Array, frozen
+from cipa.numerics.moments import ram
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import root
 
 from cipa.errors import SpecificationError
-from cipa.numerics.linalg import Array, cholesky_or_none
+from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 
 _SOLVED = 1e-8  # residual of the equations, in units of the moments
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import SpecificationError, did_you_mean
-from cipa.models.sem.layout import Block, Layout
-from cipa.models.sem.parameters import Parameter
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array
+from cipa.models.sem.declare.layout import Block, Layout
+from cipa.models.sem.declare.parameters import Parameter
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.moments import ram
 from cipa.terms import Term
 
 _TIED = 1e-8  # absolute, to which values of the researcher must meet the model's own equalities

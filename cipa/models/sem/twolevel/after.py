@@ -17,7 +17,7 @@ import numpy as np
 
 from cipa.errors import InferenceError, public
 from cipa.models.sem.twolevel.sample import Levels, variances_by_level
-from cipa.numerics.linalg import Array
+from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.twolevel.incomplete import IncompleteTwoLevel
 from cipa.results.display import ResultTable
 

@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cipa.errors import SpecificationError
-from cipa.models.sem.layout import Layout, build_layout
-from cipa.models.sem.parameters import Parameter, Roles, Rules, block_rows, roles_of
+from cipa.models.sem.declare.layout import Layout, build_layout
+from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, block_rows, roles_of
 from cipa.study.syntax import Formula, Syntax
 
 if TYPE_CHECKING:

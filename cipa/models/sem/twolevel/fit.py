@@ -22,22 +22,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipa.errors import ConvergenceError, IdentificationError
-from cipa.models.sem.checks.declaration import refuse_underidentified
-from cipa.models.sem.checks.identification import check_identified, involved
+from cipa.models.sem.cases.moments import Sample
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.refusals import refuse_underidentified
 from cipa.models.sem.fit import SEMFit, solved
-from cipa.models.sem.indices import Test, likelihood_measures
-from cipa.models.sem.information import Recipe, bread, scaled_inverse
-from cipa.models.sem.layout import Layout
-from cipa.models.sem.likelihood_measures import chisq_rounded
-from cipa.models.sem.moments import Sample
-from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import starting_values, with_user_starts
-from cipa.models.sem.testing import Scaling, difference_scaling, indices_of_scaled, nothing_to_test
+from cipa.models.sem.likelihood.measures import chisq_rounded
+from cipa.models.sem.steps.covariance import Recipe, bread, scaled_inverse
+from cipa.models.sem.steps.identification import check_identified, involved
+from cipa.models.sem.steps.indices import Test, likelihood_measures
+from cipa.models.sem.steps.scaled import Scaling, difference_scaling, indices_of_scaled, nothing_to_test
+from cipa.models.sem.steps.search import at_tangent, search
+from cipa.models.sem.steps.starts import starting_values, with_user_starts
 from cipa.models.sem.twolevel.declare import declare_levels, moment_count
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
 from cipa.models.sem.twolevel.sample import Levels, two_level_sample
-from cipa.numerics.linalg import Array, BoolArray, symmetric
-from cipa.numerics.optimize import Solution
+from cipa.numerics.algebra.linalg import Array, BoolArray, symmetric
+from cipa.numerics.search.optimize import Solution
 from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.kernel import Unrestricted
 from cipa.results.vcov import VCov

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cipa.models.sem.layout import Layout
+from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.twolevel.sample import Levels
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array, symmetric
+from cipa.numerics.algebra.linalg import Array, symmetric
+from cipa.numerics.moments import ram
 from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.complete import Parts
 from cipa.numerics.twolevel.kernel import Found, Sampled

@@ -16,10 +16,10 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError
-from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import GroupSample, Sample, require_columns
-from cipa.numerics.linalg import Array, BoolArray, IntArray
-from cipa.numerics.normal import complete_pattern, patterns_of, saturated
+from cipa.models.sem.cases.moments import GroupSample, Sample, require_columns
+from cipa.models.sem.declare.layout import Layout
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
+from cipa.numerics.moments.normal import complete_pattern, patterns_of, saturated
 from cipa.numerics.twolevel.complete import clusters_of, sums
 from cipa.numerics.twolevel.incomplete import incomplete_clusters
 from cipa.numerics.twolevel.kernel import Sampled, Unrestricted, unrestricted

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipa.errors import IdentificationError
-from cipa.models.sem.checks.identification import natural_units
+from cipa.models.sem.cases.moments import Sample
+from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.fit import SEMFit, solved
-from cipa.models.sem.information import Recipe, scaled_inverse
-from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import Sample
-from cipa.models.sem.search import at_tangent, search
-from cipa.models.sem.starts import other_values, starting_values, with_user_starts
-from cipa.models.sem.testing import second_moments
+from cipa.models.sem.steps.covariance import Recipe, scaled_inverse
+from cipa.models.sem.steps.identification import natural_units
+from cipa.models.sem.steps.scaled import second_moments
+from cipa.models.sem.steps.search import at_tangent, search
+from cipa.models.sem.steps.starts import other_values, starting_values, with_user_starts
 from cipa.models.sem.weighted.measures import weighted_measures
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, continuous_target
 from cipa.models.sem.weighted.ordered import with_derived
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array
-from cipa.numerics.normal import evaluate, saturated_information
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.moments import ram
+from cipa.numerics.moments.normal import evaluate, saturated_information
 from cipa.results.vcov import VCov
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from scipy.linalg import block_diag
 from scipy.special import chdtri
 
 from cipa.errors import DataError
-from cipa.models.sem.indices import GroupMoments, Test, incremental, residual_measures, rmsea
-from cipa.models.sem.information import Recipe, scaled_inverse
-from cipa.models.sem.moments import Sample
-from cipa.models.sem.testing import nothing_to_test
+from cipa.models.sem.cases.moments import Sample
+from cipa.models.sem.steps.covariance import Recipe, scaled_inverse
+from cipa.models.sem.steps.indices import GroupMoments, Test, incremental, residual_measures, rmsea
+from cipa.models.sem.steps.scaled import nothing_to_test
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, baseline, traces
-from cipa.numerics.linalg import Array, inverse_and_logdet
-from cipa.numerics.normal import complete_pattern, evaluate, saturated_information
+from cipa.numerics.algebra.linalg import Array, inverse_and_logdet
+from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
 
 SIZES = ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue")
 

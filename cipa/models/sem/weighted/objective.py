@@ -22,12 +22,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cipa.models.sem.discrepancy import GroupPoint, LikelihoodPoint
-from cipa.models.sem.layout import Block, Layout
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array, IntArray, symmetric
-from cipa.numerics.normal import Evaluation, complete_pattern, evaluate, saturated_information
-from cipa.numerics.responses import Moments
+from cipa.models.sem.declare.layout import Block, Layout
+from cipa.models.sem.likelihood.objective import GroupPoint, LikelihoodPoint
+from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
+from cipa.numerics.moments import ram
+from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information
+from cipa.numerics.responses.stages import Moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,14 +19,14 @@ import numpy as np
 from cipa.data.checks import refuse_constant, refuse_empty, refuse_never_together
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
-from cipa.models.sem.layout import Layout
-from cipa.models.sem.moments import GroupSample, Sample, group_codes, require_columns
-from cipa.models.sem.parameters import Parameter, Roles
+from cipa.models.sem.cases.moments import GroupSample, Sample, group_codes, require_columns
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.parameters import Parameter, Roles
 from cipa.models.sem.weighted.objective import Target, response_target, without_covariates
-from cipa.numerics import ram
-from cipa.numerics.linalg import Array, IntArray
-from cipa.numerics.normal import Saturated, complete_pattern, evaluate, loglik
-from cipa.numerics.responses import Moments, moments_of
+from cipa.numerics.algebra.linalg import Array, IntArray
+from cipa.numerics.moments import ram
+from cipa.numerics.moments.normal import Saturated, complete_pattern, evaluate, loglik
+from cipa.numerics.responses.stages import Moments, moments_of
 from cipa.results.fit import Notice
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What the data say: samples, moments, their conditions."""

@@ -1,0 +1,102 @@
+"""Whether the data can carry a model: enough cases, variables that vary and differ, clusters enough, units alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cipa.errors import DataError
+from cipa.numerics.algebra.linalg import Array, cholesky_or_none
+from cipa.numerics.moments.normal import Saturated
+from cipa.results.fit import Notice
+
+_COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum of the others up to rounding
+_NEARLY = 0.99  # squared multiple correlation: a variance inflation factor of 100
+_UNITS = 1e3  # largest over smallest variance (where lavaan warns)
+_FEW_CLUSTERS = 30
+
+
+def refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
+    """Refuse no more cases than variables."""
+    n, p = values.shape
+    if n <= p:
+        raise DataError(
+            f"{n} cases{place} for {p} observed variables: the sample covariance matrix is singular, and maximum likelihood is not"
+            f' defined. More than {p} cases are needed; use fewer variables, or missing="fiml" if cases were lost to holes.'
+        )
+
+
+def collinear(cov: Array) -> int | None:
+    """Position of the first variable that the ones before it determine, or None."""
+    scale = np.sqrt(cov.diagonal())
+    correlation = cov / np.outer(scale, scale)
+    factor = cholesky_or_none(correlation)
+    if factor is not None and (factor.diagonal() ** 2 > _COLLINEAR).all():
+        return None
+    for size in range(2, len(cov)):
+        factor = cholesky_or_none(correlation[:size, :size])
+        if factor is None or factor[-1, -1] ** 2 <= _COLLINEAR:
+            return size - 1
+    return len(cov) - 1
+
+
+def collinear_message(unrestricted: Saturated | None, values: Array, variables: Sequence[str], *, place: str) -> str:
+    """Which variable is a combination of which; from the complete cases where the likelihood has no maximum."""
+    complete = values[~np.isnan(values).any(axis=1)]
+    cov = unrestricted.cov if unrestricted is not None else np.cov(complete.T) if len(complete) > len(variables) else None
+    position = None if cov is None else collinear(cov)
+    which = "Some variables are exact linear combinations of others (collinear)"
+    if cov is not None and position is not None:
+        scale = np.sqrt(cov.diagonal())
+        correlation = cov / np.outer(scale, scale)
+        weights = np.linalg.lstsq(correlation[:position, :position], correlation[:position, position], rcond=None)[0]
+        partners = [variables[k] for k in range(position) if abs(weights[k]) > 1e-6]
+        which = f"'{variables[position]}' is collinear: it is an exact linear combination of {', '.join(partners)}"
+    return (
+        f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that"
+        " was computed from its parts."
+    )
+
+
+def condition_notices(cov: Array, variables: Sequence[str], *, place: str) -> list[Notice]:
+    """Units that differ by orders of magnitude, and variables that the others nearly determine."""
+    variances = cov.diagonal()
+    found = []
+    small, large = int(variances.argmin()), int(variances.argmax())
+    if variances[large] > _UNITS * variances[small]:
+        text = (
+            f"The variances of {variables[large]} ({variances[large]:.3g}) and {variables[small]} ({variances[small]:.3g}) differ by a factor"
+            f" of {variances[large] / variances[small]:.0e}{place}. Estimates and standard errors are right in these units, but very large and"
+            f" very small numbers read badly: divide {variables[large]} by a power of ten."
+        )
+        found.append(Notice(code="units", text=text))
+    scale = np.sqrt(variances)
+    correlation = cov / np.outer(scale, scale)
+    share = 1 - 1 / np.linalg.inv(correlation).diagonal()
+    for j in map(int, np.flatnonzero(share > _NEARLY)):
+        nearest = int(np.abs(correlation[j] - np.eye(len(cov))[j]).argmax())
+        text = (
+            f"{variables[j]} is nearly determined by the other variables{place} (R² = {share[j]:.4f}; its correlation with"
+            f" {variables[nearest]} is {correlation[j, nearest]:.3f}). Estimates that tell such variables apart are uncertain: look whether"
+            " one was computed from the other, or leave one out."
+        )
+        found.append(Notice(code="near_collinear", text=text))
+    return found
+
+
+def cluster_notices(clusters: int, npar: int) -> list[Notice]:
+    """Too few clusters for errors that rest on them."""
+    if clusters >= max(_FEW_CLUSTERS, npar + 1):
+        return []
+    rank = (
+        f" There are also {npar} parameters, and a covariance matrix from {clusters} clusters has a rank below that: joint tests of many"
+        " parameters, and the scaled chi-square, are not to be trusted."
+        if clusters <= npar
+        else ""
+    )
+    text = (
+        f"The standard errors rest on {clusters} clusters. With few of them tests reject a true null too often (Cameron & Miller 2015).{rank}"
+        " Read p-values near .05 with reserve, or model the clusters as groups."
+    )
+    return [Notice(code="few_clusters", text=text, severity="warning" if rank else "info")]

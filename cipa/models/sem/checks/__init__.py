@@ -1,1 +1,0 @@
-"""What is looked at before and after a fit: the declaration, the data, identification, admissibility."""

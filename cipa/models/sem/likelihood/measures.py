@@ -1,0 +1,120 @@
+"""The fit measures of maximum likelihood: model, unrestricted and baseline log-likelihoods, and what `indices` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipa.models.sem.cases.moments import UNRESTRICTED_FIRST, GroupSample, Sample
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
+from cipa.models.sem.steps.covariance import Recipe
+from cipa.models.sem.steps.indices import GroupMoments, Test, measures
+from cipa.models.sem.steps.scaled import SCALED_TESTS, scaled_measures
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.moments.normal import available_moments, complete_pattern, loglik, pairwise_moments, patterns_of, saturated
+
+if TYPE_CHECKING:
+    from cipa.models.sem.model import SEM
+
+
+def likelihood_measures(
+    model: SEM, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, recipe: Recipe, nobs: int
+) -> dict[str, float]:
+    """All fit measures, keyed as lavaan's `fitMeasures`; with a scaled test the scaled and robust ones too."""
+    found = _measures(model, objective.layout, sample, point, nobs=nobs)
+    return found | _scaled(recipe, objective, point, sample, found, nobs=nobs) if recipe.test in SCALED_TESTS else found
+
+
+def _scaled(
+    recipe: Recipe, objective: Likelihood, point: LikelihoodPoint, sample: Sample, found: Mapping[str, float], *, nobs: int
+) -> dict[str, float]:
+    baseline = Test(chisq=found["baseline.chisq"], df=found["baseline.df"]) if "baseline.df" in found else None
+    test = Test(chisq=found["chisq"], df=found["df"])
+    return scaled_measures(recipe, objective, point, sample, test=test, baseline=baseline, nobs=nobs)
+
+
+def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int) -> dict[str, float]:
+    model_logl, saturated_logl, excess, base_excess, base_df = 0.0, 0.0, 0.0, 0.0, 0
+    groups = []
+    df = -layout.npar
+    lost = 1 if model.likelihood == "wishart" else 0
+    first = sample.missing in UNRESTRICTED_FIRST  # whose weight is that of the unrestricted moments
+    for g, (block, group) in enumerate(zip(layout.blocks, sample.groups, strict=True)):
+        p, x = len(block.observed), len(block.exogenous)
+        held = x * (x + 1) // 2 + (x if layout.means else 0)
+        df += p * (p + 1) // 2 + (p if layout.means else 0) - held
+        own = loglik(group.patterns, point.groups[g].likelihood.value)
+        scale = (group.nobs - lost) / group.nobs
+        excess += 2 * (group.saturated.loglik - own) * scale
+        conditional = _exogenous_loglik(group, block.exogenous)
+        model_logl += own - conditional
+        saturated_logl += group.saturated.loglik - conditional
+        exogenous = [block.observed.index(name) for name in layout.roles[g].exogenous]
+        base, count = _baseline(group, exogenous)
+        base_excess += 2 * (group.saturated.loglik - base) * scale
+        base_df += count
+        moments = point.groups[g].moments
+        groups.append(
+            GroupMoments(
+                sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
+                mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
+                P=np.linalg.inv(group.saturated.cov)[None] if first else point.groups[g].likelihood.P,
+                shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
+            )
+        )  # fmt: skip
+    return measures(
+        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None,
+        loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
+    )  # fmt: skip
+
+
+def _available(group: GroupSample) -> dict[str, Array]:
+    """Moments of the available values: each covariance from the cases that have both, divisor n_ij - 1 times (n - 1) / n."""
+    if group.values is None or group.patterns.complete:
+        return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
+    cov, mean = pairwise_moments(group.values, group.weights)
+    return {"available_cov": np.where(np.isnan(cov), group.saturated.cov, cov), "available_mean": mean}
+
+
+def chisq_rounded(chisq: float, nobs: int) -> float:
+    """A chi-square that is zero up to rounding of the log-likelihood is zero."""
+    return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
+
+
+def _exogenous_loglik(group: GroupSample, exogenous: Array) -> float:
+    """Log-likelihood of the exogenous variables, which fixed_x conditions on."""
+    if not len(exogenous):
+        return 0.0
+    cov, mean = group.saturated.cov[np.ix_(exogenous, exogenous)], group.saturated.mean[exogenous]
+    found = saturated(complete_pattern(cov, mean, group.total))
+    return found.loglik if found is not None else float("nan")
+
+
+def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]:
+    """Log-likelihood and degrees of freedom of the independence model; exogenous variables may covary.
+
+    Its maximum is closed form: each variable by itself, the exogenous ones together.
+    """
+    others = [i for i in range(len(group.variables)) if i not in exogenous]
+    _, variances = available_moments(group.patterns)
+    counts = group.patterns.counts @ group.patterns.observed
+    alone = float((counts[others] * (np.log(2 * np.pi * variances[others]) + 1)).sum()) / -2
+    together = _marginal(group, list(exogenous)) if exogenous else 0.0
+    return alone + together, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
+
+
+def _marginal(group: GroupSample, columns: list[int]) -> float:
+    """Saturated log-likelihood of some of the variables."""
+    if group.patterns.complete:
+        patterns = complete_pattern(
+            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.total
+        )
+    else:
+        assert group.values is not None
+        values = group.values[:, columns]
+        patterns = patterns_of(values[~np.isnan(values).all(axis=1)])
+    found = saturated(patterns)
+    return found.loglik if found is not None else float("nan")

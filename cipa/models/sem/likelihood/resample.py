@@ -1,0 +1,189 @@
+"""Refitting a structural equation model to resampled cases, without what a single fit checks and reports.
+
+Complete cases enter through their moments, so that all draws of a stack are searched at once (`numerics.replicates`); what
+that search leaves over, and draws with missing values, take the search of a single fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipa.errors import InferenceError
+from cipa.models.sem.cases.moments import GroupSample, Sample, first_moments
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint, bases_with_exogenous
+from cipa.models.sem.likelihood.replicates import Replicates
+from cipa.numerics.algebra.linalg import Array, BoolArray
+from cipa.numerics.moments.normal import loglik, moments, patterns_of
+from cipa.numerics.search.optimize import minimize
+from cipa.numerics.search.replicates import minimize_many
+from cipa.study.expressions import evaluate
+
+if TYPE_CHECKING:
+    from cipa.models.sem.fit import SEMFit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """What R draws gave: values (R, m) of all rows of the estimates, chi-square (R,), and which (R,) converged and are admissible."""
+
+    values: Array
+    chisq: Array
+    converged: BoolArray
+    admissible: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Resampler:
+    """The model, the values of each group that are drawn from, and where the search starts."""
+
+    fit: SEMFit
+    values: tuple[Array, ...]
+    start: Array
+    kind: str
+
+    @classmethod
+    def of(cls, fit: SEMFit, kind: str) -> Resampler:
+        """Prepare; refuses a fit without cases, and missing values where the kind cannot have them."""
+        values = tuple(group.values for group in fit.sample.groups if group.values is not None)
+        if len(values) < len(fit.sample.groups):
+            raise InferenceError(
+                "ci.bootstrap: the model was fitted to a covariance matrix, which has no cases to draw from. Fit it to the data."
+            )
+        if kind == "bollen_stine":
+            if any(np.isnan(one).any() for one in values):
+                raise InferenceError(
+                    'ci.bootstrap: kind="bollen_stine" rotates complete cases. Use kind="case" with missing values.'
+                )
+            values = tuple(_rotated(group, fit.point, g, means=fit.layout.means) for g, group in enumerate(fit.sample.groups))
+        return cls(fit, values, fit.layout.to_eta(fit.params), kind)
+
+    def __call__(self, draws: Sequence[Any]) -> Draws:
+        """The estimates of each draw: rows of each group, or a generator for a parametric draw."""
+        stacks = [self._drawn(one) for one in draws]
+        if any(np.isnan(one).any() for one in self.values):
+            found = [self._alone(stack, draw) for stack, draw in zip(stacks, draws, strict=True)]
+            return _stacked(found, len(self.fit.estimates))
+        return self._together(stacks, draws)
+
+    def _drawn(self, draw: Any) -> list[Array]:
+        if self.kind == "parametric":
+            return self._simulated(draw)
+        return [values[rows] for values, rows in zip(self.values, draw, strict=True)]
+
+    def _weights(self, g: int, draw: Any) -> Array | None:
+        weights = self.fit.sample.groups[g].weights
+        return None if weights is None or self.kind == "parametric" else weights[draw[g]]
+
+    def _together(self, stacks: list[list[Array]], draws: Sequence[Any]) -> Draws:
+        replicates = self._replicates(stacks, draws)
+        eta, done = minimize_many(replicates, np.tile(self.start, (len(draws), 1)))
+        points = replicates.evaluate(eta, np.arange(len(draws)))
+        values = _with_defined(self.fit.model.parsed.constraints, self.fit.layout, replicates.rows(points.theta))
+        ok = _admissible(self.fit.layout, values, [one.T for one in points.implied])
+        chisq = replicates.nobs.sum(axis=1) * 2 * (points.value - replicates.saturated)
+        for r in map(int, np.flatnonzero(~done)):
+            found = self._alone(stacks[r], draws[r])
+            done[r] = found is not None
+            if found is not None:
+                values[r], chisq[r], ok[r] = found
+        return Draws(values=values, chisq=chisq, converged=done, admissible=ok)
+
+    def _replicates(self, stacks: list[list[Array]], draws: Sequence[Any]) -> Replicates:
+        covs, means, nobs = [], [], []
+        for g in range(len(self.values)):
+            weights = [self._weights(g, draw) for draw in draws]
+            found = [moments(stack[g], weight) for stack, weight in zip(stacks, weights, strict=True)]
+            covs.append(np.array([cov for cov, _ in found]))
+            means.append(np.array([mean for _, mean in found]))
+            sizes = [len(stack[g]) if weight is None else weight.sum() for stack, weight in zip(stacks, weights, strict=True)]
+            nobs.append(np.array(sizes, dtype=np.float64))
+        return Replicates.of(self.fit.layout, covs, means, np.column_stack(nobs))
+
+    def _alone(self, stack: list[Array], draw: Any) -> tuple[Array, float, bool] | None:
+        """One draw by the search of a single fit: values, chi-square, whether admissible; None when it does not converge."""
+        groups = []
+        for g, (group, values) in enumerate(zip(self.fit.sample.groups, stack, strict=True)):
+            patterns = patterns_of(values, self._weights(g, draw))
+            patterns, unrestricted = first_moments(values, patterns, missing=self.fit.sample.missing)
+            if unrestricted is None:
+                return None
+            groups.append(replace(group, patterns=patterns, saturated=unrestricted, values=values))
+        sample = replace(self.fit.sample, groups=tuple(groups))
+        objective = self._objective(sample)
+        solution, point = minimize(objective, self.start)
+        if point is None or not solution.converged:
+            return None
+        found = self.fit.values_at(point, objective)
+        admissible = _admissible(self.fit.layout, found[None], [one.moments.T[None] for one in point.groups])
+        return found, _chisq(groups, point), bool(admissible[0])
+
+    def _objective(self, sample: Sample) -> Likelihood:
+        counts = np.array([group.total for group in sample.groups])
+        objective: Likelihood = self.fit.objective
+        return replace(
+            objective, patterns=tuple(group.patterns for group in sample.groups), weights=counts / counts.sum(),
+            bases=bases_with_exogenous(self.fit.layout, sample),
+        )  # fmt: skip
+
+    def _simulated(self, rng: np.random.Generator) -> list[Array]:
+        """Normal data of the fitted moments, with the holes of the data."""
+        found = []
+        for group, here, values in zip(self.fit.sample.groups, self.fit.point.groups, self.values, strict=True):
+            mean = here.moments.mean if self.fit.layout.means else group.saturated.mean
+            root = np.linalg.cholesky(here.moments.cov)
+            drawn = mean + rng.normal(size=values.shape) @ root.T
+            found.append(np.where(np.isnan(values), np.nan, drawn))
+        return found
+
+
+def _with_defined(constraints: Sequence[Any], layout: Layout, values: Array) -> Array:
+    """Append the effects defined by `:=` to the rows (R, m) of all draws."""
+    none = np.zeros((len(values), 0))
+    known = {row.label: (values[:, p], none) for p, row in reversed(list(enumerate(layout.rows))) if row.label}
+    for one in constraints:
+        if one.op == ":=":
+            value, _ = evaluate(one.right, known, size=0)
+            known[one.lhs] = (np.broadcast_to(value, len(values)), none)
+            values = np.column_stack([values, known[one.lhs][0]])
+    return values
+
+
+def _admissible(layout: Layout, values: Array, covs: Sequence[Array]) -> BoolArray:
+    """Which draws (R,) have no negative variance and positive semidefinite covariances of the latent variables."""
+    variances = [p for p, row in enumerate(layout.rows) if row.op == "~~" and row.lhs == row.rhs]
+    found = (values[:, variances] >= 0).all(axis=1)
+    for block, T in zip(layout.blocks, covs, strict=True):
+        latent = T[:, len(block.observed) :, len(block.observed) :]
+        if latent.shape[1] > 1:
+            smallest = np.linalg.eigvalsh(latent)[:, 0]
+            found &= smallest >= -1e-8 * np.abs(latent).max(axis=(1, 2))
+    return np.asarray(found)
+
+
+def _stacked(found: Sequence[tuple[Array, float, bool] | None], size: int) -> Draws:
+    converged = np.array([one is not None for one in found])
+    values = np.full((len(found), size), np.nan)
+    chisq, ok = np.full(len(found), np.nan), np.zeros(len(found), dtype=np.bool_)
+    for r, one in enumerate(found):
+        if one is not None:
+            values[r], chisq[r], ok[r] = one
+    return Draws(values=values, chisq=chisq, converged=converged, admissible=ok)
+
+
+def _chisq(groups: list[GroupSample], point: LikelihoodPoint) -> float:
+    pairs = zip(groups, point.groups, strict=True)
+    return float(sum(2 * (group.saturated.loglik - loglik(group.patterns, here.likelihood.value)) for group, here in pairs))
+
+
+def _rotated(group: GroupSample, point: LikelihoodPoint, g: int, *, means: bool) -> Array:
+    """Data with exactly the fitted moments: (x - mean) S^-1/2 Sigma^1/2 + mu (Bollen & Stine 1992)."""
+    assert group.values is not None
+    S, Sigma = group.saturated.cov, point.groups[g].moments.cov
+    rotation = np.linalg.solve(np.linalg.cholesky(S), np.eye(len(S))).T @ np.linalg.cholesky(Sigma).T
+    centre = point.groups[g].moments.mean if means else group.saturated.mean
+    return np.asarray((group.values - group.saturated.mean) @ rotation + centre)

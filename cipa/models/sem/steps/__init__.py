@@ -1,0 +1,1 @@
+"""The steps every method shares: starts, search, covariance, indices, standardizing."""

@@ -1,0 +1,108 @@
+"""Whether the estimates can be those of variables: variances, latent covariances, bounds, defined effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.likelihood.objective import LikelihoodPoint
+from cipa.numerics.algebra.linalg import Array, cholesky_or_none
+from cipa.results.estimates import Estimates
+from cipa.results.fit import Notice
+
+
+def admissible_notices(
+    layout: Layout, labels: Sequence[str], estimates: Estimates, point: LikelihoodPoint, errors: Array
+) -> tuple[Notice, ...]:
+    """What to know before reading the estimates; errors (rows,) are their standard errors."""
+    return (
+        *_negative_variances(layout, estimates, errors),
+        *_latent_covariances(layout, labels, point),
+        *_implied(layout, labels, point),
+        *_binding(layout),
+        *_undefined(estimates),
+    )
+
+
+def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> list[Notice]:
+    """Heywood cases."""
+    found = []
+    for position, row in enumerate(layout.rows):
+        estimate = estimates.rows[position].estimate
+        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate < 0:
+            what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
+            place = f" at level {row.level}" if row.level is not None else ""
+            text = (
+                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
+                " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
+                " or add an item."
+            )
+            found.append(Notice(code="heywood", severity="warning", text=text))
+    return found
+
+
+def _latent_covariances(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
+    """Latent covariance matrices that no variables can have."""
+    found = []
+    for g, (block, here) in enumerate(zip(layout.blocks, point.groups, strict=True)):
+        p = len(block.observed)
+        smallest = _smallest_eigenvalue(here.moments.T[p:, p:])
+        if smallest < -1e-8:
+            place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
+            text = (
+                f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}):"
+                f" some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct"
+                " cannot be separated: merge them, or look at their cross-loadings."
+            )
+            found.append(Notice(code="latent_cov", severity="warning", text=text))
+    return found
+
+
+def _implied(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
+    """Implied covariances of the observed variables that no variables have, although those of each pattern of missing values are."""
+    found = []
+    for g, here in enumerate(point.groups if not layout.levels else ()):
+        if len(here.likelihood.P) > 1 and cholesky_or_none(here.moments.cov) is None:
+            place = f" in group {labels[g]}" if len(labels) > 1 else ""
+            text = (
+                f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each pattern of"
+                " missing values is: the model fits a relation that no complete case can have. Too few cases have the variables together:"
+                " drop the emptiest, or simplify the model."
+            )
+            found.append(Notice(code="implied_cov", severity="warning", text=text))
+    return found
+
+
+def _binding(layout: Layout) -> list[Notice]:
+    """Inequalities that hold as equations: the chi-square's reference distribution is then a mixture."""
+    if not layout.binding:
+        return []
+    text = (
+        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'}: the estimates stand on the bound. The"
+        " p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are those"
+        " with the bound held as an equation."
+    )
+    return [Notice(code="binding", text=text)]
+
+
+def _undefined(estimates: Estimates) -> list[Notice]:
+    """Defined effects that have no value at the estimates."""
+    found = []
+    for row in estimates:
+        if row.status == "defined" and not np.isfinite(row.estimate):
+            text = (
+                f"The defined effect {row.term.lhs} := {row.term.rhs[:60]} is {row.estimate} at the estimates: a logarithm or root of a"
+                " negative number, or a division by zero. It is reported without a value: look at the labels it is made of."
+            )
+            found.append(Notice(code="undefined_effect", severity="warning", text=text))
+    return found
+
+
+def _smallest_eigenvalue(cov: Array) -> float:
+    """Smallest eigenvalue of the correlation matrix; 0 where there is none (one variable, or a variance below zero)."""
+    variances = cov.diagonal()
+    if len(cov) < 2 or not (variances > 0).all():
+        return 0.0
+    return float(np.linalg.eigvalsh(cov / np.sqrt(np.outer(variances, variances)))[0])

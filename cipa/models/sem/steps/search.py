@@ -1,0 +1,116 @@
+"""The search for the estimates, and the layout at its end.
+
+Labels and linear equalities are part of the layout, and the search moves freely in what they leave. Curved equalities and
+inequalities are met on the way; at the end the layout carries their tangent, from which covariances and degrees of freedom follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cipa.errors import ConvergenceError, SpecificationError
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.likelihood.objective import LikelihoodPoint
+from cipa.numerics.algebra.linalg import Array, null_space
+from cipa.numerics.search.constrained import minimize_constrained
+from cipa.numerics.search.optimize import Solution, minimize
+
+_CONTRADICTION = 1e-6
+_AGAIN = 100  # iterations from another place to start, which leads there in a dozen or not at all
+
+
+def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
+    """Minimise from theta (k,), under all constraints; from `others` (k,) where that does not end at a stationary point.
+
+    Returns
+    -------
+    objective, point, solution
+        The objective with the layout that holds at the solution.
+
+    Raises
+    ------
+    ConvergenceError
+        When the end point is not stationary.
+    SpecificationError
+        When no parameters meet the constraints.
+    """
+    layout = objective.layout
+    if not layout.curves:
+        solution, point = minimize(objective, layout.to_eta(theta))
+        if point is None:
+            solution, point = minimize(objective, _diagonal_start(layout, theta))
+        for other in others if not solution.converged else ():
+            again, there = minimize(objective, _inside(objective, other), max_iterations=_AGAIN)
+            if again.converged:
+                solution, point = again, there
+                break
+        return objective, *_checked(solution, point)
+    equal = np.array([curve.equal for curve in layout.curves])
+    solution, point, binding = minimize_constrained(objective, _inside(objective, theta), lambda at: _curves(layout, at), equal)
+    if point is not None and not solution.converged and _distance(layout, solution.eta) > _CONTRADICTION:
+        raise SpecificationError(
+            f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they contradict"
+            " each other, or give start values that meet them."
+        )
+    point, solution = _checked(solution, point)
+    found = replace(objective, layout=at_tangent(layout, point.theta, binding))
+    ended = found.evaluate(found.layout.to_eta(point.theta))
+    assert ended is not None
+    return found, ended, solution
+
+
+def at_tangent(layout: Layout, theta: Array, binding: Array | None = None) -> Layout:
+    """The layout with K tangent, at theta (k,), to the equalities and the binding inequalities (all equalities by default)."""
+    equal = np.array([curve.equal for curve in layout.curves], dtype=np.bool_)
+    held = equal if binding is None else binding
+    if not held.any():
+        return layout
+    slopes = np.array([curve.at(theta)[1] for curve, holds in zip(layout.curves, held, strict=True) if holds])
+    K = layout.K @ null_space(slopes @ layout.K)
+    equations = layout.K @ null_space(slopes[equal[held]] @ layout.K) if equal.any() else layout.K
+    return replace(layout, K=K, offset=theta, binding=equations.shape[1] - K.shape[1])
+
+
+def _curves(layout: Layout, eta: Array) -> tuple[Array, Array]:
+    theta = layout.to_theta(eta)
+    found = [curve.at(theta) for curve in layout.curves]
+    slopes = np.array([slope for _, slope in found])
+    return np.array([value for value, _ in found]), slopes @ layout.K if layout.tied else slopes
+
+
+def _distance(layout: Layout, eta: Array) -> float:
+    """By how much the worst constraint is missed."""
+    values, _ = _curves(layout, eta)
+    equal = np.array([curve.equal for curve in layout.curves])
+    return float(np.where(equal, np.abs(values), np.maximum(-values, 0.0)).max())
+
+
+def _inside(objective: Any, theta: Array) -> Array:
+    """The eta (q,) of theta (k,); where no covariance is implied there, that without effects."""
+    eta = objective.layout.to_eta(theta)
+    return eta if objective.evaluate(eta) is not None else _diagonal_start(objective.layout, theta)
+
+
+def _diagonal_start(layout: Layout, theta: Array) -> Array:
+    """Start with all directed effects and covariances at 0, where the implied covariance is positive definite."""
+    values = theta.copy()
+    for k, position in enumerate(layout.theta):
+        row = layout.rows[position]
+        if row.op == "~" or (row.op == "~~" and row.lhs != row.rhs):
+            values[k] = 0.0
+    return layout.to_eta(values)
+
+
+def _checked(solution: Solution, point: LikelihoodPoint | None) -> tuple[LikelihoodPoint, Solution]:
+    if point is None or not solution.converged:
+        raise ConvergenceError(
+            f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"
+            f" decrement {solution.decrement:.2g}). No estimate is reported, because none would be the optimum. Look for a construct whose"
+            " items hardly correlate, nearly empty categories, variables on very different scales, or too few cases; then give start"
+            " values, or simplify the model."
+        )
+    return point, solution

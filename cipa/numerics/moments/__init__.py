@@ -1,0 +1,1 @@
+"""Implied and unrestricted moments of the multivariate normal."""

@@ -1,0 +1,1 @@
+"""Ordered responses: thresholds, polychoric correlations, their stages."""

@@ -1,0 +1,1 @@
+"""Minimising: one problem, one under constraints, many at once."""
