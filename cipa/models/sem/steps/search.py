@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cipa.errors import ConvergenceError, SpecificationError
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import LikelihoodPoint
+from cipa.models.sem.problem import Objective
 from cipa.numerics.algebra.linalg import Array, null_space
 from cipa.numerics.search.constrained import minimize_constrained
 from cipa.numerics.search.optimize import Solution, minimize
+
+Kind = TypeVar("Kind", bound=Objective)
 
 _CONTRADICTION = 1e-6
 _AGAIN = 100  # iterations from another place to start, which leads there in a dozen or not at all
 
 
-def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
+def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
     """Minimise from theta (k,), under all constraints; from `others` (k,) where that does not end at a stationary point.
 
     Returns
@@ -61,6 +63,11 @@ def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tup
     ended = found.evaluate(found.layout.to_eta(point.theta))
     assert ended is not None
     return found, ended, solution
+
+
+def tangent(objective: Kind, theta: Array) -> Kind:
+    """The objective with the layout tangent, at theta (k,), to the equalities."""
+    return replace(objective, layout=at_tangent(objective.layout, theta))
 
 
 def at_tangent(layout: Layout, theta: Array, binding: Array | None = None) -> Layout:
@@ -105,7 +112,7 @@ def _diagonal_start(layout: Layout, theta: Array) -> Array:
     return layout.to_eta(values)
 
 
-def _checked(solution: Solution, point: LikelihoodPoint | None) -> tuple[LikelihoodPoint, Solution]:
+def _checked(solution: Solution, point: Any | None) -> tuple[Any, Solution]:
     if point is None or not solution.converged:
         raise ConvergenceError(
             f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"
