@@ -78,8 +78,8 @@ class Likelihood:
         )
 
     def curvature(self, point: LikelihoodPoint, *, exact: bool) -> Array:
-        """Hessian (q, q) of the value, exact or expected (complete-data) per case."""
-        full = self.information(point, observed=exact)
+        """Hessian (q, q) of the value per case, exact or that expected of complete data, which is enough for a step."""
+        full = self.information(point, observed=True) if exact else _complete_information(self.layout, point.groups, self.weights)
         return self.layout.K.T @ full @ self.layout.K if self.layout.tied else full
 
     def derivatives(self, extended: Layout, point: LikelihoodPoint, values: Array) -> tuple[Array, Array]:
@@ -92,12 +92,12 @@ class Likelihood:
             factors = ram.factors(here.moments, block.places)
             found = here.likelihood
             gradient[block.free] += weight * ram.gradient(factors, found.W, found.w)
-            part = ram.curvature(factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
+            part = expected_of_patterns(factors, found)
             information[np.ix_(block.free, block.free)] += weight * part
         return gradient, information
 
     def information(self, point: LikelihoodPoint, *, observed: bool) -> Array:
-        """Observed or expected information (k, k) of one average case."""
+        """Observed or expected information (k, k) of one average case; with missing values that of the patterns seen."""
         return information(self.layout, point.groups, self.weights, observed=observed)
 
 
@@ -113,10 +113,7 @@ def evaluate_group(block: Block, base: ram.Matrices, patterns: Patterns, params:
 
 
 def information(layout: Layout, points: Sequence[GroupPoint], weights: Array, *, observed: bool) -> Array:
-    """Observed (exact Hessian) or expected information (k, k) of one average case, summed over groups.
-
-    With missing values the expected information here is that of complete data: right for steps, not for reports.
-    """
+    """Observed (exact Hessian) or expected information (k, k) of one average case, summed over groups and patterns."""
     total = np.zeros((layout.nfree, layout.nfree))
     for block, point, weight in zip(layout.blocks, points, weights, strict=True):
         found = point.likelihood
@@ -124,9 +121,24 @@ def information(layout: Layout, points: Sequence[GroupPoint], weights: Array, *,
             part = ram.curvature(point.factors, found.P, found.Q, found.Pd, found.weights)
             part += ram.second_order(point.moments, block.places, found.W, found.w)
         else:
-            P = found.P[0] if len(found.P) == 1 else _inverse(point.moments.cov)
-            part = ram.expected_information(point.factors, P)
+            part = expected_of_patterns(point.factors, found)
         total[np.ix_(block.free, block.free)] += weight * part
+    return symmetric(total)
+
+
+def expected_of_patterns(factors: ram.Factors, found: Evaluation) -> Array:
+    """Expected information (k, k) of an average case whose values are missing as they are in the data."""
+    if len(found.P) == 1:
+        return ram.expected_information(factors, found.P[0])
+    return ram.curvature(factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
+
+
+def _complete_information(layout: Layout, points: Sequence[GroupPoint], weights: Array) -> Array:
+    """Expected information (k, k) of an average case if nothing were missing: cheap, and positive definite for steps."""
+    total = np.zeros((layout.nfree, layout.nfree))
+    for block, point, weight in zip(layout.blocks, points, weights, strict=True):
+        P = point.likelihood.P[0] if len(point.likelihood.P) == 1 else _inverse(point.moments.cov)
+        total[np.ix_(block.free, block.free)] += weight * ram.expected_information(point.factors, P)
     return symmetric(total)
 
 

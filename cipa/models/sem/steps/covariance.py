@@ -24,7 +24,6 @@ from cipa.models.sem.cases.moments import GroupSample, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
-from cipa.numerics.moments import ram
 from cipa.results.vcov import VCov
 
 ESTIMATORS = {
@@ -110,17 +109,6 @@ def bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nobs
     if not layout.tied:
         return scaled_inverse(full) / nobs
     return np.asarray(layout.K @ scaled_inverse(layout.K.T @ full @ layout.K) @ layout.K.T / nobs)
-
-
-def expected_information(objective: Likelihood, point: LikelihoodPoint) -> Array:
-    """Expected information (k, k) of an average case, with missing values that of the patterns seen."""
-    layout = objective.layout
-    total = np.zeros((layout.nfree, layout.nfree))
-    for block, here, weight in zip(layout.blocks, point.groups, objective.weights, strict=True):
-        found = here.likelihood
-        part = ram.curvature(here.factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
-        total[np.ix_(block.free, block.free)] += weight * part
-    return total
 
 
 def covariance(se: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, inverse: Array, nobs: int) -> Array:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipa.models.sem.steps.covariance import expected_information, scaled_inverse
+from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments import ram
 from cipa.terms import Term
@@ -58,7 +58,7 @@ def _likelihood(fit: SEMFit) -> tuple[Array, Array, None]:
     gradient = np.zeros(fit.layout.nfree)
     for block, here, weight in zip(fit.layout.blocks, fit.point.groups, fit.objective.weights, strict=True):
         gradient[block.free] += weight * ram.gradient(here.factors, here.likelihood.W, here.likelihood.w)
-    return gradient, expected_information(fit.objective, fit.point), None
+    return gradient, fit.objective.information(fit.point, observed=False), None
 
 
 def _least_squares(fit: SEMFit) -> tuple[Array, Array, Array]:

@@ -26,7 +26,7 @@ from cipa.data.checks import refuse_never_together
 from cipa.models.sem.cases.moments import GroupSample, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
-from cipa.models.sem.steps.covariance import Recipe, expected_information, meat, scaled_inverse, weighted_scores
+from cipa.models.sem.steps.covariance import Recipe, meat, scaled_inverse, weighted_scores
 from cipa.models.sem.steps.indices import Test, incremental, rmsea
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.moments import ram
@@ -159,7 +159,7 @@ def nothing_to_test(baseline: Test | None) -> dict[str, float]:
 def _information(objective: Likelihood, point: LikelihoodPoint, *, observed: bool) -> Array:
     """Information (q, q) of an average case."""
     K = objective.layout.K
-    full = objective.information(point, observed=True) if observed else expected_information(objective, point)
+    full = objective.information(point, observed=observed)
     return np.asarray(K.T @ full @ K)
 
 
