@@ -1,7 +1,7 @@
 """Factor scores: where each case stands on the constructs.
 
     regression   E(eta | y) = alpha + Phi L' Sigma^-1 (y - mu)                    (Thomson; Thurstone 1935)
-    Bartlett     (L' Theta^-1 L)^-1 L' Theta^-1 (y - nu)                          (Bartlett 1937)
+    Bartlett     (L' Theta^-1 L)^-1 L' Theta^-1 (y - nu)                          (Bartlett 1937; see `bartlett.py`)
 
 with Phi L' = cov(eta, y). A case with missing values is scored from what it answered. Regression scores shrink towards
 the mean and have the smallest error; Bartlett scores are unbiased given the construct. Neither is the construct: use
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipa.errors import InferenceError, one_of, public
+from cipa.models.sem.after.bartlett import bartlett_weights
 from cipa.models.sem.after.ordinal_scores import ordinal_scores
 from cipa.models.sem.twolevel.after import level_values
 from cipa.numerics.algebra.linalg import Array, IntArray
@@ -40,8 +41,10 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
     ResultTable
         One column for each construct, one row for each case, in the order of the data; NaN for cases that were not used. With
         ordered variables "regression" is the mode of the construct given the answers, "bartlett" the value under which they are
-        likeliest: NaN where there is none, because a case answered at the end of every item. On two levels, constructs between
-        clusters follow those within, with one value for all cases of a cluster.
+        likeliest: NaN where there is none, because a case answered at the end of every item. Bartlett scores are NaN too for constructs
+        that a case's values do not determine: without a value on any item, of second order, or one of more constructs than items (a
+        random intercept beside states without error). On two levels, constructs between clusters follow those within, with one value
+        for all cases of a cluster.
 
     Raises
     ------
@@ -115,19 +118,13 @@ def _weights(fit: SEMFit, g: int, latent: Sequence[str], seen: IntArray, method:
     A, S, _ = fit.matrices(g)
     alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, mean)[where]
     cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
-    regression = np.linalg.solve(cov, cross.T).T, mean[seen], alpha
+    regression = np.linalg.solve(cov, cross.T).T
     if method == "regression":
-        return regression
-    p = len(block.observed)
-    inner = np.linalg.inv(np.eye(p) - A[:p, :p])
-    loadings = (inner @ A[:p][:, where])[seen]
-    theta = (inner @ S[:p, :p] @ inner.T)[np.ix_(seen, seen)]
-    inverse = np.linalg.pinv(theta, hermitian=True)
-    weights = np.linalg.pinv(loadings.T @ inverse @ loadings, hermitian=True) @ loadings.T @ inverse
-    origin = -weights @ (mean[seen] - loadings @ alpha)
-    composite = np.isin(fit.latent, fit.layout.roles[g].composites)  # its parts determine it, whatever the method
-    weights[composite], origin[composite] = regression[0][composite], (alpha - regression[0] @ mean[seen])[composite]
-    return weights, np.zeros(len(seen)), origin
+        return regression, mean[seen], alpha
+    weights = bartlett_weights(A, S, here.T, size=len(block.observed), latent=where, seen=seen)
+    composite = np.isin(latent, fit.layout.roles[g].composites)  # its parts determine it, whatever the method
+    weights[composite] = regression[composite]
+    return weights, mean[seen], alpha
 
 
 def _from_predictors(A: Array, B: Array, sample_mean: Array) -> Array:
