@@ -128,12 +128,12 @@ def _corrected(
 def _indices(model: tuple[float, float, float], base: tuple[float, float, float], *, nobs: int, ngroups: int) -> dict[str, float]:
     (x, df, c), (b, db, cb) = model, base
     excess, worst = max(x - c * df, 0.0), max(x - c * df, b - cb * db, 0.0)
-    tli = 1 - (x - c * df) * db / ((b - cb * db) * df)
+    tli = 1 - (x - c * df) * db / ((b - cb * db) * df) if db else math.nan
     found = {
-        "cfi.robust": 1 - excess / worst if worst else 1.0,
+        "cfi.robust": math.nan if not db else 1 - excess / worst if worst else 1.0,
         "tli.robust": tli,
         "nnfi.robust": tli,
-        "rni.robust": 1 - (x - c * df) / (b - cb * db),
+        "rni.robust": 1 - (x - c * df) / (b - cb * db) if db else math.nan,
     }
     size = rmsea(Test(chisq=x / c, df=df), nobs=nobs, ngroups=ngroups, scale=c)
     for name in ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue"):

@@ -47,7 +47,7 @@ def weighted_measures(
     }  # fmt: skip
     found |= incremental(test, base) | rmsea(test, nobs=n, ngroups=len(sample.groups))
     if recipe.test != "standard" and df == 0:
-        found |= nothing_to_test(base if base_df else None)
+        found |= nothing_to_test(base)
     if recipe.test != "standard" and df > 0:
         found |= _scaled(recipe.test, objective, point, test, base, base_jacobians, n)
         if ordinal and _purely_categorical(objective):
@@ -89,7 +89,8 @@ def _scaled(
     K = objective.layout.K
     found: dict[str, float] = {}
     scaled = []
-    for stem, one, jacobians in (("", test, [D @ K for D in objective.jacobians(point)]), ("baseline.", base, base_jacobians)):
+    tests = [("", test, [D @ K for D in objective.jacobians(point)]), ("baseline.", base, base_jacobians)]
+    for stem, one, jacobians in tests if base.df else tests[:1]:  # one outcome with covariates: its baseline is saturated
         ug, ug2 = traces(objective, list(jacobians))
         if not (ug > 0 and ug2 > 0):
             raise DataError(
@@ -105,14 +106,17 @@ def _scaled(
             f"{stem}chisq.scaled": corrected.chisq, f"{stem}df.scaled": corrected.df, f"{stem}pvalue.scaled": corrected.p_value,
             f"{stem}chisq.scaling.factor": factor,
         }  # fmt: skip
-    (model, plain, factor), (independent, base_plain, _) = scaled
-    indices = incremental(model, independent)
-    found |= {f"{name}.scaled": indices[name] for name in ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")}
+    (model, plain, factor), *independent = scaled
+    for corrected, _, _ in independent:
+        indices = incremental(model, corrected)
+        found |= {f"{name}.scaled": indices[name] for name in ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")}
     shifted = kind == "scaled_shifted"
     sizes = rmsea(model if shifted else Test(chisq=test.chisq, df=plain * test.df), nobs=n, ngroups=len(objective.targets))
     found |= {f"{name}.scaled": sizes[name] for name in SIZES}
     inner = model if shifted else Test(chisq=test.chisq / plain, df=test.df)
-    return found | _robust(test, plain, base, base_plain, n, len(objective.targets), inner, factor if shifted else plain)
+    base_plain = independent[0][1] if independent else math.nan
+    robust = _robust(test, plain, base, base_plain, n, len(objective.targets), inner, factor if shifted else plain)
+    return found | (robust if independent else {name: value for name, value in robust.items() if name.startswith("rmsea")})
 
 
 def _robust(test: Test, c: float, base: Test, cb: float, n: int, groups: int, inner: Test, scale: float) -> dict[str, float]:
@@ -191,7 +195,7 @@ def _root_mean_squares(target: Target, m: Array) -> dict[str, float]:
         ("crmr", correlations(cov, variances) - correlations(cov_m, variances_m), below),
     ):
         square = float(residual[~own] @ residual[~own])
-        found[f"{name}_nomean"] = math.sqrt(square / count)
+        found[f"{name}_nomean"] = math.sqrt(square / count) if count else 0.0  # a single outcome has no correlation
         found[name] = math.sqrt((square + outside) / (count + len(th)))
     return found | {"srmr": found["srmr_bentler_nomean"]}
 
