@@ -25,7 +25,7 @@ from cipa.data.checks import never_together
 from cipa.models.sem.cases.moments import GroupSample
 from cipa.models.sem.steps.covariance import meat
 from cipa.models.sem.steps.indices import Test, rmsea
-from cipa.models.sem.steps.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
+from cipa.models.sem.steps.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian, of_saturated
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
 
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 
 
 def measures(fit: SEMFit) -> Mapping[str, float]:
-    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, a saturated model, or variables never seen together."""
+    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, or variables never seen together."""
     groups = fit.sample.groups
-    if all(group.patterns.complete for group in groups) or fit.df_resid == 0:
+    if all(group.patterns.complete for group in groups):
         return {}
+    if fit.df_resid == 0:
+        perfect = of_saturated({} if not fit.measures["baseline.df"] else {"baseline.df.scaled": fit.measures["baseline.df"]})
+        return {name: value for name, value in perfect.items() if name.endswith(".robust")}
     if any(group.values is not None and never_together(np.isnan(group.values), group.variables) for group in groups):
         return {}  # the correction needs the information of every covariance
     weights = [group.total / fit.nobs for group in groups]

@@ -80,20 +80,7 @@ def scaled_measures(
     )
     held = [block.exogenous for block in objective.layout.blocks]
     kind, observed = recipe.test, recipe.information == "observed"
-    fitted = _fitted(objective, point, sample, test.df)
-    if test.df == 0:
-        return nothing_to_test(baseline)
-    if kind == "yuan_bentler_mplus":
-        # with estimator "ml" and clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
-        linear = recipe.linear and sample.clusters is not None and sample.weights is None
-        A0 = _linear_information(sample, fitted, kept) if linear else _information(objective, point, observed=observed)
-        scores = weighted_scores(objective.layout, sample, point) @ objective.layout.K
-        B0 = meat(scores, sample.clusters, sample.strata) / sample.nobs
-        h1 = _h1_trace(sample, kept, observed=observed)
-        h0 = float(np.trace(np.linalg.solve(A0, B0)))
-        model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
-    else:
-        model = _from_weights(kind, sample, fitted, kept, held)
+    h1 = _h1_trace(sample, kept, observed=observed) if kind == "yuan_bentler_mplus" else math.nan
     base = None
     if baseline is not None and baseline.df > 0:
         independent = baseline_candidate(objective, sample, baseline.df)
@@ -102,6 +89,19 @@ def scaled_measures(
             if kind == "yuan_bentler_mplus"
             else _from_weights(kind, sample, independent, kept, held)
         )
+    if test.df == 0:
+        return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
+    fitted = _fitted(objective, point, sample, test.df)
+    if kind == "yuan_bentler_mplus":
+        # with estimator "ml" and clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
+        linear = recipe.linear and sample.clusters is not None and sample.weights is None
+        A0 = _linear_information(sample, fitted, kept) if linear else _information(objective, point, observed=observed)
+        scores = weighted_scores(objective.layout, sample, point) @ objective.layout.K
+        B0 = meat(scores, sample.clusters, sample.strata) / sample.nobs
+        h0 = float(np.trace(np.linalg.solve(A0, B0)))
+        model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
+    else:
+        model = _from_weights(kind, sample, fitted, kept, held)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(sample.groups))
 
 
@@ -109,12 +109,12 @@ def indices_of_scaled(
     test: Test, model: Scaling, baseline: Test | None, base: Scaling | None, *, nobs: int, ngroups: int
 ) -> dict[str, float]:
     """Scaled chi-squares of the model and its baseline, and the indices that follow."""
-    found = _keys("", test, model)
-    if baseline is not None and base is not None:
-        found |= _keys("baseline.", baseline, base)
-        found |= _scaled_indices(test, model, baseline, base)
     if not model.factor > 0:
-        return nothing_to_test(baseline)  # too few clusters: the estimated mean of the chi-square is negative
+        return _undefined(test, baseline, base)
+    found = keys_of("", test, model)
+    if baseline is not None and base is not None:
+        found |= keys_of("baseline.", baseline, base)
+        found |= _scaled_indices(test, model, baseline, base)
     # a factor moves the mean of the chi-square: its noncentrality is that of a variable with c df degrees of freedom
     shifted = model.of(test) if model.shift else Test(chisq=test.chisq, df=model.plain * test.df)
     found |= {f"{key}.scaled": value for key, value in _sizes(rmsea(shifted, nobs=nobs, ngroups=ngroups)).items()}
@@ -129,31 +129,31 @@ def indices_of_scaled(
     return found | {f"{key}.robust": value for key, value in _sizes(robust).items()}
 
 
-def nothing_to_test(baseline: Test | None) -> dict[str, float]:
-    """What stands in the place of a scaled test that is not defined: NaN, and an RMSEA of 0 for a saturated model."""
-    names = (
-        "cfi",
-        "tli",
-        "nnfi",
-        "rfi",
-        "nfi",
-        "pnfi",
-        "ifi",
-        "rni",
-        "rmsea",
-        "rmsea.ci.lower",
-        "rmsea.ci.upper",
-        "rmsea.pvalue",
-        "rmsea.notclose.pvalue",
-    )
-    found = {"chisq.scaled": 0.0, "df.scaled": 0.0, "pvalue.scaled": math.nan, "chisq.scaling.factor": math.nan}
-    if baseline is not None:
-        found |= {f"baseline.{name}": math.nan for name in ("chisq.scaled", "pvalue.scaled", "chisq.scaling.factor")}
-        found["baseline.df.scaled"] = baseline.df
-    found |= {f"{name}.scaled": math.nan for name in names} | {
-        f"{name}.robust": math.nan for name in names if name not in ("rfi", "nfi", "pnfi", "ifi")
-    }
-    return found | {f"rmsea{part}.robust": 0.0 for part in ("", ".ci.lower", ".ci.upper")}
+_INCREMENTAL = ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")
+_ROBUST = ("cfi", "tli", "nnfi", "rni")
+_SIZES = ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue")
+
+
+def of_saturated(baseline: Mapping[str, float]) -> dict[str, float]:
+    """What stands in the place of a saturated model's scaled test: a chi-square of 0 without a factor, and indices of a perfect fit.
+
+    `baseline` holds the keys of the scaled baseline, which has a test; empty where that model is saturated too.
+    """
+    found = {"chisq.scaled": 0.0, "df.scaled": 0.0, "pvalue.scaled": math.nan, "chisq.scaling.factor": math.nan, **baseline}
+    perfect = 1.0 if baseline else math.nan
+    found |= {f"{name}.scaled": perfect for name in _INCREMENTAL} | {f"{name}.robust": perfect for name in _ROBUST}
+    sizes = _sizes(rmsea(Test(chisq=0.0, df=0.0), nobs=1))
+    found |= {f"{name}.{form}": value for form in ("scaled", "robust") for name, value in sizes.items()}
+    return found | {"pnfi.scaled": 0.0 if baseline else math.nan}
+
+
+def _undefined(test: Test, baseline: Test | None, base: Scaling | None) -> dict[str, float]:
+    """Too few clusters: the estimated mean of the chi-square is negative, so that nothing can be divided by its factor."""
+    found = {"chisq.scaled": math.nan, "df.scaled": float(test.df), "pvalue.scaled": math.nan, "chisq.scaling.factor": math.nan}
+    if baseline is not None and base is not None and base.factor > 0:
+        found |= keys_of("baseline.", baseline, base)
+    names = [f"{name}.scaled" for name in (*_INCREMENTAL, *_SIZES)] + [f"{name}.robust" for name in (*_ROBUST, *_SIZES)]
+    return found | dict.fromkeys(names, math.nan)
 
 
 def _information(objective: Likelihood, point: LikelihoodPoint, *, observed: bool) -> Array:
@@ -173,7 +173,8 @@ def _linear_information(sample: Sample, model: Candidate, kept: Sequence[IntArra
     return np.asarray(total)
 
 
-def _keys(stem: str, test: Test, scaling: Scaling) -> dict[str, float]:
+def keys_of(stem: str, test: Test, scaling: Scaling) -> dict[str, float]:
+    """A scaled test by lavaan's names, that of the baseline with the stem "baseline."."""
     scaled = scaling.of(test)
     found = {
         f"{stem}chisq.scaled": scaled.chisq, f"{stem}df.scaled": scaled.df, f"{stem}pvalue.scaled": scaled.p_value,
@@ -185,15 +186,13 @@ def _keys(stem: str, test: Test, scaling: Scaling) -> dict[str, float]:
 
 
 def _sizes(found: Mapping[str, float]) -> dict[str, float]:
-    names = ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue")
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in _SIZES}
 
 
 def _scaled_indices(test: Test, model: Scaling, baseline: Test, base: Scaling) -> dict[str, float]:
     """Indices of the scaled tests (".scaled"), and those that estimate the population's (".robust")."""
     scaled = incremental(model.of(test), base.of(baseline))
-    names = ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")
-    found = {f"{name}.scaled": scaled[name] for name in names}
+    found = {f"{name}.scaled": scaled[name] for name in _INCREMENTAL}
     x, b = test.chisq - model.plain * test.df, baseline.chisq - base.plain * baseline.df
     worst = max(x, b, 0.0)
     tli = 1 - x * baseline.df / (b * test.df) if b else math.nan

@@ -20,7 +20,7 @@ from cipa.errors import DataError
 from cipa.models.sem.cases.moments import Sample
 from cipa.models.sem.steps.covariance import Recipe, scaled_inverse
 from cipa.models.sem.steps.indices import GroupMoments, Test, incremental, residual_measures, rmsea
-from cipa.models.sem.steps.scaled import nothing_to_test
+from cipa.models.sem.steps.scaled import of_saturated
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, baseline, traces
 from cipa.numerics.algebra.linalg import Array, inverse_and_logdet
 from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
@@ -46,11 +46,9 @@ def weighted_measures(
         "pvalue": math.nan if naive else test.p_value, "ntotal": float(nobs),
     }  # fmt: skip
     found |= incremental(test, base) | rmsea(test, nobs=n, ngroups=len(sample.groups))
-    if recipe.test != "standard" and df == 0:
-        found |= nothing_to_test(base)
-    if recipe.test != "standard" and df > 0:
+    if recipe.test != "standard":
         found |= _scaled(recipe.test, objective, point, test, base, base_jacobians, n)
-        if ordinal and _purely_categorical(objective):
+        if ordinal and df > 0 and _purely_categorical(objective):
             found |= _categorical(objective, point, test.df, base_df)
     found |= _ordinal_residuals(objective, point) if ordinal else _continuous_residuals(objective, point, sample)
     gfi = 1 - _residual_share(objective, point)
@@ -90,7 +88,7 @@ def _scaled(
     found: dict[str, float] = {}
     scaled = []
     tests = [("", test, [D @ K for D in objective.jacobians(point)]), ("baseline.", base, base_jacobians)]
-    for stem, one, jacobians in tests if base.df else tests[:1]:  # one outcome with covariates: its baseline is saturated
+    for stem, one, jacobians in (each for each in tests if each[1].df):  # the baseline of a single outcome is saturated
         ug, ug2 = traces(objective, list(jacobians))
         if not (ug > 0 and ug2 > 0):
             raise DataError(
@@ -106,6 +104,8 @@ def _scaled(
             f"{stem}chisq.scaled": corrected.chisq, f"{stem}df.scaled": corrected.df, f"{stem}pvalue.scaled": corrected.p_value,
             f"{stem}chisq.scaling.factor": factor,
         }  # fmt: skip
+    if not test.df:
+        return of_saturated(found)
     (model, plain, factor), *independent = scaled
     for corrected, _, _ in independent:
         indices = incremental(model, corrected)
