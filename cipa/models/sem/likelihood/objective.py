@@ -113,7 +113,10 @@ def evaluate_group(block: Block, base: ram.Matrices, patterns: Patterns, params:
 
 
 def information(layout: Layout, points: Sequence[GroupPoint], weights: Array, *, observed: bool) -> Array:
-    """Observed (exact Hessian) or expected information (k, k) of one average case, summed over groups and patterns."""
+    """Observed (exact Hessian) or expected information (k, k) of one average case, summed over groups and patterns.
+
+    Under nonlinear constraints the observed one is the Hessian along their curve (`Layout.bend`).
+    """
     total = np.zeros((layout.nfree, layout.nfree))
     for block, point, weight in zip(layout.blocks, points, weights, strict=True):
         found = point.likelihood
@@ -123,7 +126,7 @@ def information(layout: Layout, points: Sequence[GroupPoint], weights: Array, *,
         else:
             part = expected_of_patterns(point.factors, found)
         total[np.ix_(block.free, block.free)] += weight * part
-    return symmetric(total)
+    return symmetric(total if layout.bend is None or not observed else total - layout.bend)
 
 
 def expected_of_patterns(factors: ram.Factors, found: Evaluation) -> Array:
