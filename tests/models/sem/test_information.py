@@ -91,3 +91,17 @@ def test_the_same_on_two_levels() -> None:
         for fit in (curved, straight)
     ]
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("equal", [["loadings"], ["loadings", "intercepts"]], ids=str)
+def test_scaling_factors_are_per_free_parameter(equal: list[str]) -> None:
+    """Mplus' difference test from log-likelihoods, (p0 c0 - p1 c1) / (p0 - p1), is that from chi-squares, (d0 c0 - d1 c1) / (d0 - d1).
+
+    So it is only if p counts free parameters after constraints, as Mplus prints them; lavaan 0.6 divides by those before.
+    """
+    data = ci.datasets.load("holzinger1939")
+    nested = ci.SEM(NINE, estimator="mlr", group="school", group_equal=equal).fit(data)
+    a, b = nested.measures, ci.SEM(NINE, estimator="mlr", group="school").fit(data).measures
+    by_chisq = (a["df"] * a["chisq.scaling.factor"] - b["df"] * b["chisq.scaling.factor"]) / (a["df"] - b["df"])
+    by_loglik = (a["npar"] * a["scaling.factor.h0"] - b["npar"] * b["scaling.factor.h0"]) / (a["npar"] - b["npar"])
+    assert by_loglik == pytest.approx(by_chisq, rel=1e-9)

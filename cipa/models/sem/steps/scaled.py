@@ -99,7 +99,7 @@ def scaled_measures(
         scores = weighted_scores(objective.layout, sample, point) @ objective.layout.K
         B0 = meat(scores, sample.clusters, sample.strata) / sample.nobs
         h0 = float(np.trace(np.linalg.solve(A0, B0)))
-        model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
+        model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.npar)
     else:
         model = _from_weights(kind, sample, fitted, kept, held)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(sample.groups))

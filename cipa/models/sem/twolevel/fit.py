@@ -185,7 +185,7 @@ def _scaled(
         return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
     scores = cluster_scores(objective, point) @ objective.layout.K
     h0 = float(np.trace(np.linalg.solve(objective.curvature(point, exact=True) * nobs, scores.T @ scores)))
-    model = difference_scaling(h1, h0, test.df, count, objective.layout.nfree)
+    model = difference_scaling(h1, h0, test.df, count, objective.layout.npar)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=1)
 
 
