@@ -1,7 +1,7 @@
 """Factor scores: where each case stands on the constructs.
 
     regression   E(eta | y) = alpha + Phi L' Sigma^-1 (y - mu)                    (Thomson; Thurstone 1935)
-    Bartlett     (L' Theta^-1 L)^-1 L' Theta^-1 (y - nu)                          (Bartlett 1937)
+    Bartlett     (L' Theta^-1 L)^-1 L' Theta^-1 (y - nu)                          (Bartlett 1937; see `bartlett.py`)
 
 with Phi L' = cov(eta, y). A case with missing values is scored from what it answered. Regression scores shrink towards
 the mean and have the smallest error; Bartlett scores are unbiased given the construct. Neither is the construct: use
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cipa.models.sem.answers.bartlett import bartlett_weights
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.table import matrices
 from cipa.numerics.algebra.linalg import Array, IntArray
@@ -42,19 +43,13 @@ def scoring(fit: SEMFit, g: int, latent: Sequence[str], seen: IntArray, method: 
     A, S = placed.A, placed.S
     alpha = here.tau[where] if fit.layout.means else _from_predictors(A, here.B, mean)[where]
     cross, cov = here.T[np.ix_(where, seen)], here.cov[np.ix_(seen, seen)]
-    regression = np.linalg.solve(cov, cross.T).T, mean[seen], alpha
+    regression = np.linalg.solve(cov, cross.T).T
     if method == "regression":
-        return regression
-    p = len(block.observed)
-    inner = np.linalg.inv(np.eye(p) - A[:p, :p])
-    loadings = (inner @ A[:p][:, where])[seen]
-    theta = (inner @ S[:p, :p] @ inner.T)[np.ix_(seen, seen)]
-    inverse = np.linalg.pinv(theta, hermitian=True)
-    weights = np.linalg.pinv(loadings.T @ inverse @ loadings, hermitian=True) @ loadings.T @ inverse
-    origin = -weights @ (mean[seen] - loadings @ alpha)
-    composite = np.isin(fit.latent, fit.layout.roles[g].composites)  # its parts determine it, whatever the method
-    weights[composite], origin[composite] = regression[0][composite], (alpha - regression[0] @ mean[seen])[composite]
-    return weights, np.zeros(len(seen)), origin
+        return regression, mean[seen], alpha
+    weights = bartlett_weights(A, S, here.T, size=len(block.observed), latent=where, seen=seen)
+    composite = np.isin(latent, fit.layout.roles[g].composites)  # its parts determine it, whatever the method
+    weights[composite] = regression[composite]
+    return weights, mean[seen], alpha
 
 
 def _from_predictors(A: Array, B: Array, sample_mean: Array) -> Array:

@@ -78,7 +78,8 @@ class Layout:
 
     In a two-level model the blocks are its two `levels` (labels), the within level first.
     At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the inequalities
-    among them, which cost a direction but, as in lavaan, no parameter.
+    among them, which cost a direction but, as in lavaan, no parameter; `bend` (k, k) sums multiplier times second derivatives of the
+    constraints that hold, by which the Hessian along their curve differs from that along the tangent.
     """
 
     rows: tuple[Parameter, ...]
@@ -91,6 +92,7 @@ class Layout:
     means: bool
     curves: tuple[Curve, ...] = ()
     binding: int = 0
+    bend: Array | None = None
     levels: tuple[str, ...] = ()
 
     @property

@@ -90,7 +90,10 @@ class Likelihood:
         return self.layout.K.T @ full @ self.layout.K if self.layout.tied else full
 
     def information(self, point: LikelihoodPoint, *, observed: bool) -> Array:
-        """Observed (exact Hessian) or expected information (k, k) of one average case; with missing values that of the patterns seen."""
+        """Observed (exact Hessian) or expected information (k, k) of one average case, summed over groups and patterns.
+
+        Under nonlinear constraints the observed one is the Hessian along their curve (`Layout.bend`).
+        """
         total = np.zeros((self.layout.nfree, self.layout.nfree))
         for g, (block, weight) in enumerate(zip(self.layout.blocks, self.weights, strict=True)):
             normal, factors = point.evaluations[g], point.factors[g]
@@ -100,7 +103,8 @@ class Likelihood:
             else:
                 part = expected_of_patterns(factors, normal)
             total[np.ix_(block.free, block.free)] += weight * part
-        return symmetric(total)
+        bend = self.layout.bend if observed else None
+        return symmetric(total if bend is None else total - bend)
 
     def _complete_information(self, point: LikelihoodPoint) -> Array:
         """Expected information (k, k) of an average case if nothing were missing: cheap, and positive definite for steps."""

@@ -27,16 +27,20 @@ from cipa.models.sem.likelihood.objective import ends_of
 from cipa.models.sem.likelihood.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
 from cipa.models.sem.steps.covariance import meat
 from cipa.models.sem.steps.indices import Test, rmsea
+from cipa.models.sem.steps.scaled import of_saturated
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
 
 
 def measures(fit: SEMFit) -> Mapping[str, float]:
-    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, a saturated model, or variables never seen together."""
+    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, or variables never seen together."""
     groups = fit.sample.groups
     objective, point = ends_of(fit)
-    if all(group.patterns.complete for group in groups) or fit.df_resid == 0:
+    if all(group.patterns.complete for group in groups):
         return {}
+    if fit.df_resid == 0:
+        perfect = of_saturated({} if not fit.measures["baseline.df"] else {"baseline.df.scaled": fit.measures["baseline.df"]})
+        return {name: value for name, value in perfect.items() if name.endswith(".robust")}
     if any(group.values is not None and never_together(np.isnan(group.values), group.variables) for group in groups):
         return {}  # the correction needs the information of every covariance
     weights = [group.total / fit.nobs for group in groups]
@@ -127,12 +131,12 @@ def _corrected(
 def _indices(model: tuple[float, float, float], base: tuple[float, float, float], *, nobs: int, ngroups: int) -> dict[str, float]:
     (x, df, c), (b, db, cb) = model, base
     excess, worst = max(x - c * df, 0.0), max(x - c * df, b - cb * db, 0.0)
-    tli = 1 - (x - c * df) * db / ((b - cb * db) * df)
+    tli = 1 - (x - c * df) * db / ((b - cb * db) * df) if db else math.nan
     found = {
-        "cfi.robust": 1 - excess / worst if worst else 1.0,
+        "cfi.robust": math.nan if not db else 1 - excess / worst if worst else 1.0,
         "tli.robust": tli,
         "nnfi.robust": tli,
-        "rni.robust": 1 - (x - c * df) / (b - cb * db),
+        "rni.robust": 1 - (x - c * df) / (b - cb * db) if db else math.nan,
     }
     size = rmsea(Test(chisq=x / c, df=df), nobs=nobs, ngroups=ngroups, scale=c)
     for name in ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue"):

@@ -30,7 +30,7 @@ from cipa.models.sem.declare.options import Recipe
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
 from cipa.models.sem.steps.covariance import meat, scaled_inverse
 from cipa.models.sem.steps.indices import Test
-from cipa.models.sem.steps.scaled import Scaling, difference_scaling, indices_of_scaled, nothing_to_test
+from cipa.models.sem.steps.scaled import Scaling, difference_scaling, indices_of_scaled, keys_of, of_saturated
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.moments import ram
 from cipa.numerics.moments.normal import (
@@ -62,21 +62,7 @@ def scaled_measures(
     )
     held = [block.exogenous for block in objective.layout.blocks]
     kind, observed = recipe.test, recipe.information == "observed"
-    fitted = _fitted(objective, point, sample, test.df)
-    if test.df == 0:
-        return nothing_to_test(baseline)
-    if kind == "yuan_bentler_mplus":
-        # with estimator "ml" and clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
-        linear = recipe.linear and sample.clusters is not None and sample.weights is None
-        A0 = _linear_information(sample, fitted, kept) if linear else _information(objective, point, observed=observed)
-        scores = objective.scores(point)
-        assert scores is not None
-        B0 = meat(scores @ objective.layout.K, sample.clusters, sample.strata) / sample.nobs
-        h1 = _h1_trace(sample, kept, observed=observed)
-        h0 = float(np.trace(np.linalg.solve(A0, B0)))
-        model = difference_scaling(h1, h0, test.df, sum(len(one) for one in kept), objective.layout.nfree)
-    else:
-        model = _from_weights(kind, sample, fitted, kept, held)
+    h1 = _h1_trace(sample, kept, observed=observed) if kind == "yuan_bentler_mplus" else math.nan
     base = None
     if baseline is not None and baseline.df > 0:
         independent = baseline_candidate(objective, sample, baseline.df)
@@ -85,6 +71,20 @@ def scaled_measures(
             if kind == "yuan_bentler_mplus"
             else _from_weights(kind, sample, independent, kept, held)
         )
+    if test.df == 0:
+        return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
+    fitted = _fitted(objective, point, sample, test.df)
+    if kind == "yuan_bentler_mplus":
+        # with estimator "ml" and clusters lavaan 0.6 leaves the second derivatives of the moments out of A0 (0.7 keeps them)
+        linear = recipe.linear and sample.clusters is not None and sample.weights is None
+        A0 = _linear_information(sample, fitted, kept) if linear else _information(objective, point, observed=observed)
+        scores = objective.scores(point)
+        assert scores is not None
+        B0 = meat(scores @ objective.layout.K, sample.clusters, sample.strata) / sample.nobs
+        h0 = float(np.trace(np.linalg.solve(A0, B0)))
+        model = difference_scaling(h1, h0, test.df, sum(len(keep) for keep in kept), objective.layout.npar)
+    else:
+        model = _from_weights(kind, sample, fitted, kept, held)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(sample.groups))
 
 

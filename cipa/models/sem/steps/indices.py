@@ -113,11 +113,14 @@ def likelihood_measures(
 
 
 def incremental(test: Test, baseline: Test) -> dict[str, float]:
-    """Comparisons with the baseline model."""
+    """Comparisons with the baseline model; NaN where that is saturated (a single outcome), as nothing can be worse."""
     x, df, b, db = test.chisq, test.df, baseline.chisq, baseline.df
+    if db == 0:
+        undefined = dict.fromkeys(("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni"), math.nan)
+        return {"baseline.chisq": 0.0, "baseline.df": 0.0, "baseline.pvalue": math.nan, **undefined}
     excess, worst = max(x - df, 0.0), max(x - df, b - db, 0.0)
     cfi = 1.0 if worst == 0 else 1 - excess / worst
-    if df > 0 and db > 0 and b != db:
+    if df > 0 and b != db:
         tli = (b / db - x / df) / (b / db - 1)
         rfi = (b / db - x / df) / (b / db) if b and b / db >= x / df else 1.0 if b else math.nan  # as lavaan
     else:
@@ -127,7 +130,7 @@ def incremental(test: Test, baseline: Test) -> dict[str, float]:
     rni = 1 - (x - df) / (b - db) if b != db else math.nan
     return {
         "baseline.chisq": b, "baseline.df": float(db), "baseline.pvalue": baseline.p_value, "cfi": cfi, "tli": tli, "nnfi": tli,
-        "rfi": rfi, "nfi": nfi, "pnfi": df / db * nfi if db else math.nan, "ifi": ifi, "rni": rni,
+        "rfi": rfi, "nfi": nfi, "pnfi": df / db * nfi, "ifi": ifi, "rni": rni,
     }  # fmt: skip
 
 

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 
 from cipa.models.sem.steps.indices import Test, incremental, rmsea
 
+_INCREMENTAL = ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")
+_ROBUST = ("cfi", "tli", "nnfi", "rni")
+_SIZES = ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
@@ -45,12 +49,12 @@ def indices_of_scaled(
     test: Test, model: Scaling, baseline: Test | None, base: Scaling | None, *, nobs: int, ngroups: int
 ) -> dict[str, float]:
     """Scaled chi-squares of the model and its baseline, and the indices that follow."""
-    found = _keys("", test, model)
-    if baseline is not None and base is not None:
-        found |= _keys("baseline.", baseline, base)
-        found |= _scaled_indices(test, model, baseline, base)
     if not model.factor > 0:
-        return nothing_to_test(baseline)  # too few clusters: the estimated mean of the chi-square is negative
+        return _undefined(test, baseline, base)
+    found = keys_of("", test, model)
+    if baseline is not None and base is not None:
+        found |= keys_of("baseline.", baseline, base)
+        found |= _scaled_indices(test, model, baseline, base)
     # a factor moves the mean of the chi-square: its noncentrality is that of a variable with c df degrees of freedom
     shifted = model.of(test) if model.shift else Test(chisq=test.chisq, df=model.plain * test.df)
     found |= {f"{key}.scaled": value for key, value in _sizes(rmsea(shifted, nobs=nobs, ngroups=ngroups)).items()}
@@ -68,8 +72,7 @@ def indices_of_scaled(
 def _scaled_indices(test: Test, model: Scaling, baseline: Test, base: Scaling) -> dict[str, float]:
     """Indices of the scaled tests (".scaled"), and those that estimate the population's (".robust")."""
     scaled = incremental(model.of(test), base.of(baseline))
-    names = ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")
-    found = {f"{name}.scaled": scaled[name] for name in names}
+    found = {f"{name}.scaled": scaled[name] for name in _INCREMENTAL}
     x, b = test.chisq - model.plain * test.df, baseline.chisq - base.plain * baseline.df
     worst = max(x, b, 0.0)
     tli = 1 - x * baseline.df / (b * test.df) if b else math.nan
@@ -79,34 +82,30 @@ def _scaled_indices(test: Test, model: Scaling, baseline: Test, base: Scaling) -
     }  # fmt: skip
 
 
-def nothing_to_test(baseline: Test | None) -> dict[str, float]:
-    """What stands in the place of a scaled test that is not defined: NaN, and an RMSEA of 0 for a saturated model."""
-    names = (
-        "cfi",
-        "tli",
-        "nnfi",
-        "rfi",
-        "nfi",
-        "pnfi",
-        "ifi",
-        "rni",
-        "rmsea",
-        "rmsea.ci.lower",
-        "rmsea.ci.upper",
-        "rmsea.pvalue",
-        "rmsea.notclose.pvalue",
-    )
-    found = {"chisq.scaled": 0.0, "df.scaled": 0.0, "pvalue.scaled": math.nan, "chisq.scaling.factor": math.nan}
-    if baseline is not None:
-        found |= {f"baseline.{name}": math.nan for name in ("chisq.scaled", "pvalue.scaled", "chisq.scaling.factor")}
-        found["baseline.df.scaled"] = baseline.df
-    found |= {f"{name}.scaled": math.nan for name in names} | {
-        f"{name}.robust": math.nan for name in names if name not in ("rfi", "nfi", "pnfi", "ifi")
-    }
-    return found | {f"rmsea{part}.robust": 0.0 for part in ("", ".ci.lower", ".ci.upper")}
+def of_saturated(baseline: Mapping[str, float]) -> dict[str, float]:
+    """What stands in the place of a saturated model's scaled test: a chi-square of 0 without a factor, and indices of a perfect fit.
+
+    `baseline` holds the keys of the scaled baseline, which has a test; empty where that model is saturated too.
+    """
+    found = {"chisq.scaled": 0.0, "df.scaled": 0.0, "pvalue.scaled": math.nan, "chisq.scaling.factor": math.nan, **baseline}
+    perfect = 1.0 if baseline else math.nan
+    found |= {f"{name}.scaled": perfect for name in _INCREMENTAL} | {f"{name}.robust": perfect for name in _ROBUST}
+    sizes = _sizes(rmsea(Test(chisq=0.0, df=0.0), nobs=1))
+    found |= {f"{name}.{form}": value for form in ("scaled", "robust") for name, value in sizes.items()}
+    return found | {"pnfi.scaled": 0.0 if baseline else math.nan}
 
 
-def _keys(stem: str, test: Test, scaling: Scaling) -> dict[str, float]:
+def _undefined(test: Test, baseline: Test | None, base: Scaling | None) -> dict[str, float]:
+    """Too few clusters: the estimated mean of the chi-square is negative, so that nothing can be divided by its factor."""
+    found = {"chisq.scaled": math.nan, "df.scaled": float(test.df), "pvalue.scaled": math.nan, "chisq.scaling.factor": math.nan}
+    if baseline is not None and base is not None and base.factor > 0:
+        found |= keys_of("baseline.", baseline, base)
+    names = [f"{name}.scaled" for name in (*_INCREMENTAL, *_SIZES)] + [f"{name}.robust" for name in (*_ROBUST, *_SIZES)]
+    return found | dict.fromkeys(names, math.nan)
+
+
+def keys_of(stem: str, test: Test, scaling: Scaling) -> dict[str, float]:
+    """A scaled test by lavaan's names, that of the baseline with the stem "baseline."."""
     scaled = scaling.of(test)
     found = {
         f"{stem}chisq.scaled": scaled.chisq, f"{stem}df.scaled": scaled.df, f"{stem}pvalue.scaled": scaled.p_value,
@@ -118,5 +117,4 @@ def _keys(stem: str, test: Test, scaling: Scaling) -> dict[str, float]:
 
 
 def _sizes(found: Mapping[str, float]) -> dict[str, float]:
-    names = ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue")
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in _SIZES}

@@ -15,7 +15,8 @@ import numpy as np
 from cipa.errors import ConvergenceError, SpecificationError
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.problem import Objective
-from cipa.numerics.algebra.linalg import Array, null_space
+from cipa.numerics.algebra.derivatives import central_jacobian
+from cipa.numerics.algebra.linalg import Array, null_space, symmetric
 from cipa.numerics.search.constrained import minimize_constrained
 from cipa.numerics.search.optimize import Solution, minimize
 
@@ -62,7 +63,24 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
     found = replace(objective, layout=at_tangent(layout, point.theta, binding))
     ended = found.evaluate(found.layout.to_eta(point.theta))
     assert ended is not None
-    return found, ended, solution
+    gradient, _ = found.derivatives(found.layout, ended, np.empty(0))
+    bend = _bend(layout, gradient, point.theta, binding)
+    return replace(found, layout=replace(found.layout, bend=bend)), ended, solution
+
+
+def _bend(layout: Layout, gradient: Array, theta: Array, holding: Array) -> Array:
+    """Sum of multiplier times second derivatives (k, k) of the constraints that hold, at the solution theta (k,).
+
+    Along the curve h(theta) = 0 the second derivative of F is that of F - multiplier h, with K'(dF - multiplier dh) = 0: without the
+    second part, observed information depends on how a model is parametrized (Aitchison & Silvey, 1958, Annals of Mathematical
+    Statistics, 29, 813-828).
+    """
+    curves = [curve for curve, holds in zip(layout.curves, holding, strict=True) if holds]
+    if not curves:
+        return np.zeros((layout.nfree, layout.nfree))
+    slopes = np.array([curve.at(theta)[1] for curve in curves])
+    multipliers = np.linalg.lstsq(layout.K.T @ slopes.T, layout.K.T @ gradient, rcond=None)[0]
+    return symmetric(central_jacobian(lambda at: multipliers @ np.array([curve.at(at)[1] for curve in curves]), theta))
 
 
 def tangent(objective: Kind, theta: Array) -> Kind:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from cipa.models.sem.steps.covariance import bread, covariance, scaled_inverse
 from cipa.models.sem.steps.identification import check_identified, involved
 from cipa.models.sem.steps.indices import Test, chisq_rounded, likelihood_measures
 from cipa.models.sem.steps.residuals import residual_rows
-from cipa.models.sem.steps.scaled import Scaling, difference_scaling, indices_of_scaled, nothing_to_test
+from cipa.models.sem.steps.scaled import difference_scaling, indices_of_scaled, keys_of, of_saturated
 from cipa.models.sem.steps.starts import starting_values
 from cipa.models.sem.twolevel.declare import declare_levels, moment_count, refuse_underived
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
@@ -171,22 +170,11 @@ def _scaled(
         h0, used = _trace(levels, levels.independent, objective.layout)
         base = difference_scaling(h1, h0, baseline.df, count, used)
     if test.df == 0:
-        return _of_saturated(test, baseline, base)
+        return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
     scores = objective.scores(point) @ objective.layout.K
     h0 = float(np.trace(np.linalg.solve(objective.curvature(point, exact=True) * nobs, scores.T @ scores)))
-    model = difference_scaling(h1, h0, test.df, count, objective.layout.nfree)
+    model = difference_scaling(h1, h0, test.df, count, objective.layout.npar)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=1)
-
-
-def _of_saturated(test: Test, baseline: Test | None, base: Scaling | None) -> dict[str, float]:
-    """A saturated model has no scaled test, and fits; its baseline has one."""
-    found = nothing_to_test(baseline)
-    if baseline is not None and base is not None:
-        unit = Scaling(factor=1.0, shift=0.0, df=0.0, plain=1.0)
-        scaled = indices_of_scaled(Test(chisq=1.0, df=1.0), replace(unit, df=1.0), baseline, base, nobs=1, ngroups=1)
-        found |= {key: value for key, value in scaled.items() if key.startswith("baseline.")}
-        found |= {f"{name}.scaled": 1.0 for name in ("cfi", "tli", "nnfi", "rfi", "nfi", "ifi", "rni")} | {"pnfi.scaled": 0.0}
-    return found
 
 
 def _trace(levels: Levels, free: Unrestricted, layout: Layout) -> tuple[float, int]:

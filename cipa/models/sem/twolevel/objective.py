@@ -92,6 +92,7 @@ class TwoLevelLikelihood:
             weights = ((found.W, found.w[c.within]), (found.B, found.w[c.between]))
             for block, moments, (W, w) in zip(self.layout.blocks, point.blocks, weights, strict=True):
                 total[np.ix_(block.free, block.free)] += ram.second_order(moments, block.places, W, w)
+            total -= 0.0 if self.layout.bend is None else self.layout.bend
         return symmetric(total)
 
     def derivatives(self, extended: Layout, point: TwoLevelPoint, values: Array) -> tuple[Array, Array]:
