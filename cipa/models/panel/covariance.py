@@ -227,7 +227,7 @@ def _heteroskedastic(
         if leverage is None:
             raise InferenceError(
                 f'ci.Panel: vcov="{vcov.kind}" is not available here: the leverage of more than two sets of effects, or of two'
-                ' large ones, has no closed form. Use vcov="hc1" or ci.clustered(...).'
+                ' large or hardly connected ones, has no closed form. Use vcov="hc1" or ci.clustered(...).'
             )
         slack = 1 - leverage
         if slack.min() < 1e-10:

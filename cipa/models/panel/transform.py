@@ -87,7 +87,9 @@ class Transformed:
             return None
         weights = None if self.root_weights is None else self.root_weights**2
         dummies = effect_leverage(effects, len(self.y), weights=weights)
-        total: Array = dummies + np.einsum("ij,jk,ik->i", design, bread, design)
+        if not dummies.verified:
+            return None
+        total: Array = dummies.values + np.einsum("ij,jk,ik->i", design, bread, design)
         return total
 
 
@@ -138,7 +140,7 @@ def within(design: Design, effects: Sequence[str]) -> Transformed:
     columns = np.empty((design.nobs, 1 + X.shape[1] + Z.shape[1]), order="F")
     columns[:, 0], columns[:, 1 : 1 + X.shape[1]], columns[:, 1 + X.shape[1] :] = y, X, Z
     found = absorb(columns, swept, weights=design.weights)
-    _refuse_unconverged(found, words)
+    refuse_unconverged(found, words)
     k = X.shape[1]
     ty, tX, tZ = found.values[:, 0], found.values[:, 1 : 1 + k], found.values[:, 1 + k :]
     refuse_absorbed(before, _squares(tX), names, effects=words)
@@ -285,11 +287,14 @@ def _constant_within(codes: IntArray, effect: Effect, first: IntArray, name: str
     return _recode(codes[first])
 
 
-def _refuse_unconverged(found: Absorbed, words: str) -> None:
+def refuse_unconverged(found: Absorbed, words: str) -> None:
+    """Refuse columns that still have means within the levels of an effect."""
     if not found.converged:
+        after = f" after {found.iterations} iterations" if found.iterations else ""
         raise ConvergenceError(
-            f"Sweeping out the {words} did not converge in {found.iterations} iterations. The rows connect the effects too weakly"
-            " to separate them. Drop entities that are seen in one combination only, or one set of effects."
+            f"Sweeping out the {words} left means within their levels that do not vanish{after}. The rows connect the effects too"
+            " weakly to separate them, and every estimate would be off. Drop entities that are seen in one combination only, or one"
+            " set of effects."
         )
 
 
