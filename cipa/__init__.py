@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from cipa.data.moments import SampleMoments as SampleMoments
     from cipa.data.read import read as read
     from cipa.data.stream import read_moments as read_moments
-    from cipa.models.panel.covariance import clustered as clustered
-    from cipa.models.panel.covariance import driscoll_kraay as driscoll_kraay
-    from cipa.models.panel.covariance import newey_west as newey_west
-    from cipa.models.panel.model import Panel as Panel
+    from cipa.models.panel.common.covariance import clustered as clustered
+    from cipa.models.panel.common.covariance import driscoll_kraay as driscoll_kraay
+    from cipa.models.panel.common.covariance import newey_west as newey_west
+    from cipa.models.panel.linear.model import Panel as Panel
     from cipa.models.sem.model import SEM as SEM
     from cipa.report.publish import publish as publish
     from cipa.study.study import Study as Study
@@ -53,8 +53,8 @@ _ROOMS = {
     "cipa.inference.restrictions": ("lr_test", "score_test", "wald_test"),
     "cipa.data.screen": ("screen",),
     "cipa.models.cross_check": ("cross_check",),
-    "cipa.models.panel.covariance": ("clustered", "driscoll_kraay", "newey_west"),
-    "cipa.models.panel.model": ("Panel", "PanelFit"),
+    "cipa.models.panel.common.covariance": ("clustered", "driscoll_kraay", "newey_west"),
+    "cipa.models.panel.linear.model": ("Panel", "PanelFit"),
     "cipa.models.sem.after.export": ("to_lavaan",),
     "cipa.models.sem.after.r_script": ("r_script",),
     "cipa.models.sem.after.modification": ("modification_indices",),

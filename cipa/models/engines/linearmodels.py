@@ -15,8 +15,8 @@ import pandas as pd
 from linearmodels.panel import BetweenOLS, FirstDifferenceOLS, PanelOLS, PooledOLS, RandomEffects
 
 from cipa.errors import SpecificationError
-from cipa.models.panel.design import Design
-from cipa.models.panel.model import METHODS, Panel
+from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.model import METHODS, Panel
 from cipa.numerics.algebra.linalg import frozen
 from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit

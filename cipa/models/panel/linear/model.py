@@ -2,7 +2,7 @@
 
     y_it = x_it'b + mu_i + lambda_t + e_it
 
-Each method is a transformation of the columns (`cipa.models.panel.transform`, `random`), least squares on the result,
+Each method is a transformation of the columns (`cipa.models.panel.linear.transform`, `random`), least squares on the result,
 and a covariance of the estimates with a named convention (`covariance`). Sources: Wooldridge, J. (2010). Econometric
 Analysis of Cross Section and Panel Data, ch. 10; Baltagi, B. (2021). Econometric Analysis of Panel Data, ch. 2-4, 9.
 """
@@ -18,12 +18,12 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 
 from cipa.errors import SpecificationError, one_of, public
-from cipa.models.panel.covariance import as_vcov, covariance
-from cipa.models.panel.design import Design, build_design
-from cipa.models.panel.formula import Formula, parse_atom, parse_formula, term_name
-from cipa.models.panel.least_squares import Solution, least_squares, two_stage
-from cipa.models.panel.random import random_effects
-from cipa.models.panel.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
+from cipa.models.panel.common.covariance import as_vcov, covariance
+from cipa.models.panel.common.design import Design, build_design
+from cipa.models.panel.common.formula import Formula, parse_atom, parse_formula, term_name
+from cipa.models.panel.linear.least_squares import Solution, least_squares, two_stage
+from cipa.models.panel.linear.random import random_effects
+from cipa.models.panel.linear.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
 from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.numerics.panel.absorb import Effect
 from cipa.results.estimates import tabulate
@@ -51,7 +51,7 @@ class Panel:
     Parameters
     ----------
     formula : str
-        "log(y) ~ x*z + lag(x) + i(year) + [w ~ instrument]": a closed grammar (`cipa.models.panel.formula`).
+        "log(y) ~ x*z + lag(x) + i(year) + [w ~ instrument]": a closed grammar (`cipa.models.panel.common.formula`).
     method : {"within", "pooled", "between", "random", "first_difference", "mundlak"}
     effects : sequence of {"entity", "time"}
         Which effects "within" sweeps out, "random" draws, "between" averages over. Ignored by the other methods.

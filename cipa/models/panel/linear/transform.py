@@ -4,7 +4,7 @@
 - within: sweeps out entity effects, time effects, both, or further ones (`absorb`).
 - between: means over the rows of each entity (or time).
 - first_difference: x_t - x_{t-1} between adjacent periods; a gap is not differenced across.
-- random and mundlak: quasi-demeaning by the estimated variance components (`cipa.models.panel.random`).
+- random and mundlak: quasi-demeaning by the estimated variance components (`cipa.models.panel.linear.random`).
 
 Sources: Wooldridge, J. (2010). Econometric Analysis of Cross Section and Panel Data, ch. 10; Baltagi, B. (2021).
 Econometric Analysis of Panel Data, ch. 2, 3 and 9; Mundlak, Y. (1978). Econometrica, 46, 69-85.
@@ -19,9 +19,9 @@ import numpy as np
 
 from cipa.data.panel import PanelKeys
 from cipa.errors import ConvergenceError, DataError
-from cipa.models.panel.covariance import Rows
-from cipa.models.panel.design import Design
-from cipa.models.panel.least_squares import ABSORBED, refuse_absorbed
+from cipa.models.panel.common.covariance import Rows
+from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.least_squares import ABSORBED, refuse_absorbed
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.panel.absorb import DIRECT_LEVELS, Absorbed, Effect, absorb, effect_leverage, group_sums
 from cipa.results.fit import Notice

@@ -22,9 +22,9 @@ import numpy as np
 from scipy.linalg import qr
 
 from cipa.errors import IdentificationError, SpecificationError
-from cipa.models.panel.design import Design
-from cipa.models.panel.least_squares import ABSORBED
-from cipa.models.panel.transform import (
+from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.least_squares import ABSORBED
+from cipa.models.panel.linear.transform import (
     CONSTANT,
     Transformed,
     deviations,

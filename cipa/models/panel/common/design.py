@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cipa.data.dataset import Dataset, as_dataset, require
 from cipa.data.panel import PanelKeys, category_codes, panel_keys
 from cipa.errors import DataError
-from cipa.models.panel.formula import Atom, Call, Column, Formula, Product, column_of
+from cipa.models.panel.common.formula import Atom, Call, Column, Formula, Product, column_of
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.results.fit import Notice
 from cipa.terms import Term
