@@ -1,4 +1,4 @@
-"""Sweeping out effects: the residuals on dummies, whatever the shape, balance, scale, weights and order of the panel."""
+"""Effects swept out and told by level: as on dummies, whatever the shape, balance, scale, weights and order of the panel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from cipa.numerics.panel import absorb as module
+from cipa.numerics.panel import levels as levels_module
 from cipa.numerics.panel.absorb import Effect, absorb, components, effect_leverage
+from cipa.numerics.panel.levels import level_effects
 
 Values = NDArray[np.float64]
 EXACT = 1e-9  # relative to what is left of a column: the same numbers by dummies and QR
@@ -144,3 +146,42 @@ def test_effects_leave_nothing_of_their_own_columns() -> None:
     spanned = np.column_stack([plain[0].codes * 1.0, plain[1].codes * 1e6, np.full(len(columns), 3.0)])
     left = absorb(spanned, plain).values
     assert (np.abs(left).max(axis=0) <= 1e-12 * np.abs(spanned).max(axis=0)).all()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_effects_add_up_and_the_references_are_zero(seed: int) -> None:
+    _, effects, _ = panel(seed)
+    rng = np.random.default_rng(seed)
+    true = [rng.normal(3, 2, size=part.levels) for part in effects]
+    total = sum(value[part.codes] for value, part in zip(true, effects, strict=True))
+    found = level_effects(total, effects)
+    assert found.verified
+    again = sum(value[part.codes] for value, part in zip(found.values, effects, strict=True))
+    assert again == pytest.approx(total, abs=1e-10)
+    for value, reference in zip(found.values[1:], found.references[1:], strict=True):
+        assert reference.any()
+        assert (value[reference] == 0).all()
+    assert not found.references[0].any()
+
+
+def test_one_effect_is_its_means_and_two_are_relative_to_the_first_level() -> None:
+    firm, year = effect(np.array([0, 0, 1, 1])), effect(np.array([0, 1, 0, 1]))
+    total = np.array([1.0, 4.0, 2.0, 5.0])
+    assert level_effects(total, [firm, year]).values[0] == pytest.approx([1, 2])
+    assert level_effects(total, [firm, year]).values[1] == pytest.approx([0, 3])
+    assert level_effects(np.array([1.0, 1.0, 2.0, 2.0]), [firm]).values[0] == pytest.approx([1, 2])
+
+
+def test_the_direct_and_the_iterated_solution_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    firm, year = effect(np.repeat(np.arange(20), 5)), effect(np.tile(np.arange(5), 20))
+    total = np.arange(20.0)[firm.codes] ** 2 - 3.0 * year.codes
+    direct = level_effects(total, [firm, year])
+    monkeypatch.setattr(levels_module, "DIRECT_LEVELS", 1)
+    iterated = level_effects(total, [firm, year])
+    assert direct.values[1] == pytest.approx(iterated.values[1], abs=1e-9)
+    assert iterated.verified
+
+
+def test_a_total_outside_the_span_is_not_verified() -> None:
+    firm = Effect(codes=np.array([0, 0, 1]), levels=2)
+    assert not level_effects(np.array([1.0, 2.0, 3.0]), [firm]).verified

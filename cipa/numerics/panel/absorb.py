@@ -139,7 +139,7 @@ def effect_leverage(effects: Sequence[Effect], nobs: int, *, weights: Array | No
     large, *rest = sorted(effects, key=lambda effect: -effect.levels)
     leverage = row_weights / group_sums(row_weights, large)[large.codes]
     rank, _ = _rank(effects)
-    direct = _TwoEffects.of(large, rest[0], weights) if rest else None
+    direct = TwoEffects.of(large, rest[0], weights) if rest else None
     if direct is not None:
         leverage = leverage + row_weights * direct.quadratic_form()
     return Leverage(values=leverage, verified=bool(abs(float(leverage.sum()) - rank) <= SHARE * nobs))
@@ -193,7 +193,7 @@ def _sweep(effects: Sequence[Effect], weights: Array | None) -> Sweep:
     if len(effects) == 1:
         return lambda columns: (_demeaned(columns, effects[0], weights), 0)
     large, small, *others = sorted(effects, key=lambda effect: -effect.levels)
-    direct = _TwoEffects.of(large, small, weights) if not others and small.levels <= DIRECT_LEVELS else None
+    direct = TwoEffects.of(large, small, weights) if not others and small.levels <= DIRECT_LEVELS else None
     if direct is not None:
         return lambda columns: (direct.swept(columns), 0)
     return lambda columns: _alternating(columns, effects, weights)
@@ -215,7 +215,7 @@ def _mass(effect: Effect, weights: Array | None) -> Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _TwoEffects:
+class TwoEffects:
     """The normal equations of two sets of dummies, the large one swept out of the small one.
 
     The Schur complement D2' M1 D2 is the Laplacian of a graph on the levels of the small effect: off the diagonal minus the weight
@@ -244,7 +244,7 @@ class _TwoEffects:
     scale: Array
 
     @classmethod
-    def of(cls, large: Effect, small: Effect, weights: Array | None) -> _TwoEffects | None:
+    def of(cls, large: Effect, small: Effect, weights: Array | None) -> TwoEffects | None:
         """None where the levels are connected so weakly that the factorisation breaks down."""
         row_weights = np.ones(len(large.codes)) if weights is None else weights
         cross = csr_array((row_weights, (large.codes, small.codes)), shape=(large.levels, small.levels))
@@ -272,15 +272,24 @@ class _TwoEffects:
     def swept(self, columns: Array) -> Array:
         """What is left of (n, k) columns."""
         values = _demeaned(columns, self.large, self.weights)
-        right = np.empty((self.small.levels, columns.shape[1]))
-        for position in range(columns.shape[1]):
-            column = values[:, position]
-            right[:, position] = group_sums(column if self.weights is None else column * self.weights, self.small)
-        effects = self.solved(right)
+        effects = self.solved(self.right_side(values))
         level = self.shares @ effects
         for position in range(columns.shape[1]):
             values[:, position] -= effects[self.small.codes, position] - level[self.large.codes, position]
         return values
+
+    def right_side(self, demeaned: Array) -> Array:
+        """Sums (small.levels, k) within the small effect of (n, k) columns that the large one is swept out of."""
+        right = np.empty((self.small.levels, demeaned.shape[1]))
+        for position in range(demeaned.shape[1]):
+            column = demeaned[:, position]
+            right[:, position] = group_sums(column if self.weights is None else column * self.weights, self.small)
+        return right
+
+    def small_effects(self, column: Array) -> Array:
+        """Coefficients (small.levels,) of the small effect's dummies in the regression of an (n,) column on both, 0 at the references."""
+        effects: Array = self.solved(self.right_side(_demeaned(column[:, None], self.large, self.weights)))[:, 0]
+        return effects
 
     def quadratic_form(self) -> Array:
         """The form (n,) of each row e_t - m_i of the swept dummies in the inverse Laplacian, expanded to stay (n,)-sized."""
