@@ -10,36 +10,20 @@ Analysis of Cross Section and Panel Data, ch. 10; Baltagi, B. (2021). Econometri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy.special import chdtrc, fdtrc
-
 from cipa.errors import SpecificationError, one_of, public
-from cipa.models.panel.common.covariance import as_vcov, covariance
+from cipa.models.panel.common.covariance import as_vcov
 from cipa.models.panel.common.design import Design, build_design
-from cipa.models.panel.common.formula import Formula, parse_atom, parse_formula, term_name
+from cipa.models.panel.common.formula import Formula, parse_formula, term_name
+from cipa.models.panel.linear.fit import METHODS, PanelFit, assemble
 from cipa.models.panel.linear.least_squares import Solution, least_squares, two_stage
 from cipa.models.panel.linear.random import random_effects
-from cipa.models.panel.linear.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
-from cipa.numerics.algebra.linalg import Array, frozen
-from cipa.numerics.panel.absorb import Effect
-from cipa.results.estimates import tabulate
-from cipa.results.fit import Fit, Spread, announce
-from cipa.results.statistics import Statistic, Statistics
+from cipa.models.panel.linear.transform import Transformed, between, first_difference, pooled, within
 from cipa.results.vcov import VCov
 from cipa.terms import Term
 
-METHODS = {
-    "pooled": "pooled least squares",
-    "within": "within (fixed effects)",
-    "between": "between",
-    "random": "random effects",
-    "first_difference": "first difference",
-    "mundlak": "correlated random effects (Mundlak)",
-}
 RANDOM_METHODS = ("swar", "swar_stata")
 
 
@@ -144,7 +128,7 @@ class Panel:
         design = self.design(data)
         transformed = self.transform(design)
         solution = _solve(transformed, design)
-        return _assemble(self, design, transformed, solution)
+        return assemble(self, design, transformed, solution)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -181,53 +165,6 @@ class Panel:
         return random_effects(design, self.effects, method=self.random_method, mundlak=self.method == "mundlak")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PanelFit(Fit):
-    """The fit of a linear panel model.
-
-    Parameters
-    ----------
-    design : Design
-        The estimation sample.
-    transformed : Transformed
-        The columns of the regression that was run.
-    solution : Solution
-        Its residuals and the design whose products with them are the scores.
-
-    Examples
-    --------
-    >>> import cipa as ci
-    >>> fit = ci.Panel("inv ~ value", effects=("entity",)).fit(ci.datasets.load("grunfeld"))
-    >>> fit.scores.shape, round(fit.estimates["inv ~ value"].estimate, 4)
-    ((200, 1), 0.1899)
-    """
-
-    design: Design
-    transformed: Transformed
-    solution: Solution
-
-    @property
-    def scores(self) -> Array:
-        """Scores (m, k): the (transformed) regressors times the residuals."""
-        return self.solution.design * self.solution.residuals[:, None]
-
-    @cached_property
-    def residuals(self) -> Array:
-        """Residuals (m,) of the transformed regression."""
-        return frozen(self.solution.residuals)
-
-    def spread_of(self, name: str) -> Spread:
-        """Mean and standard deviation of a variable over the estimation sample."""
-        values = self.design.column(parse_atom(name))
-        return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))
-
-    @property
-    def headline(self) -> tuple[str, ...]:
-        """The statistics that a summary shows first."""
-        first = ("entities", "times", "r2", "r2_within", "r2_between", "r2_overall", "f", "wald")
-        return tuple(name for name in first if name in self.statistics)
-
-
 def _solve(found: Transformed, design: Design) -> Solution:
     if not design.endogenous:
         return least_squares(found.X, found.y, found.names, spread=found.spread, constant=found.constant)
@@ -236,147 +173,3 @@ def _solve(found: Transformed, design: Design) -> Solution:
         found.X[:, :split], found.X[:, split:], found.Z, found.y, found.names, design.instrument_names,
         spread=found.spread, instrument_spread=found.instrument_spread, constant=found.constant[:split],
     )  # fmt: skip
-
-
-def _assemble(model: Panel, design: Design, found: Transformed, solution: Solution) -> PanelFit:
-    assert isinstance(model.vcov, VCov)
-    nobs, k = found.X.shape
-    df_resid = nobs - k - found.rows.effect_rank
-    if df_resid <= 0:
-        raise _no_freedom(nobs, k, found.rows.effect_rank, words=words_of(design, model.effects))
-    leverage = found.leverage(solution.bread, solution.design) if model.vcov.kind in ("hc2", "hc3") else None
-    spread = covariance(
-        model.vcov, found.rows, bread=solution.bread, design=solution.design, residuals=solution.residuals,
-        leverage=leverage, df_resid=df_resid, normal=found.normal,
-    )  # fmt: skip
-    errors = np.sqrt(np.maximum(spread.matrix.diagonal(), 0.0))
-    estimates = tabulate(
-        found.terms, solution.params, errors, df=spread.df, standardized=solution.params * found.scale_x / found.scale_y
-    )
-    notices = (*design.notices, *found.notices, *spread.notices)
-    announce(notices)
-    rss = float(solution.residuals @ solution.residuals)
-    likelihood = model.method in ("pooled", "within") and not design.endogenous
-    return PanelFit(
-        model=model, data=design.data, kind="panel", terms=found.terms, params=frozen(solution.params), vcov=frozen(spread.matrix),
-        bread=frozen(solution.bread), nobs=nobs, df_resid=float(df_resid), npar=k, vcov_type=spread.vcov, estimates=estimates,
-        loglik=-nobs / 2 * float(np.log(2 * np.pi * rss / nobs) + 1) if likelihood else float("nan"),
-        statistics=_statistics(model, design, found, solution, matrix=spread.matrix, df=spread.df, df_resid=df_resid),
-        notices=notices, title=_title(model, design), design=design, transformed=found, solution=solution,
-    )  # fmt: skip
-
-
-def _title(model: Panel, design: Design) -> str:
-    how = METHODS[model.method]
-    if model.method == "within":
-        how = f"within, {words_of(design, model.effects)}"
-    if model.method in ("random", "mundlak"):
-        how = f"{how}, {words_of(_without_absorbed(design), model.effects)}, {model.random_method}"
-    return f"Panel model, {how}{', two-stage least squares' if design.endogenous else ''}"
-
-
-def _without_absorbed(design: Design) -> Design:
-    """The design without absorbed columns, whose names a random-effects title does not list."""
-    return replace(design, absorbed={})
-
-
-def _no_freedom(nobs: int, k: int, rank: int, *, words: str) -> SpecificationError:
-    return SpecificationError(
-        f"The model has {nobs} rows, {k} regressors and {rank} parameters of the {words}: no degrees of freedom are left for the"
-        " residual variance. Use fewer regressors or effects, or more data."
-    )
-
-
-def _statistics(
-    model: Panel, design: Design, found: Transformed, solution: Solution, *, matrix: Array, df: float, df_resid: int
-) -> Statistics:
-    residuals = solution.residuals
-    rss = float(residuals @ residuals)
-    rows = [
-        Statistic(name="nobs", value=float(len(residuals)), label="Observations"),
-        Statistic(name="entities", value=float(design.keys.n_entities), label=f"Entities ({design.keys.entity})"),
-        Statistic(name="times", value=float(design.keys.n_times), label=f"Times ({design.keys.time})"),
-        *_fit_shares(model, found, solution, df_resid),
-        *_correlations(design, found, solution),
-        Statistic(name="sigma", value=float(np.sqrt(rss / df_resid)), label="Residual standard deviation"),
-        *_components(found),
-        *_joint_test(found, solution.params, matrix, df),
-    ]
-    return Statistics(tuple(rows))
-
-
-def _fit_shares(model: Panel, found: Transformed, solution: Solution, df_resid: int) -> list[Statistic]:
-    """R² of the regression that was run, about the mean where it has an intercept; adjusted for its own parameters.
-
-    Quasi-demeaning an unbalanced panel leaves no constant column; then R² is the squared correlation of outcome and fit, as in plm.
-    """
-    rss = float(solution.residuals @ solution.residuals)
-    centred = bool(found.constant.any())
-    tss = float(((found.y - found.y.mean()) ** 2).sum() if centred else found.y @ found.y)
-    r2 = (
-        _squared_correlation(np.column_stack([found.y, found.y - solution.residuals]))
-        if found.theta is not None
-        else 1 - rss / tss
-    )
-    adjusted = 1 - (1 - r2) * (len(found.y) - centred) / df_resid
-    own = {"within": " of the demeaned outcome", "random": " of the quasi-demeaned outcome"}.get(model.method, "")
-    return [Statistic(name="r2", value=r2, label=f"R²{own}"), Statistic(name="r2_adj", value=adjusted, label="Adjusted R²")]
-
-
-def _correlations(design: Design, found: Transformed, solution: Solution) -> list[Statistic]:
-    """Squared correlations of outcome and X b: within, between and overall (Stata `xtreg`)."""
-    slopes = dict(zip(found.names, solution.params, strict=True))
-    columns = [slopes[name] * design.regressors[:, j] for j, name in enumerate(design.names)]
-    index = np.sum(columns, axis=0) if columns else np.zeros(design.nobs)
-    effect = Effect(codes=design.keys.entities, levels=design.keys.n_entities)
-    both = np.column_stack([design.response, index])
-    means = group_means(both, effect)
-    parts = {"within": both - means[effect.codes], "between": means, "overall": both}
-    return [
-        Statistic(name=f"r2_{name}", value=_squared_correlation(part), label=f"{name.capitalize()} R²")
-        for name, part in parts.items()
-    ]
-
-
-def _squared_correlation(pair: Array) -> float:
-    centred = pair - pair.mean(axis=0)
-    cross, (first, second) = centred[:, 0] @ centred[:, 1], (centred**2).sum(axis=0)
-    scale = np.abs(pair).max(axis=0, initial=0.0) ** 2 * len(pair) * 1e-24
-    return float(cross**2 / (first * second)) if first > scale[0] and second > scale[1] else float("nan")
-
-
-def _components(found: Transformed) -> list[Statistic]:
-    parts = found.components
-    if not parts:
-        return []
-    u, e = parts["sigma2_u"], parts["sigma2_e"]
-    rows = [
-        Statistic(name="sigma_u", value=float(np.sqrt(u)), label="Standard deviation of the effects"),
-        Statistic(name="sigma_e", value=float(np.sqrt(e)), label="Standard deviation of the idiosyncratic error"),
-        Statistic(name="rho", value=u / (u + e), label="Share of variance due to the effects"),
-    ]
-    if found.theta is not None:
-        rows.append(
-            Statistic(name="theta", value=float(np.median(found.theta)), label="Median share of the mean taken off (theta)")
-        )
-    return rows
-
-
-def _joint_test(found: Transformed, params: Array, matrix: Array, df: float) -> list[Statistic]:
-    """Wald test that every slope is zero, with the covariance that the fit reports."""
-    slopes = np.flatnonzero(~found.constant)
-    block = matrix[np.ix_(slopes, slopes)]
-    q = int(np.linalg.matrix_rank(block, hermitian=True)) if slopes.size else 0
-    if q < slopes.size or not q:
-        return []
-    wald = float(params[slopes] @ np.linalg.solve(block, params[slopes]))
-    if np.isfinite(df):
-        row = Statistic(
-            name="f", value=wald / q, df=float(q), df_denominator=df, p_value=float(fdtrc(q, df, wald / q)), reference="F",
-            label="F test of all slopes",
-        )  # fmt: skip
-        return [row]
-    row = Statistic(
-        name="wald", value=wald, df=float(q), p_value=float(chdtrc(q, wald)), reference="chi2", label="Wald test of all slopes"
-    )
-    return [row]
