@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import SpecificationError
-from cipa.models.panel.common.covariance import covariance
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.common.formula import parse_atom
+from cipa.models.panel.linear.covariance import KINDS, Regression
 from cipa.models.panel.linear.least_squares import Solution
 from cipa.models.panel.linear.statistics import log_likelihood, statistics_of
 from cipa.models.panel.linear.transform import Transformed, words_of
 from cipa.numerics.algebra.linalg import Array, frozen
+from cipa.results.covariance import covariance_of
 from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit, Spread, announce
 from cipa.results.vcov import VCov
@@ -84,11 +85,11 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution)
     df_resid = nobs - k - found.rows.effect_rank
     if df_resid <= 0:
         raise _no_freedom(nobs, k, found.rows.effect_rank, words=words_of(design, model.effects))
-    leverage = found.leverage(solution.bread, solution.design) if model.vcov.kind in ("hc2", "hc3") else None
-    spread = covariance(
-        model.vcov, found.rows, bread=solution.bread, design=solution.design, residuals=solution.residuals,
-        leverage=leverage, df_resid=df_resid, normal=found.normal,
+    parts = Regression(
+        bread=solution.bread, design=solution.design, residuals=solution.residuals, rows=found.rows, df_resid=df_resid,
+        leverages=lambda: found.leverage(solution.bread, solution.design), df=np.inf if found.normal else float(df_resid),
     )  # fmt: skip
+    spread = covariance_of(model.vcov, parts, kinds=KINDS)
     errors = np.sqrt(np.maximum(spread.matrix.diagonal(), 0.0))
     estimates = tabulate(
         found.terms, solution.params, errors, df=spread.df, standardized=solution.params * found.scale_x / found.scale_y

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cipa.errors import SpecificationError, one_of, public
-from cipa.models.panel.common.covariance import as_vcov
 from cipa.models.panel.common.design import Design, build_design
 from cipa.models.panel.common.formula import Formula, parse_formula, term_name
+from cipa.models.panel.linear.covariance import KINDS
 from cipa.models.panel.linear.fit import METHODS, PanelFit, assemble
 from cipa.models.panel.linear.least_squares import Solution, least_squares, two_stage
 from cipa.models.panel.linear.random import random_effects
 from cipa.models.panel.linear.transform import Transformed, between, first_difference, pooled, within
+from cipa.results.covariance import as_vcov
 from cipa.results.vcov import VCov
 from cipa.terms import Term
 
@@ -78,7 +79,7 @@ class Panel:
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
         for effect in self.effects:
             one_of(effect, ("entity", "time"), what="effects", where=where)
-        object.__setattr__(self, "vcov", as_vcov(self.vcov))
+        object.__setattr__(self, "vcov", as_vcov(self.vcov, kinds=KINDS, where=where))
         self._refuse_contradictions(parse_formula(self.formula))
 
     def _refuse_contradictions(self, formula: Formula) -> None:

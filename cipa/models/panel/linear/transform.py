@@ -13,17 +13,17 @@ Econometric Analysis of Panel Data, ch. 2, 3 and 9; Mundlak, Y. (1978). Economet
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cipa.data.panel import PanelKeys
 from cipa.errors import ConvergenceError, DataError
-from cipa.models.panel.common.covariance import Rows
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import ABSORBED, refuse_absorbed
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.panel.absorb import DIRECT_LEVELS, Absorbed, Effect, absorb, effect_leverage, group_sums
+from cipa.results.covariance import Rows
 from cipa.results.fit import Notice
 from cipa.terms import Term
 
@@ -59,6 +59,10 @@ class Transformed:
         The share of the mean that is taken off (random effects).
     components : mapping of str to float
         Variance components.
+    source : (m,) int array or None
+        The row of the estimation sample that each of the m rows stands for; None where they are the same.
+    averaged : Effect or None
+        Over whose levels the rows are means (between).
     notices : tuple of Notice
     """
 
@@ -78,6 +82,8 @@ class Transformed:
     root_weights: Array | None = None
     theta: Array | None = None
     components: Mapping[str, float] = field(default_factory=dict)
+    source: IntArray | None = None
+    averaged: Effect | None = None
     notices: tuple[Notice, ...] = ()
 
     def leverage(self, bread: Array, design: Array) -> Array | None:
@@ -168,11 +174,12 @@ def between(design: Design, effects: Sequence[str]) -> Transformed:
     means, other = group_means(X, effect), group_means(Z, effect)
     outcome = group_means(y[:, None], effect)[:, 0]
     scale_y, scale_x = deviations(outcome, means, constant)
-    clusters = {name: _constant_within(codes, effect, first, name) for name, codes in design.clusters.items()}
+    clusters = clusters_of_rows(design.clusters, source=first, averaged=effect)
     return Transformed(
         y=outcome, X=means, Z=other, names=names, terms=terms, constant=constant,
         spread=sum_of_squares(X), instrument_spread=sum_of_squares(Z),
-        rows=rows_of(keys.take(first), clusters), keys=keys.take(first), scale_y=scale_y, scale_x=scale_x,
+        rows=_rows_of_means(keys.take(first), clusters, by_time=by_time), keys=keys.take(first), scale_y=scale_y, scale_x=scale_x,
+        source=first, averaged=effect,
     )  # fmt: skip
 
 
@@ -203,11 +210,11 @@ def first_difference(design: Design) -> Transformed:
     keys = design.keys.take(later)
     lost = design.nobs - len(later) - design.keys.n_entities
     notices = (_gap_notice(lost),) if lost > 0 else ()
-    clusters = {name: _recode(codes[later]) for name, codes in design.clusters.items()}
+    clusters = clusters_of_rows(design.clusters, source=later, averaged=None)
     return Transformed(
         y=dy, X=np.asfortranarray(dX), Z=dZ, names=names, terms=terms, constant=constant, spread=spread,
         instrument_spread=sum_of_squares(Z), rows=rows_of(keys, clusters), keys=keys,
-        scale_y=scale_y, scale_x=scale_x, notices=notices,
+        scale_y=scale_y, scale_x=scale_x, notices=notices, source=later,
     )  # fmt: skip
 
 
@@ -268,6 +275,31 @@ def rows_of(keys: PanelKeys, clusters: Mapping[str, IntArray], *, effects: tuple
         entities=keys.entities, periods=keys.periods, times=keys.times, span=keys.span, n_times=keys.n_times,
         clusters=clusters, effects=effects, effect_rank=rank,
     )  # fmt: skip
+
+
+def _rows_of_means(keys: PanelKeys, clusters: Mapping[str, IntArray], *, by_time: bool) -> Rows:
+    """Rows of means: those of entities have no time, those of times are the series of one entity."""
+    rows = rows_of(keys, clusters)
+    return replace(rows, entities=np.zeros_like(rows.entities)) if by_time else replace(rows, span=0, n_times=0)
+
+
+def clusters_of_rows(
+    clusters: Mapping[str, IntArray], *, source: IntArray | None, averaged: Effect | None
+) -> dict[str, IntArray]:
+    """The clusters of the rows that a method keeps or averages.
+
+    Parameters
+    ----------
+    clusters : mapping of str to (n,) int array
+        Of the estimation sample.
+    source, averaged
+        As in Transformed.
+    """
+    if source is None:
+        return dict(clusters)
+    if averaged is None:
+        return {name: _recode(codes[source]) for name, codes in clusters.items()}
+    return {name: _constant_within(codes, averaged, source, name) for name, codes in clusters.items()}
 
 
 def _squares(columns: Array) -> Array:
