@@ -10,7 +10,6 @@ import numpy as np
 
 from cipa.errors import SpecificationError
 from cipa.models.panel.common.design import Design
-from cipa.models.panel.common.formula import parse_atom
 from cipa.models.panel.linear.covariance import KINDS, Regression
 from cipa.models.panel.linear.least_squares import Solution
 from cipa.models.panel.linear.statistics import log_likelihood, statistics_of
@@ -68,7 +67,7 @@ class PanelFit(Fit):
 
     def spread_of(self, name: str) -> Spread:
         """Mean and standard deviation of a variable over the estimation sample."""
-        values = self.design.column(parse_atom(name))
+        values = self.design.column(name)
         return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))
 
     @property

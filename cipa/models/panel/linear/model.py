@@ -150,7 +150,7 @@ class Panel:
         demeaned = self.method in ("within", "first_difference")
         return build_design(
             data, formula, entity=self.entity, time=self.time, clusters=self.vcov.clusters, absorb=self.absorb,
-            weights=self.weights, full_dummies=not demeaned,
+            weights=self.weights, full_dummies=not demeaned, keyed=self.method != "pooled",
         )  # fmt: skip
 
     def transform(self, design: Design) -> Transformed:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
+from cipa.data.panel import PanelKeys
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import Solution
 from cipa.models.panel.linear.transform import Transformed, effects_of, with_entity_means, words_of
@@ -54,15 +55,23 @@ def statistics_of(
     shares = _swept_shares(model, design, found, rss, df_resid) if swept else _plain_shares(found, solution, df_resid)
     rows = [
         Statistic(name="nobs", value=float(len(solution.residuals)), label="Observations"),
-        Statistic(name="entities", value=float(design.keys.n_entities), label=f"Entities ({design.keys.entity})"),
-        Statistic(name="times", value=float(design.keys.n_times), label=f"Times ({design.keys.time})"),
+        *_sizes(design.keys),
         *shares,
-        *_correlations(model, design, found, solution),
+        *(_correlations(model, design, found, solution) if design.keys.named else ()),
         Statistic(name="sigma", value=float(np.sqrt(rss / df_resid)), label="Residual standard deviation"),
         *_components(found),
         *_joint_test(found, solution.params, matrix, df),
     ]
     return Statistics(tuple(rows))
+
+
+def _sizes(keys: PanelKeys) -> list[Statistic]:
+    if not keys.named:
+        return []
+    return [
+        Statistic(name="entities", value=float(keys.n_entities), label=f"Entities ({keys.entity})"),
+        Statistic(name="times", value=float(keys.n_times), label=f"Times ({keys.time})"),
+    ]
 
 
 def log_likelihood(method: str, design: Design, found: Transformed, solution: Solution) -> float:

@@ -272,7 +272,8 @@ def deviations(y: Array, X: Array, constant: BoolArray) -> tuple[float, Array]:
 def rows_of(keys: PanelKeys, clusters: Mapping[str, IntArray], *, effects: tuple[Effect, ...] = (), rank: int = 0) -> Rows:
     """What the sandwich needs to know about the rows."""
     return Rows(
-        entities=keys.entities, periods=keys.periods, times=keys.times, span=keys.span, n_times=keys.n_times,
+        entities=keys.entities, periods=keys.periods, times=keys.times, span=keys.span if keys.named else 0,
+        n_times=keys.n_times if keys.named else 0,
         clusters=clusters, effects=effects, effect_rank=rank,
     )  # fmt: skip
 
