@@ -97,7 +97,7 @@ class Design:
         if name in self.names:
             return np.asarray(self.regressors[:, self.names.index(name)])
         keys = _keys(self.data, self.keys.entity or None, self.keys.time or None, required=self.keys.named)
-        return Variables(self.data, keys, None, self.learned).value(parse_atom(name))[self.rows]
+        return Variables(self.data, keys, None, self.learned.copy()).value(parse_atom(name))[self.rows]
 
     def regressors_in(self, data: Any) -> tuple[Array, PanelKeys]:
         """The regressors (m, k) of other data, with the levels and means of this sample, and the keys of all m rows.
@@ -109,7 +109,7 @@ class Design:
         dataset = as_dataset(data, columns=list(dict.fromkeys(wanted)))
         require(wanted, present=dataset.columns, name=dataset.name)
         keys = _keys(dataset, entity, time, required=self.keys.named)
-        variables = Variables(dataset, keys, None, self.learned)
+        variables = Variables(dataset, keys, None, self.learned.copy())
         columns = _Columns(variables, self.formula, full_dummies=self.full_dummies, outcome=False)
         return _stacked(columns.values, dataset.nobs), keys
 

@@ -6,8 +6,8 @@ uses it instead of learning it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,20 +41,24 @@ class Learned:
 
     Parameters
     ----------
-    levels : dict of str to tuple of str
-        The levels of each column of words or of i(...), the one left out included.
-    centres : dict of str to (float, float)
+    levels : mapping of str to tuple of str
+        The levels of each column of words ("south") and of each i(...) ("i(year)"), the one left out included.
+    centres : mapping of str to (float, float)
         Mean and divisor of each center(...) and standardize(...).
     categories : frozenset of str
         Columns of numbers that are to be read as levels.
-    as_numbers : dict of str to str
+    as_numbers : mapping of str to str
         Columns of text that were read as numbers, and a value of each.
     """
 
-    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    centres: dict[str, tuple[float, float]] = field(default_factory=dict)
+    levels: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
+    centres: MutableMapping[str, tuple[float, float]] = field(default_factory=dict)
     categories: frozenset[str] = frozenset()
-    as_numbers: dict[str, str] = field(default_factory=dict)
+    as_numbers: MutableMapping[str, str] = field(default_factory=dict)
+
+    def copy(self) -> Learned:
+        """The same, apart: what is learned further stays there."""
+        return replace(self, levels=dict(self.levels), centres=dict(self.centres), as_numbers=dict(self.as_numbers))
 
 
 class Variables:
@@ -95,7 +99,8 @@ class Variables:
         """Whether an atom expands into indicators: i(...), or a column of words or categories."""
         if isinstance(atom, Call):
             return atom.function == "i"
-        return atom.name in self.learned.categories or self._reading(atom.name) is None
+        known = atom.name in self.learned.categories or atom.name in self.learned.levels
+        return known or self._reading(atom.name) is None
 
     def _reading(self, name: str) -> tuple[Array, bool] | None:
         if name not in self._read:
@@ -107,7 +112,7 @@ class Variables:
         name, option = column_of(atom), atom.option if isinstance(atom, Call) else ""
         codes, labels = category_codes(self.data, name)
         texts = level_names(labels.tolist())
-        shown = self.learned.levels.setdefault(name, self._levels(codes, texts))
+        shown = self.learned.levels.setdefault(str(atom), self._levels(codes, texts))
         if option and option not in shown:
             raise DataError(
                 f"{self.data.name}: i({name}, ref={option}) names a value that '{name}' does not have in the estimation sample."

@@ -106,6 +106,8 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution)
 
 def _title(model: Any, design: Design) -> str:
     how = METHODS[model.method]
+    if not design.keys.named:
+        return f"Regression, {how}{', two-stage least squares' if design.endogenous else ''}"
     if model.method == "within":
         how = f"within, {words_of(design, model.effects)}"
     if model.method in ("random", "mundlak"):

@@ -27,7 +27,7 @@ from scipy.special import chdtrc, fdtrc
 from cipa.data.panel import PanelKeys
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import Solution
-from cipa.models.panel.linear.transform import Transformed, effects_of, with_entity_means, words_of
+from cipa.models.panel.linear.transform import CONSTANT, Transformed, effects_of, with_entity_means, words_of
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.panel.absorb import Effect, group_sums
 from cipa.numerics.panel.levels import LevelEffects, level_effects
@@ -151,15 +151,21 @@ def _correlations(model: Any, design: Design, found: Transformed, solution: Solu
     return across if model.method == "within" and tuple(model.effects) == ("entity",) and not model.absorb else [within, *across]
 
 
-def _index(model: Any, design: Design, found: Transformed, solution: Solution) -> Array:
-    """X b (n,) on the outcome's scale, with the means of a Mundlak model and the effects other than the entity's."""
-    slopes = dict(zip(found.names, solution.params, strict=True))
-    index = design.regressors @ np.array([slopes[name] for name in design.names])
+def linear_index(model: Any, design: Design, found: Transformed, params: Array) -> Array:
+    """X b (n,) on the outcome's scale, with the constant and the means of a Mundlak model."""
+    slopes = dict(zip(found.names, params, strict=True))
+    index = design.regressors @ np.array([slopes[name] for name in design.names]) + slopes.get(CONSTANT, 0.0)
     if model.method == "mundlak":
         means, labels = with_entity_means(design)
         index = index + means @ np.array([slopes[label] for label in labels])
+    return np.asarray(index)
+
+
+def _index(model: Any, design: Design, found: Transformed, solution: Solution) -> Array:
+    """X b (n,) with the effects other than the entity's."""
+    index = linear_index(model, design, found, solution.params)
     if model.method != "within" or (tuple(model.effects) == ("entity",) and not model.absorb):
-        return np.asarray(index)
+        return index
     index = index + explained_by_effects(design, found, solution)
     if "entity" in model.effects:
         levels = swept_levels(model, design, found, solution)

@@ -51,7 +51,7 @@ def vcov(fit: PanelFit, kind: str | VCov | Mapping[str, Any], *, data: Any = Non
     >>> fit = ci.Panel("inv ~ value + capital").fit(ci.datasets.load("grunfeld"))
     >>> again = ci.vcov(fit, ci.driscoll_kraay(2))
     >>> round(fit.estimates[0].std_error, 5), round(again.estimates[0].std_error, 5)
-    (0.01186, 0.01336)
+    (0.01186, 0.01867)
     """
     if not isinstance(fit, PanelFit):
         raise InferenceError(
