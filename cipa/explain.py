@@ -32,6 +32,8 @@ EXPLANATIONS = {
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",
     "gaps_not_differenced": "Rows after a gap have no difference to the period before and were not used (plm would subtract the row above).",
+    "read_as_numbers": "A column of text holds numbers and nothing else, and is used as numbers. If they are codes, write i(column) for"
+    " a dummy of each.",
     "singletons": "Entities with a single row stay in the sample; entity effects fit them exactly, so they inform no slope.",
     # notices about solutions
     "heywood": "A variance is estimated negative. Standard errors and fit measures of such a solution are not trustworthy. Look at the"

@@ -16,7 +16,7 @@ FLOORS = {
     "report": 8, "analysis": 9, "cli": 10, "__main__": 11,
 }  # fmt: skip
 
-WITHIN_MODELS = {"sem": 1, "panel": 1, "engines": 2, "kinds": 3, "cross_check": 4}
+WITHIN_MODELS = {"sem": 1, "panel": 1, "engines": 2, "kinds": 3, "cross_check": 4, "questions": 4}
 
 HEAVY = {
     "pandas": {"data", "results/display.py", "results/estimates.py", "results/statistics.py", "models/engines"},

@@ -34,6 +34,25 @@ def clustered_meat(scores: Array, codes: IntArray, groups: int) -> Array:
     return sums.T @ sums
 
 
+def casewise_meat(scores: Array, clusters: IntArray | None = None, strata: IntArray | None = None) -> Array:
+    """Sum (k, k) of outer products of scores; by cluster with the factor G/(G - 1) where there are clusters.
+
+    Parameters
+    ----------
+    scores : (n, k) array
+    clusters : (n,) int array, optional
+        Codes 0..G-1.
+    strata : (n,) int array, optional
+        Groups of the cases, each with its own G; a cluster may have cases in several of them.
+    """
+    if clusters is None:
+        return heteroskedastic_meat(scores)
+    home = np.zeros(len(clusters), dtype=np.intp) if strata is None else strata
+    counts = np.array([len(np.unique(clusters[home == stratum])) for stratum in range(int(home.max()) + 1)], dtype=np.float64)
+    factors = np.sqrt(counts / np.maximum(counts - 1, 1))
+    return clustered_meat(scores * factors[home, None], clusters, int(clusters.max()) + 1)
+
+
 def multiway_meats(scores: Array, codes: Sequence[IntArray]) -> tuple[tuple[Array, int, int], ...]:
     """The inclusion-exclusion parts of multi-way clustering.
 

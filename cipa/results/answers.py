@@ -12,6 +12,7 @@ from typing import Any
 from scipy.special import ndtr
 
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
+from cipa.results.display import ResultTable
 from cipa.results.statistics import Statistics
 from cipa.terms import Term
 
@@ -113,7 +114,8 @@ class Answers:
     release : fit -> (term, chi-square, expected parting) of freeing each parameter that a constraint holds
     difference : restricted, general, df, method -> (scale, shift) of the scaled difference test
     structure : fit -> Structure
-    predict : fit, data or None -> (n,) fitted values
+    residuals : fit, kind or None -> a table of where model and data part
+    predict : fit, data or None -> a table of fitted values
     facts : fit -> rows such as ("Firm effects", "yes") of a table of estimates
     """
 
@@ -129,5 +131,6 @@ class Answers:
     release: Callable[[Any], list[tuple[Term, float, float]]] | None = None
     difference: Callable[[Any, Any, float, str], tuple[float, float]] | None = None
     structure: Callable[[Any], Structure] | None = None
-    predict: Callable[[Any, Any], Array] | None = None
+    residuals: Callable[[Any, str | None], ResultTable] | None = None
+    predict: Callable[[Any, Any], ResultTable] | None = None
     facts: Callable[[Any], tuple[tuple[str, str], ...]] | None = None

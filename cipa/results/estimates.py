@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -74,7 +74,10 @@ class Estimates(Sequence[Estimate]):
         return found
 
     def find(self, key: str | Term) -> Estimate | None:
-        """The estimate of a term or label, or None. A term without a group also finds the only group's."""
+        """The estimate of a term or label, or None.
+
+        What stands in brackets is a group ("y ~ x [Pasteur]"), or else the level of a regressor ("y ~ south[yes]").
+        """
         if isinstance(key, str):
             for row in self.rows:
                 if row.label == key or (row.term.op == ":=" and row.term.lhs == key):
@@ -83,6 +86,9 @@ class Estimates(Sequence[Estimate]):
                 return None
         term = Term.parse(key) if isinstance(key, str) else key
         matches = [row for row in self.rows if row.term == term]
+        if not matches and term.op == "~" and term.group is not None:
+            level = replace(term, rhs=f"{term.rhs}[{term.group}]", group=None)
+            matches = [row for row in self.rows if row.term == level]
         return matches[0] if matches else None
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Which covariance of the panel estimates, with a named small-sample convention.
+"""The covariance of estimates from their bread and scores, with a named small-sample convention: one function for every family.
 
     vcov = c * bread @ meat @ bread,    c = G/(G - 1) * (n - 1)/(n - K)    for clusters (Cameron & Miller 2015, eq. 12)
 
@@ -10,16 +10,17 @@ Programs differ in K and in c only; the convention says how:
 - "plm" (vcovHC, vcovDC, vcovSCC, vcovNW with type HC0): c = 1; t with the residual degrees of freedom.
 - "none": c = 1; t(G - 1).
 
-The heteroskedastic kinds: hc0 White (1980); hc1 times n/(n - K), K with all effects (fixest "hetero", Stata robust);
-hc2 and hc3 divide each squared residual by (1 - h) and (1 - h)^2, h the leverage in the design with all dummies.
+Without clusters: hc0 White (1980); hc1 times n/(n - K), K with all effects (fixest "hetero", Stata robust). A kind is one row of
+SCORE_KINDS: its name, what its constructor takes, when it is refused, and its formula. Kinds that need more than scores (a residual
+variance, leverages) are rows of the family that has it.
 
-Sources: Cameron, C. & Miller, D. (2015). Journal of Human Resources, 50, 317-372; MacKinnon, J. & White, H. (1985).
-Journal of Econometrics, 29, 305-325.
+Sources: Cameron, C. & Miller, D. (2015). Journal of Human Resources, 50, 317-372; White, H. (1980). Econometrica, 48, 817-838;
+MacKinnon, J. & White, H. (1985). Journal of Econometrics, 29, 305-325. The meats: `cipa.numerics.sandwich`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +40,6 @@ from cipa.results.fit import Notice
 from cipa.results.vcov import VCov
 
 CONVENTIONS = ("fixest", "stata", "plm", "none")
-PLAIN = ("iid", "hc0", "hc1", "hc2", "hc3")
 FEW_CLUSTERS = 20
 """Below this many clusters, t tests with cluster-robust errors reject too often (Cameron & Miller 2015, section VI)."""
 
@@ -113,44 +113,15 @@ def _kernel(kind: str, lags: int, convention: str) -> VCov:
     return VCov(kind=kind, lags=int(lags), convention=convention)
 
 
-def as_vcov(given: Any) -> VCov:
-    """Understand `vcov=`: a word, a VCov, or the table of a study file such as ``{clustered = "firm"}``."""
-    if isinstance(given, VCov):
-        known = given.kind in (*PLAIN, "clustered", "driscoll_kraay", "newey_west")
-        if not known:
-            raise SpecificationError(
-                f"ci.Panel: a covariance of kind '{given.kind}' is not derived for panel models. Use"
-                ' "iid", "hc0" to "hc3", ci.clustered(...), ci.driscoll_kraay(...) or ci.newey_west(...).'
-            )
-        return given
-    if isinstance(given, Mapping):
-        return _from_table(given)
-    if isinstance(given, str) and given not in PLAIN:
-        one_of(given, (*PLAIN, 'ci.clustered("firm")', "ci.driscoll_kraay(2)"), what="vcov", where="ci.Panel")
-    one_of(given, PLAIN, what="vcov", where="ci.Panel")
-    return VCov(kind=given)
-
-
-def _from_table(table: Mapping[str, Any]) -> VCov:
-    options = {str(key): value for key, value in table.items()}
-    convention = options.pop("convention", "fixest")
-    if len(options) != 1:
-        raise SpecificationError(f'ci.Panel: vcov={dict(table)!r} names no single kind. Write vcov = {{ clustered = "firm" }}.')
-    kind, value = next(iter(options.items()))
-    one_of(kind, ("clustered", "driscoll_kraay", "newey_west"), what="vcov", where="ci.Panel")
-    if kind == "clustered":
-        return clustered(*([value] if isinstance(value, str) else value), convention=convention)
-    return _kernel(kind, value, convention)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What the sandwich knows about the rows of the regression.
+    """What the sandwich knows about the rows of the scores.
 
     Parameters
     ----------
     entities, periods, times : (n,) int array
     span, n_times : int
+        0 where the rows have no panel keys.
     clusters : mapping of str to (n,) int array
         Codes 0..G-1 of the cluster columns.
     effects : tuple of Effect
@@ -179,110 +150,196 @@ class Covariance:
     notices: tuple[Notice, ...] = ()
 
 
-def covariance(
-    vcov: VCov, rows: Rows, *, bread: Array, design: Array, residuals: Array, leverage: Array | None, df_resid: int, normal: bool
-) -> Covariance:
-    """Covariance (k, k) of least-squares estimates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a covariance is made of.
 
     Parameters
     ----------
-    vcov : VCov
-    rows : Rows
     bread : (k, k) array
-        (X'X)^-1 of the transformed design.
-    design : (n, k) array
-        The transformed (weighted, projected) design X.
-    residuals : (n,) array
-        On the same scale.
-    leverage : (n,) array or None
-        Diagonal of the hat matrix with all effects; needed for hc2 and hc3.
+        Inverse of the information (of X'X, for least squares) of the whole sample.
+    scores : (n, k) array
+        Gradient of each row's objective, on the same scale: their cross-product is the meat.
+    rows : Rows
     df_resid : int
         n less all parameters, effects included.
-    normal : bool
-        Whether the estimator refers to the normal distribution (random effects) where the kind names no clusters.
+    df : float
+        Degrees of freedom of t where the kind names none of its own; infinity for the normal distribution.
     """
-    plain_df = np.inf if normal else float(df_resid)
-    if vcov.kind == "iid":
-        scale = float(residuals @ residuals) / df_resid
-        note = f"homoskedastic; residual variance with {df_resid} degrees of freedom"
-        return Covariance(matrix=symmetric(scale * bread), df=plain_df, vcov=replace(vcov, note=note))
-    if vcov.kind in PLAIN:
-        return _heteroskedastic(vcov, bread, design, residuals, leverage, df_resid=df_resid, df=plain_df)
-    scores = design * residuals[:, None]
-    if vcov.kind == "clustered":
-        return _clustered(vcov, rows, bread, scores, plain_df=plain_df)
-    return _kernel_covariance(vcov, rows, bread, scores, plain_df=plain_df)
+
+    bread: Array
+    scores: Array
+    rows: Rows
+    df_resid: int
+    df: float
 
 
-def _heteroskedastic(
-    vcov: VCov, bread: Array, design: Array, residuals: Array, leverage: Array | None, *, df_resid: int, df: float
-) -> Covariance:
-    nobs = len(residuals)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of covariance.
+
+    Parameters
+    ----------
+    name : str
+    compute : function of (VCov, parts) to Covariance
+        `parts` are Parts, or what a family adds to them.
+    refuse : function of (VCov, parts) to str
+        Why the kind is not available for these rows, "" where it is.
+    option : {"", "clusters", "lags"}
+        What its constructor takes.
+    make : function, optional
+        The constructor (`ci.clustered`), for a kind with an option.
+    example : str
+        How a script writes it.
+    """
+
+    name: str
+    compute: Callable[[VCov, Any], Covariance]
+    refuse: Callable[[VCov, Any], str] = lambda vcov, parts: ""
+    option: str = ""
+    make: Callable[..., VCov] | None = None
+    example: str = ""
+
+
+def sandwich(bread: Array, scores: Array, rows: Rows, *, vcov: VCov, df_resid: int, df: float = np.inf) -> Covariance:
+    """Covariance (k, k) of estimates from their bread and scores.
+
+    Parameters
+    ----------
+    bread : (k, k) array
+    scores : (n, k) array
+    rows : Rows
+    vcov : VCov
+        Of a kind in SCORE_KINDS.
+    df_resid : int
+        n less all parameters, effects included.
+    df : float
+        Degrees of freedom of t where the kind names none of its own.
+
+    Raises
+    ------
+    InferenceError
+        When the rows do not allow the kind.
+    """
+    return covariance_of(vcov, Parts(bread=bread, scores=scores, rows=rows, df_resid=df_resid, df=df), kinds=SCORE_KINDS)
+
+
+def covariance_of(vcov: VCov, parts: Any, *, kinds: Mapping[str, Kind]) -> Covariance:
+    """The covariance of a kind, refused where its row says so."""
+    kind = kinds[vcov.kind]
+    reason = kind.refuse(vcov, parts)
+    if reason:
+        raise InferenceError(f'vcov="{vcov}" is not available here: {reason}')
+    return kind.compute(vcov, parts)
+
+
+def as_vcov(given: Any, *, kinds: Mapping[str, Kind], where: str) -> VCov:
+    """Understand `vcov=`: a word, a VCov, or the table of a study file such as ``{clustered = "firm"}``.
+
+    Parameters
+    ----------
+    kinds : mapping of str to Kind
+        What the family derives.
+    where : str
+        Who asks, for messages ("ci.Panel").
+    """
+    known = ", ".join(kind.example or f'"{name}"' for name, kind in kinds.items())
+    if isinstance(given, VCov):
+        if given.kind not in kinds:
+            raise SpecificationError(
+                f"{where}: a covariance of kind '{given.kind}' is not derived for this family of models. Use {known}."
+            )
+        return given
+    if isinstance(given, Mapping):
+        return _from_table(given, kinds=kinds, where=where)
+    plain = [name for name, kind in kinds.items() if not kind.option]
+    if isinstance(given, str) and given in kinds and given not in plain:
+        raise SpecificationError(
+            f'{where}: vcov="{given}" does not say its {kinds[given].option}. The errors depend on them: write vcov={kinds[given].example}.'
+        )
+    if isinstance(given, str) and given not in plain:
+        one_of(given, (*plain, *(kind.example for kind in kinds.values() if kind.option)), what="vcov", where=where)
+    one_of(given, plain, what="vcov", where=where)
+    return VCov(kind=given)
+
+
+def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: str) -> VCov:
+    options = {str(key): value for key, value in table.items()}
+    convention = options.pop("convention", "fixest")
+    if len(options) != 1:
+        raise SpecificationError(
+            f'{where}: vcov={dict(table)!r} names no single kind, so the errors are not settled. Write vcov = {{ clustered = "firm" }}.'
+        )
+    name, value = next(iter(options.items()))
+    made = {key: kind.make for key, kind in kinds.items() if kind.make is not None}
+    one_of(name, made, what="vcov", where=where)
+    make = made[name]
+    if kinds[name].option == "lags" or not isinstance(value, (list, tuple)):
+        return make(value, convention=convention)
+    return make(*value, convention=convention)
+
+
+def _heteroskedastic(vcov: VCov, parts: Parts) -> Covariance:
     factor, note = 1.0, "heteroskedasticity-robust"
-    used = residuals
     if vcov.kind == "hc1":
-        factor = nobs / df_resid
+        factor = len(parts.scores) / parts.df_resid
         note += f"; factor n/(n - K) = {factor:.6g}, all effects counted"
-    elif vcov.kind in ("hc2", "hc3"):
-        if leverage is None:
-            raise InferenceError(
-                f'ci.Panel: vcov="{vcov.kind}" is not available here: the leverage of more than two sets of effects, or of two'
-                ' large ones, has no closed form. Use vcov="hc1" or ci.clustered(...).'
-            )
-        slack = 1 - leverage
-        if slack.min() < 1e-10:
-            raise InferenceError(
-                f'ci.Panel: vcov="{vcov.kind}" divides by 1 - leverage, and {int((slack < 1e-10).sum())} rows have leverage 1 (an entity'
-                ' with one row, or a dummy of one row). Drop those rows, or use vcov="hc1".'
-            )
-        used = residuals / (np.sqrt(slack) if vcov.kind == "hc2" else slack)
-        note += "; leverage of the design with all dummies"
-    meat = heteroskedastic_meat(design * used[:, None])
-    return Covariance(matrix=symmetric(factor * bread @ meat @ bread), df=df, vcov=replace(vcov, note=note))
+    matrix = symmetric(factor * parts.bread @ heteroskedastic_meat(parts.scores) @ parts.bread)
+    return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
 
-def _clustered(vcov: VCov, rows: Rows, bread: Array, scores: Array, *, plain_df: float) -> Covariance:
+def _one_cluster(vcov: VCov, parts: Parts) -> str:
+    for name in vcov.clusters:
+        if int(parts.rows.clusters[name].max()) < 1:
+            return (
+                f"the cluster column '{name}' has one value in the estimation sample. Clustered errors compare clusters and need at"
+                " least two, better twenty. Choose another column."
+            )
+    return ""
+
+
+def _one_time(vcov: VCov, parts: Parts) -> str:
+    times = parts.rows.n_times
+    if times < 2:
+        why = "the sample has one" if times else "these rows have no time (means over time, or data without keys)"
+        return f"it adds up products of scores at different times, so it needs at least two, and {why}. Use clustered errors."
+    return ""
+
+
+def _clustered(vcov: VCov, parts: Parts) -> Covariance:
+    bread, scores, rows = parts.bread, parts.scores, parts.rows
     nobs, k = scores.shape
     codes = [rows.clusters[name] for name in vcov.clusters]
     groups = [int(code.max()) + 1 for code in codes]
-    if min(groups) < 2:
-        name = vcov.clusters[groups.index(min(groups))]
-        raise InferenceError(
-            f"ci.Panel: the cluster column '{name}' has one value in the estimation sample. Clustered errors compare clusters and"
-            " need at least two, better twenty. Choose another column."
-        )
     counted = counted_parameters(k, rows, codes)
     scale = _degrees_factor(vcov, nobs, counted)
     meat = np.zeros_like(bread)
     for part, sign, size in multiway_meats(scores, codes):
-        own = min(groups) if vcov.convention == "fixest" else size
-        ratio = own / (own - 1) if vcov.convention in ("fixest", "stata") else 1.0
+        shared = min(groups) if vcov.convention == "fixest" else size
+        ratio = shared / (shared - 1) if vcov.convention in ("fixest", "stata") else 1.0
         meat += sign * ratio * part
     matrix, mended = nearest_positive(scale * bread @ meat @ bread)
-    notices = _cluster_notices(vcov, groups, mended=mended)
-    df = plain_df if vcov.convention == "plm" else float(min(groups) - 1)
+    df = parts.df if vcov.convention == "plm" else float(min(groups) - 1)
     sizes = ", ".join(f"{size} by {name}" for size, name in zip(groups, vcov.clusters, strict=True))
     note = f"clusters: {sizes}; {_convention_note(vcov, counted)}"
+    notices = _cluster_notices(vcov, groups, mended=mended)
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=notices)
 
 
-def _kernel_covariance(vcov: VCov, rows: Rows, bread: Array, scores: Array, *, plain_df: float) -> Covariance:
-    nobs, k = scores.shape
-    lags = vcov.lags or 0
-    if rows.n_times < 2:
-        raise InferenceError(f"ci.Panel: {vcov.kind} errors need at least two times; the sample has one. Use clustered errors.")
+def _kernel_covariance(vcov: VCov, parts: Parts) -> Covariance:
+    scores, rows, lags = parts.scores, parts.rows, vcov.lags or 0
     if vcov.kind == "driscoll_kraay":
         meat = driscoll_kraay_meat(scores, rows.periods, rows.span, lags)
         ways = [rows.times]
     else:
         meat = newey_west_meat(scores, rows.entities, rows.periods, lags)
         ways = [rows.entities, rows.times]
-    counted = counted_parameters(k, rows, ways)
-    factor = _degrees_factor(vcov, nobs, counted)
+    counted = counted_parameters(scores.shape[1], rows, ways)
+    factor = _degrees_factor(vcov, len(scores), counted)
     if vcov.convention in ("fixest", "stata"):
         factor *= rows.n_times / (rows.n_times - 1)
-    matrix, mended = nearest_positive(factor * bread @ meat @ bread)
-    df = plain_df if vcov.convention == "plm" else float(rows.n_times - 1)
+    matrix, mended = nearest_positive(factor * parts.bread @ meat @ parts.bread)
+    df = parts.df if vcov.convention == "plm" else float(rows.n_times - 1)
     note = f"Bartlett weights, {lags} lags, {rows.n_times} times; {_convention_note(vcov, counted)}"
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=_mended_notice(mended))
 
@@ -311,7 +368,7 @@ def _degrees_factor(vcov: VCov, nobs: int, counted: int) -> float:
         return 1.0
     if nobs <= counted:
         raise InferenceError(
-            f"ci.Panel: {nobs} rows for {counted} counted parameters leave no degrees of freedom for the factor (n - 1)/(n - K)."
+            f'vcov="{vcov}": {nobs} rows for {counted} counted parameters leave no degrees of freedom for the factor (n - 1)/(n - K).'
             ' Choose convention="none", or a smaller model.'
         )
     return (nobs - 1) / (nobs - counted)
@@ -346,3 +403,25 @@ def _mended_notice(mended: bool) -> tuple[Notice, ...]:
         " one-way clustering by the column with the fewest groups."
     )
     return (Notice(code="vcov_mended", text=text, severity="warning"),)
+
+
+SCORE_KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(name="hc0", compute=_heteroskedastic),
+        Kind(name="hc1", compute=_heteroskedastic),
+        Kind(
+            name="clustered", compute=_clustered, refuse=_one_cluster, option="clusters", make=clustered,
+            example='ci.clustered("firm")',
+        ),
+        Kind(
+            name="driscoll_kraay", compute=_kernel_covariance, refuse=_one_time, option="lags", make=driscoll_kraay,
+            example="ci.driscoll_kraay(2)",
+        ),
+        Kind(
+            name="newey_west", compute=_kernel_covariance, refuse=_one_time, option="lags", make=newey_west,
+            example="ci.newey_west(2)",
+        ),
+    )
+}  # fmt: skip
+"""The kinds that need bread and scores only."""

@@ -1,0 +1,138 @@
+"""The covariance: one function of bread and scores, a row for each kind, and another covariance for the same estimates."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle_files import HERE
+
+import cipa as ci
+from cipa.models.panel.linear.covariance import KINDS
+from cipa.models.sem.steps.covariance import meat as sem_meat
+from cipa.numerics.sandwich import casewise_meat
+from cipa.results.covariance import SCORE_KINDS, Rows, sandwich
+from cipa.results.vcov import VCov
+
+KEYS = {"entity": "firm", "time": "year"}
+EVERY = [
+    "iid", "hc0", "hc1", "hc2", "hc3", ci.clustered("firm"), ci.clustered("firm", "year", convention="stata"),
+    ci.driscoll_kraay(2), ci.newey_west(1, convention="plm"),
+]  # fmt: skip
+
+pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+
+
+def gaps() -> pd.DataFrame:
+    return pd.read_csv(HERE / "panel/data/sim_clusters_gaps.csv")
+
+
+def several_rows() -> pd.DataFrame:
+    """Without firms of one row, which HC2 and HC3 refuse."""
+    table = gaps()
+    return table[table.groupby("firm").firm.transform("size") > 1]
+
+
+def model(vcov: Any, method: str) -> ci.Panel:
+    return ci.Panel("lninnov ~ collab + rd", method=method, vcov=vcov, **KEYS)
+
+
+@pytest.mark.parametrize("method", ["pooled", "within", "between", "random", "first_difference", "mundlak"])
+@pytest.mark.parametrize("kind", EVERY, ids=str)
+def test_another_covariance_is_that_of_a_fit_that_asked_for_it(kind: Any, method: str) -> None:
+    data = several_rows()
+    if method == "between" and isinstance(kind, VCov):
+        kind = ci.clustered("cluster")  # a firm's mean has no time, and each firm is one row
+    start = model("hc0", method).fit(data)
+    before = start.estimates.to_frame()
+    changed, direct = ci.vcov(start, kind, data=data), model(kind, method).fit(data)
+    pd.testing.assert_frame_equal(changed.estimates.to_frame(), direct.estimates.to_frame(), check_exact=True)
+    assert [*changed.statistics] == [*direct.statistics]
+    for name in direct.statistics:
+        one, two = changed.statistics[name], direct.statistics[name]
+        assert one.value == two.value or (math.isnan(one.value) and math.isnan(two.value)), name
+    assert changed.vcov_type == direct.vcov_type
+    assert changed.model == direct.model
+    assert [notice.code for notice in changed.notices] == [notice.code for notice in direct.notices]
+    pd.testing.assert_frame_equal(start.estimates.to_frame(), before)
+
+
+def test_a_covariance_that_the_fit_cannot_have_is_refused() -> None:
+    data = gaps().assign(hole=lambda d: d.cluster.where(d.index > 3))
+    fit = model("iid", "within").fit(data)
+    with pytest.raises(ci.DataError, match=r"has no column 'cluster'.*data=\.\.\."):
+        ci.vcov(fit, ci.clustered("cluster"))
+    with pytest.raises(ci.DataError, match="'hole' is missing in 4 of"):
+        ci.vcov(fit, ci.clustered("hole"), data=data)
+    with pytest.raises(ci.DataError, match="is not the same in both"):
+        ci.vcov(fit, ci.clustered("cluster"), data=data.iloc[::-1])
+    with pytest.raises(ci.SpecificationError, match="vcov='hc9' is not known"):
+        ci.vcov(fit, "hc9")
+    with pytest.raises(ci.SpecificationError, match="does not say its clusters"):
+        ci.vcov(fit, "clustered")
+    sem = ci.SEM("x4 ~ x1").fit(ci.datasets.load("holzinger1939"))
+    with pytest.raises(ci.InferenceError, match="no fit of a linear panel model"):
+        ci.vcov(sem, "hc1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [ci.driscoll_kraay(1), ci.newey_west(1)], ids=str)
+def test_means_over_time_have_no_serial_correlation_to_allow_for(kind: Any) -> None:
+    with pytest.raises(ci.InferenceError, match="have no time"):
+        model(kind, "between").fit(gaps())
+    means = gaps().groupby("year", as_index=False)[["lninnov", "collab", "rd"]].mean().assign(firm=1)
+    series = model(kind, "pooled").fit(means)
+    by_time = ci.Panel("lninnov ~ collab + rd", method="between", effects=("time",), vcov=kind, **KEYS).fit(gaps())
+    assert by_time.vcov == pytest.approx(series.vcov, rel=1e-8)
+
+
+def test_a_kind_is_one_row_that_says_all() -> None:
+    for name, kind in KINDS.items():
+        assert kind.name == name
+        assert bool(kind.option) == bool(kind.make) == bool(kind.example)
+        if kind.make is not None:
+            assert "convention" in inspect.signature(kind.make).parameters
+    assert set(KINDS) - set(SCORE_KINDS) == {"iid", "hc2", "hc3"}
+
+
+@pytest.mark.parametrize("given", [{"clustered": 2.5}, {"clustered": None}, {"driscoll_kraay": [1, 2]}, {"clustered": []}])
+def test_a_table_of_a_study_file_that_says_nonsense_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ci.SpecificationError, match=r"ci\.(clustered|driscoll_kraay)"):
+        model(given, "within")
+
+
+def test_the_sandwich_serves_any_family_with_bread_and_scores() -> None:
+    """Poisson regression by hand: the function knows no model."""
+    rng = np.random.default_rng(2)
+    X = np.column_stack([np.ones(300), rng.normal(size=300)])
+    firm = np.repeat(np.arange(50), 6)
+    y = rng.poisson(np.exp(X @ [0.2, 0.5]))
+    b = np.zeros(2)
+    for _ in range(30):
+        mu = np.exp(X @ b)
+        b = b + np.linalg.solve(X.T @ (X * mu[:, None]), X.T @ (y - mu))
+    mu = np.exp(X @ b)
+    bread, scores = np.linalg.inv(X.T @ (X * mu[:, None])), X * (y - mu)[:, None]
+    none = np.zeros(300, dtype=int)
+    rows = Rows(entities=none, periods=none, times=none, span=0, n_times=0, clusters={"firm": firm}, effects=(), effect_rank=0)
+    found = sandwich(bread, scores, rows, vcov=ci.clustered("firm"), df_resid=298)
+    sums = np.array([scores[firm == g].sum(axis=0) for g in range(50)])
+    assert found.matrix == pytest.approx(50 / 49 * 299 / 298 * bread @ sums.T @ sums @ bread, rel=1e-12)
+    assert found.df == 49
+    assert sandwich(bread, scores, rows, vcov=VCov(kind="hc0"), df_resid=298).matrix == pytest.approx(
+        bread @ scores.T @ scores @ bread, rel=1e-12
+    )
+    with pytest.raises(ci.InferenceError, match="needs at least two, and these rows have no time"):
+        sandwich(bread, scores, rows, vcov=ci.driscoll_kraay(1), df_resid=298)
+
+
+def test_the_meat_by_case_serves_the_structural_equation_models() -> None:
+    rng = np.random.default_rng(5)
+    scores, clusters, strata = rng.normal(size=(200, 4)), rng.integers(0, 30, size=200), rng.integers(0, 2, size=200)
+    clusters = np.unique(clusters, return_inverse=True)[1]
+    for groups in (None, strata):
+        assert casewise_meat(scores, clusters, groups) == pytest.approx(sem_meat(scores, clusters, groups), rel=1e-13)
+    assert casewise_meat(scores) == pytest.approx(sem_meat(scores, None), rel=1e-13)
