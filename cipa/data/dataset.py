@@ -151,6 +151,11 @@ class Dataset:
         _refuse_infinity(values, names=names, name=self.name)
         return values
 
+    def missing(self, name: str) -> BoolArray:
+        """Which rows (n,) lack a value in a column."""
+        values = self[name]
+        return np.asarray(np.isnan(values) if values.dtype == np.float64 else [value is None for value in values], dtype=bool)
+
     def take(self, rows: npt.NDArray[Any], *, action: str, reason: str) -> Dataset:
         """The rows selected by a mask or an index, with one more step in the log."""
         kept = {name: _read_only(values[rows]) for name, values in self.columns.items()}
