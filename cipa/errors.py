@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import os
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -153,6 +155,17 @@ class ConvergenceWarning(CipaWarning):
 
 class SpecificationWarning(CipaWarning):
     """A declaration that is legal and probably not meant."""
+
+
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")
+
+
+def warn(text: str, category: type[CipaWarning]) -> None:
+    """Give a warning at the line outside this package that asked for what is warned about."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level + 1)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

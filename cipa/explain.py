@@ -27,6 +27,9 @@ EXPLANATIONS = {
     " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
+    "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the construct take"
+    ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = true in'
+    " the codebook.",
     "units": "Variances differ by orders of magnitude. The fit is computed so that this does not matter; the numbers read better in units"
     " that are alike.",
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
