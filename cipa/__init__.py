@@ -45,7 +45,7 @@ _ROOMS = {
     "cipa.evidence.measurement": ("cronbach_alpha", "fornell_larcker", "htmt", "reliability"),
     "cipa.inference.bootstrap": ("bootstrap",),
     "cipa.inference.compare": ("compare",),
-    "cipa.inference.invariance": ("invariance",),
+    "cipa.evidence.invariance": ("invariance",),
     "cipa.inference.mediation": ("indirect",),
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
     "cipa.inference.power": ("power",),
