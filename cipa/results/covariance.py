@@ -35,6 +35,7 @@ from cipa.numerics.sandwich import (
     multiway_meats,
     nearest_positive,
     newey_west_meat,
+    rounding_only,
 )
 from cipa.results.fit import Notice
 from cipa.results.vcov import VCov
@@ -322,7 +323,8 @@ def _clustered(vcov: VCov, parts: Parts) -> Covariance:
     df = parts.df if vcov.convention == "plm" else float(min(groups) - 1)
     sizes = ", ".join(f"{size} by {name}" for size, name in zip(groups, vcov.clusters, strict=True))
     note = f"clusters: {sizes}; {_convention_note(vcov, counted)}"
-    notices = _cluster_notices(vcov, groups, mended=mended)
+    matrix, vanished = _without_rounding(vcov, matrix, parts)
+    notices = (*_cluster_notices(vcov, groups, mended=mended), *vanished)
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=notices)
 
 
@@ -341,7 +343,26 @@ def _kernel_covariance(vcov: VCov, parts: Parts) -> Covariance:
     matrix, mended = nearest_positive(factor * parts.bread @ meat @ parts.bread)
     df = parts.df if vcov.convention == "plm" else float(rows.n_times - 1)
     note = f"Bartlett weights, {lags} lags, {rows.n_times} times; {_convention_note(vcov, counted)}"
-    return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=_mended_notice(mended))
+    matrix, vanished = _without_rounding(vcov, matrix, parts)
+    return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=(*_mended_notice(mended), *vanished))
+
+
+def _without_rounding(vcov: VCov, matrix: Array, parts: Parts) -> tuple[Array, tuple[Notice, ...]]:
+    """Zero for variances that are rounding; refused where all are."""
+    gone = rounding_only(matrix, parts.bread, parts.scores)
+    if not gone.any():
+        return matrix, ()
+    why = (
+        f'With vcov="{vcov}" the scores of each group add up to zero (dummies or effects fit the groups exactly, or two periods of a'
+        " within model mirror each other), so the groups say nothing about the error"
+    )
+    if gone.all():
+        raise InferenceError(
+            f"{why}. What is left is rounding, not a standard error. Cluster by another column, such as the entity."
+        )
+    kept = np.where(np.outer(~gone, ~gone), matrix, 0.0)
+    text = f"{why} of {int(gone.sum())} of {len(gone)} estimates; it is shown as missing. Cluster by another column for these."
+    return kept, (Notice(code="scores_cancel", text=text, severity="warning"),)
 
 
 def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:

@@ -136,3 +136,33 @@ def test_the_meat_by_case_serves_the_structural_equation_models() -> None:
     for groups in (None, strata):
         assert casewise_meat(scores, clusters, groups) == pytest.approx(sem_meat(scores, clusters, groups), rel=1e-13)
     assert casewise_meat(scores) == pytest.approx(sem_meat(scores, None), rel=1e-13)
+
+
+def test_a_matrix_that_is_repaired_is_so_in_any_units_and_in_any_order() -> None:
+    """Coefficients in units that differ by 1e12: eigenvectors of the raw matrix lose the digits of the small variances."""
+    rng = np.random.default_rng(58)
+    firm, year = np.repeat(np.arange(30), 4), np.tile(np.arange(4), 30)
+    repaired = 0
+    for _ in range(20):
+        data = pd.DataFrame({"firm": firm, "year": year, "x": rng.normal(size=120) * 1e6, "z": rng.normal(size=120) * 1e-6})
+        data["y"] = 1e-6 * data.x + 1e6 * data.z + rng.normal(size=120)
+        ask = ci.Panel("y ~ x + z", effects=("time",), vcov=ci.clustered("firm", "year"), **KEYS)
+        first, second = ask.fit(data), ask.fit(data.sample(frac=1, random_state=1))
+        repaired += "vcov_mended" in [notice.code for notice in first.notices]
+        if "scores_cancel" not in [notice.code for notice in first.notices]:
+            assert np.diag(second.vcov) == pytest.approx(np.diag(first.vcov), rel=1e-8)
+    assert repaired > 3
+
+
+def test_scores_that_cancel_give_no_standard_error() -> None:
+    rng = np.random.default_rng(2)
+    firm, year = np.repeat(np.arange(40), 2), np.tile([2010, 2011], 40)
+    data = pd.DataFrame({"firm": firm, "year": year, "x": rng.normal(size=80), "y": rng.normal(size=80)})
+    for kind in (ci.driscoll_kraay(1), ci.clustered("year")):  # two periods of a within model mirror each other
+        with pytest.raises(ci.InferenceError, match="add up to zero.*rounding, not a standard error"):
+            ci.Panel("y ~ x", vcov=kind, **KEYS).fit(data)
+    half = data.assign(d=1.0 * (data.firm < 20), x=np.where(data.year == 2010, 1.0, -1.0) * (1 + data.firm))
+    found = ci.Panel("y ~ d + x", method="pooled", vcov=ci.clustered("d"), **KEYS).fit(half)
+    assert "scores_cancel" in [notice.code for notice in found.notices]
+    errors = found.estimates.to_frame().std_error
+    assert errors.isna().tolist() == [True, True, False]
