@@ -266,7 +266,7 @@ def as_vcov(given: Any, *, kinds: Mapping[str, Kind], where: str) -> VCov:
 
 def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: str) -> VCov:
     options = {str(key): value for key, value in table.items()}
-    convention = options.pop("convention", "fixest")
+    convention = {"convention": options.pop("convention")} if "convention" in options else {}
     if len(options) != 1:
         raise SpecificationError(
             f'{where}: vcov={dict(table)!r} names no single kind, so the errors are not settled. Write vcov = {{ clustered = "firm" }}.'
@@ -276,8 +276,8 @@ def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: s
     one_of(name, made, what="vcov", where=where)
     make = made[name]
     if kinds[name].option == "lags" or not isinstance(value, (list, tuple)):
-        return make(value, convention=convention)
-    return make(*value, convention=convention)
+        return make(value, **convention)
+    return make(*value, **convention)
 
 
 def _heteroskedastic(vcov: VCov, parts: Parts) -> Covariance:
@@ -289,7 +289,8 @@ def _heteroskedastic(vcov: VCov, parts: Parts) -> Covariance:
     return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
 
-def _one_cluster(vcov: VCov, parts: Parts) -> str:
+def one_cluster(vcov: VCov, parts: Any) -> str:
+    """Why clusters are refused: a column with one value."""
     for name in vcov.clusters:
         if int(parts.rows.clusters[name].max()) < 1:
             return (
@@ -324,7 +325,7 @@ def _clustered(vcov: VCov, parts: Parts) -> Covariance:
     sizes = ", ".join(f"{size} by {name}" for size, name in zip(groups, vcov.clusters, strict=True))
     note = f"clusters: {sizes}; {_convention_note(vcov, counted)}"
     matrix, vanished = _without_rounding(vcov, matrix, parts)
-    notices = (*_cluster_notices(vcov, groups, mended=mended), *vanished)
+    notices = (*cluster_notices(vcov, groups, mended=mended), *vanished)
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=notices)
 
 
@@ -372,13 +373,14 @@ def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:
     """
     if not rows.effects:
         return k
-    loose = [effect for effect in rows.effects if not any(_nested(effect, code) for code in clusters)]
+    loose = [effect for effect in rows.effects if not any(nested(effect, code) for code in clusters)]
     if len(loose) == len(rows.effects):
         return k + rows.effect_rank
     return k + max(sum(effect.levels for effect in loose) - (len(loose) - 1), 1) if loose else k + 1
 
 
-def _nested(effect: Effect, cluster: IntArray) -> bool:
+def nested(effect: Effect, cluster: IntArray) -> bool:
+    """Whether each level of an effect lies in one cluster."""
     first = np.zeros(effect.levels, dtype=cluster.dtype)
     first[effect.codes] = cluster
     return bool(np.array_equal(first[effect.codes], cluster))
@@ -403,7 +405,8 @@ def _convention_note(vcov: VCov, counted: int) -> str:
     return f'convention "{vcov.convention}": G/(G-1) * (n-1)/(n-K) with K = {counted}, nested effects not counted{several}'
 
 
-def _cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool) -> tuple[Notice, ...]:
+def cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool = False) -> tuple[Notice, ...]:
+    """Few clusters, and a matrix that was repaired."""
     few = _mended_notice(mended)
     if min(groups) < FEW_CLUSTERS:
         name = vcov.clusters[list(groups).index(min(groups))]
@@ -432,7 +435,7 @@ SCORE_KINDS: Mapping[str, Kind] = {
         Kind(name="hc0", compute=_heteroskedastic),
         Kind(name="hc1", compute=_heteroskedastic),
         Kind(
-            name="clustered", compute=_clustered, refuse=_one_cluster, option="clusters", make=clustered,
+            name="clustered", compute=_clustered, refuse=one_cluster, option="clusters", make=clustered,
             example='ci.clustered("firm")',
         ),
         Kind(
