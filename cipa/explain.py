@@ -35,6 +35,8 @@ EXPLANATIONS = {
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",
     "gaps_not_differenced": "Rows after a gap have no difference to the period before and were not used (plm would subtract the row above).",
+    "scores_cancel": "Some standard errors are missing: within each cluster (or period) the scores of these estimates add up to zero, so the"
+    " clusters say nothing about their error. Cluster by another column.",
     "read_as_numbers": "A column of text holds numbers and nothing else, and is used as numbers. If they are codes, write i(column) for"
     " a dummy of each.",
     "singletons": "Entities with a single row stay in the sample; entity effects fit them exactly, so they inform no slope.",

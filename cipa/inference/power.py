@@ -98,8 +98,8 @@ def power(
 
     Parameters
     ----------
-    model : SEM
-        The model that will be fitted.
+    model : SEM, or Panel
+        The model that will be fitted. A panel model needs draws and a fit as its population: regressors are held at that sample's.
     params : mapping of label or term to float
         Population values, as in `ci.simulate`.
     nobs : int, list or mapping of group label to int
@@ -146,10 +146,10 @@ def power(
         raise InferenceError(
             "ci.power: this is a fit. Power is that of a model: give fit.model, and population=fit to draw from its estimates."
         )
-    if not isinstance(model, Lawful):
+    if not isinstance(model, Lawful) and not (draws and isinstance(population, Fit)):
         raise InferenceError(
-            f"ci.power: {type(model).__name__} has no law to draw from or to compute moments of. Give a ci.SEM; for a fitted model its"
-            " declaration, fit.model, with population=fit."
+            f"ci.power: {type(model).__name__} has no law of its own to draw from or to compute moments of. Give a ci.SEM, or draw from a fit:"
+            " ci.power(fit.model, population=fit, draws=500, seed=1)."
         )
     _refuse_numbers(draws, seed, alpha, target)
     source = model if population is None else population
@@ -266,7 +266,8 @@ def _monte_carlo(
         )
     tables, proper = zip(*solved, strict=True)
     admissible, chosen = sum(proper), _chosen(tables[0], claims)
-    truth = law.truth if own or law.ordered else {row.term: row.estimate for row in model.fit_population(law).estimates}
+    exact = own or law.ordered or not isinstance(model, Lawful)
+    truth = law.truth if exact else {row.term: row.estimate for row in model.fit_population(law).estimates}
     rows = [_summary(claim, tables, truth, alpha) for claim in chosen]
     heads = (
         *("term", "population", "average", "relative_bias", "std_error_bias", "coverage", "power"),

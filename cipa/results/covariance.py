@@ -35,6 +35,7 @@ from cipa.numerics.sandwich import (
     multiway_meats,
     nearest_positive,
     newey_west_meat,
+    rounding_only,
 )
 from cipa.results.fit import Notice
 from cipa.results.vcov import VCov
@@ -265,7 +266,7 @@ def as_vcov(given: Any, *, kinds: Mapping[str, Kind], where: str) -> VCov:
 
 def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: str) -> VCov:
     options = {str(key): value for key, value in table.items()}
-    convention = options.pop("convention", "fixest")
+    convention = {"convention": options.pop("convention")} if "convention" in options else {}
     if len(options) != 1:
         raise SpecificationError(
             f'{where}: vcov={dict(table)!r} names no single kind, so the errors are not settled. Write vcov = {{ clustered = "firm" }}.'
@@ -275,8 +276,8 @@ def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: s
     one_of(name, made, what="vcov", where=where)
     make = made[name]
     if kinds[name].option == "lags" or not isinstance(value, (list, tuple)):
-        return make(value, convention=convention)
-    return make(*value, convention=convention)
+        return make(value, **convention)
+    return make(*value, **convention)
 
 
 def _heteroskedastic(vcov: VCov, parts: Parts) -> Covariance:
@@ -288,7 +289,8 @@ def _heteroskedastic(vcov: VCov, parts: Parts) -> Covariance:
     return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
 
-def _one_cluster(vcov: VCov, parts: Parts) -> str:
+def one_cluster(vcov: VCov, parts: Any) -> str:
+    """Why clusters are refused: a column with one value."""
     for name in vcov.clusters:
         if int(parts.rows.clusters[name].max()) < 1:
             return (
@@ -322,7 +324,8 @@ def _clustered(vcov: VCov, parts: Parts) -> Covariance:
     df = parts.df if vcov.convention == "plm" else float(min(groups) - 1)
     sizes = ", ".join(f"{size} by {name}" for size, name in zip(groups, vcov.clusters, strict=True))
     note = f"clusters: {sizes}; {_convention_note(vcov, counted)}"
-    notices = _cluster_notices(vcov, groups, mended=mended)
+    matrix, vanished = _without_rounding(vcov, matrix, parts)
+    notices = (*cluster_notices(vcov, groups, mended=mended), *vanished)
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=notices)
 
 
@@ -341,7 +344,26 @@ def _kernel_covariance(vcov: VCov, parts: Parts) -> Covariance:
     matrix, mended = nearest_positive(factor * parts.bread @ meat @ parts.bread)
     df = parts.df if vcov.convention == "plm" else float(rows.n_times - 1)
     note = f"Bartlett weights, {lags} lags, {rows.n_times} times; {_convention_note(vcov, counted)}"
-    return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=_mended_notice(mended))
+    matrix, vanished = _without_rounding(vcov, matrix, parts)
+    return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=(*_mended_notice(mended), *vanished))
+
+
+def _without_rounding(vcov: VCov, matrix: Array, parts: Parts) -> tuple[Array, tuple[Notice, ...]]:
+    """Zero for variances that are rounding; refused where all are."""
+    gone = rounding_only(matrix, parts.bread, parts.scores)
+    if not gone.any():
+        return matrix, ()
+    why = (
+        f'With vcov="{vcov}" the scores of each group add up to zero (dummies or effects fit the groups exactly, or two periods of a'
+        " within model mirror each other), so the groups say nothing about the error"
+    )
+    if gone.all():
+        raise InferenceError(
+            f"{why}. What is left is rounding, not a standard error. Cluster by another column, such as the entity."
+        )
+    kept = np.where(np.outer(~gone, ~gone), matrix, 0.0)
+    text = f"{why} of {int(gone.sum())} of {len(gone)} estimates; it is shown as missing. Cluster by another column for these."
+    return kept, (Notice(code="scores_cancel", text=text, severity="warning"),)
 
 
 def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:
@@ -351,13 +373,14 @@ def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:
     """
     if not rows.effects:
         return k
-    loose = [effect for effect in rows.effects if not any(_nested(effect, code) for code in clusters)]
+    loose = [effect for effect in rows.effects if not any(nested(effect, code) for code in clusters)]
     if len(loose) == len(rows.effects):
         return k + rows.effect_rank
     return k + max(sum(effect.levels for effect in loose) - (len(loose) - 1), 1) if loose else k + 1
 
 
-def _nested(effect: Effect, cluster: IntArray) -> bool:
+def nested(effect: Effect, cluster: IntArray) -> bool:
+    """Whether each level of an effect lies in one cluster."""
     first = np.zeros(effect.levels, dtype=cluster.dtype)
     first[effect.codes] = cluster
     return bool(np.array_equal(first[effect.codes], cluster))
@@ -382,7 +405,8 @@ def _convention_note(vcov: VCov, counted: int) -> str:
     return f'convention "{vcov.convention}": G/(G-1) * (n-1)/(n-K) with K = {counted}, nested effects not counted{several}'
 
 
-def _cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool) -> tuple[Notice, ...]:
+def cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool = False) -> tuple[Notice, ...]:
+    """Few clusters, and a matrix that was repaired."""
     few = _mended_notice(mended)
     if min(groups) < FEW_CLUSTERS:
         name = vcov.clusters[list(groups).index(min(groups))]
@@ -411,7 +435,7 @@ SCORE_KINDS: Mapping[str, Kind] = {
         Kind(name="hc0", compute=_heteroskedastic),
         Kind(name="hc1", compute=_heteroskedastic),
         Kind(
-            name="clustered", compute=_clustered, refuse=_one_cluster, option="clusters", make=clustered,
+            name="clustered", compute=_clustered, refuse=one_cluster, option="clusters", make=clustered,
             example='ci.clustered("firm")',
         ),
         Kind(

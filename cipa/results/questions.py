@@ -34,7 +34,7 @@ def spread(fit: Fit, name: str) -> Spread:
     return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name)
 
 
-def refit(fit: Fit, kind: str, what: str) -> Refit:
+def refit(fit: Fit, kind: str | None, what: str) -> Refit:
     """The model on other cases, for the bootstrap of one kind."""
     return asked(fit, fit.answers.refit, what)(fit, kind)
 

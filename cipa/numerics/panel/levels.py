@@ -12,7 +12,7 @@ Computing, 33, 2950-2971 (LSMR); fixest::fixef (the same references).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, TwoEffects, compon
 
 RECONSTRUCTED = 1e-9
 """Largest difference between the sum of the effects and what they add up to, relative to its spread (or to its size, in rounding)."""
+
+ROUNDING = 1e-14
+"""What is left of the total, relative to its spread, that needs no further round."""
 
 ROUNDS = 4
 """The first solution and its refinements."""
@@ -59,8 +62,11 @@ def level_effects(total: Array, effects: Sequence[Effect]) -> LevelEffects:
     values = [np.zeros(effect.levels) for effect in effects]
     left = total - total.mean()
     spread = float(np.abs(left).max(initial=0.0))
+    split = _splitter(effects)
     for _ in range(ROUNDS):
-        parts = _split(left, effects)
+        if np.abs(left).max(initial=0.0) <= ROUNDING * spread:
+            break
+        parts = split(left)
         values = [value + part for value, part in zip(values, parts, strict=True)]
         left = left - _sum(parts, effects)
     values[0] = values[0] + total.mean()
@@ -81,20 +87,24 @@ def _means(column: Array, effect: Effect) -> Array:
     return group_sums(column, effect) / np.bincount(effect.codes, minlength=effect.levels)
 
 
-def _split(total: Array, effects: Sequence[Effect]) -> list[Array]:
-    """One solution, up to the constants."""
+def _splitter(effects: Sequence[Effect]) -> Callable[[Array], list[Array]]:
+    """One solution for a total, up to the constants."""
     if len(effects) == 1:
-        return [_means(total, effects[0])]
+        return lambda total: [_means(total, effects[0])]
     large, small = sorted(range(len(effects)), key=lambda position: -effects[position].levels)[:2]
     direct = None
     if len(effects) == 2 and effects[small].levels <= DIRECT_LEVELS:
         direct = TwoEffects.of(effects[large], effects[small], None)
     if direct is None:
-        return _iterated(total, effects)
-    parts = [np.empty(0), np.empty(0)]
-    parts[small] = direct.small_effects(total)
-    parts[large] = _means(total - parts[small][effects[small].codes], effects[large])
-    return parts
+        return lambda total: _iterated(total, effects)
+
+    def directly(total: Array) -> list[Array]:
+        parts = [np.empty(0), np.empty(0)]
+        parts[small] = direct.small_effects(total)
+        parts[large] = _means(total - parts[small][effects[small].codes], effects[large])
+        return parts
+
+    return directly
 
 
 def _iterated(total: Array, effects: Sequence[Effect]) -> list[Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from oracle_files import HERE
+from oracle_files import HERE, case
 
 import cipa as ci
 from cipa.models.panel.linear.covariance import KINDS
@@ -21,7 +21,7 @@ from cipa.results.vcov import VCov
 KEYS = {"entity": "firm", "time": "year"}
 EVERY = [
     "iid", "hc0", "hc1", "hc2", "hc3", ci.clustered("firm"), ci.clustered("firm", "year", convention="stata"),
-    ci.driscoll_kraay(2), ci.newey_west(1, convention="plm"),
+    ci.driscoll_kraay(2), ci.newey_west(1, convention="plm"), {"crv3": "cluster"},
 ]  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
@@ -47,6 +47,8 @@ def test_another_covariance_is_that_of_a_fit_that_asked_for_it(kind: Any, method
     data = several_rows()
     if method == "between" and isinstance(kind, VCov):
         kind = ci.clustered("cluster")  # a firm's mean has no time, and each firm is one row
+    if method in ("random", "mundlak") and isinstance(kind, dict):
+        kind = ci.clustered("cluster")  # the jackknife is not derived there
     start = model("hc0", method).fit(data)
     before = start.estimates.to_frame()
     changed, direct = ci.vcov(start, kind, data=data), model(kind, method).fit(data)
@@ -74,9 +76,6 @@ def test_a_covariance_that_the_fit_cannot_have_is_refused() -> None:
         ci.vcov(fit, "hc9")
     with pytest.raises(ci.SpecificationError, match="does not say its clusters"):
         ci.vcov(fit, "clustered")
-    sem = ci.SEM("x4 ~ x1").fit(ci.datasets.load("holzinger1939"))
-    with pytest.raises(ci.InferenceError, match="no fit of a linear panel model"):
-        ci.vcov(sem, "hc1")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [ci.driscoll_kraay(1), ci.newey_west(1)], ids=str)
@@ -94,8 +93,8 @@ def test_a_kind_is_one_row_that_says_all() -> None:
         assert kind.name == name
         assert bool(kind.option) == bool(kind.make) == bool(kind.example)
         if kind.make is not None:
-            assert "convention" in inspect.signature(kind.make).parameters
-    assert set(KINDS) - set(SCORE_KINDS) == {"iid", "hc2", "hc3"}
+            assert ("convention" in inspect.signature(kind.make).parameters) == (name != "crv3")
+    assert set(KINDS) - set(SCORE_KINDS) == {"iid", "hc2", "hc3", "crv3"}
 
 
 @pytest.mark.parametrize("given", [{"clustered": 2.5}, {"clustered": None}, {"driscoll_kraay": [1, 2]}, {"clustered": []}])
@@ -136,3 +135,78 @@ def test_the_meat_by_case_serves_the_structural_equation_models() -> None:
     for groups in (None, strata):
         assert casewise_meat(scores, clusters, groups) == pytest.approx(sem_meat(scores, clusters, groups), rel=1e-13)
     assert casewise_meat(scores) == pytest.approx(sem_meat(scores, None), rel=1e-13)
+
+
+def test_a_matrix_that_is_repaired_is_so_in_any_units_and_in_any_order() -> None:
+    """Coefficients in units that differ by 1e12: eigenvectors of the raw matrix lose the digits of the small variances."""
+    rng = np.random.default_rng(58)
+    firm, year = np.repeat(np.arange(30), 4), np.tile(np.arange(4), 30)
+    repaired = 0
+    for _ in range(20):
+        data = pd.DataFrame({"firm": firm, "year": year, "x": rng.normal(size=120) * 1e6, "z": rng.normal(size=120) * 1e-6})
+        data["y"] = 1e-6 * data.x + 1e6 * data.z + rng.normal(size=120)
+        ask = ci.Panel("y ~ x + z", effects=("time",), vcov=ci.clustered("firm", "year"), **KEYS)
+        first, second = ask.fit(data), ask.fit(data.sample(frac=1, random_state=1))
+        repaired += "vcov_mended" in [notice.code for notice in first.notices]
+        if "scores_cancel" not in [notice.code for notice in first.notices]:
+            assert np.diag(second.vcov) == pytest.approx(np.diag(first.vcov), rel=1e-8)
+    assert repaired > 3
+
+
+def test_scores_that_cancel_give_no_standard_error() -> None:
+    rng = np.random.default_rng(2)
+    firm, year = np.repeat(np.arange(40), 2), np.tile([2010, 2011], 40)
+    data = pd.DataFrame({"firm": firm, "year": year, "x": rng.normal(size=80), "y": rng.normal(size=80)})
+    for kind in (ci.driscoll_kraay(1), ci.clustered("year")):  # two periods of a within model mirror each other
+        with pytest.raises(ci.InferenceError, match="rounding, not a standard error"):
+            ci.Panel("y ~ x", vcov=kind, **KEYS).fit(data)
+    half = data.assign(d=1.0 * (data.firm < 20), x=np.where(data.year == 2010, 1.0, -1.0) * (1 + data.firm))
+    found = ci.Panel("y ~ d + x", method="pooled", vcov=ci.clustered("d"), **KEYS).fit(half)
+    assert "scores_cancel" in [notice.code for notice in found.notices]
+    errors = found.estimates.to_frame().std_error
+    assert errors.isna().tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(("name", "effects"), [("pooled", ()), ("timefe", ("time",))])
+def test_the_jackknife_is_that_of_clubsandwich_and_by_hand(name: str, effects: tuple[str, ...]) -> None:
+    expected = case("panel", f"grunfeld_cluster_small_G_{name}")
+    data = pd.read_csv(HERE / "panel" / expected["data"])
+    found = ci.Panel(
+        "inv ~ value + capital", method="within" if effects else "pooled", effects=effects, vcov=ci.crv3("firm"), **KEYS
+    ).fit(data)
+    for key, value in expected["se_crv3_jackknife_center_full"].items():
+        assert found.estimates[f"inv ~ {key}"].std_error == pytest.approx(value, rel=1e-9)
+        assert found.estimates[f"inv ~ {key}"].df == 9
+
+
+def test_pyfixest_multiplies_the_jackknife_by_another_factor() -> None:
+    """pyfixest 0.60.0, feols("inv ~ value + capital", vcov={"CRV3": "firm"}): G/(G-1) (n-1)/(n-k) in place of (G-1)/G."""
+    data = pd.read_csv(HERE / "panel/data/grunfeld.csv")
+    found = ci.Panel("inv ~ value + capital", method="pooled", vcov=ci.crv3("firm"), **KEYS).fit(data)
+    ratio = math.sqrt(10 / 9 * 199 / 197 / (9 / 10))
+    for key, pyfixest in {"value": 0.018012937051320968, "capital": 0.16452984662650483}.items():
+        assert found.estimates[f"inv ~ {key}"].std_error * ratio == pytest.approx(pyfixest, rel=1e-9)
+
+
+@pytest.mark.parametrize("effects", [("entity",), ("entity", "time"), ("time",)])
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_the_jackknife_is_the_spread_of_refits(effects: tuple[str, ...], weights: str | None) -> None:
+    data = gaps().assign(w=lambda d: 1.0 + d.year % 3)
+    ask = ci.Panel("lninnov ~ collab + rd", effects=effects, weights=weights, vcov=ci.crv3("cluster"), **KEYS)
+    found = ask.fit(data)
+    clusters = data.cluster.unique()
+    left = np.array([ask.fit(data[data.cluster != name]).params for name in clusters]) - found.params
+    expected = (len(clusters) - 1) / len(clusters) * left.T @ left
+    assert found.vcov == pytest.approx(expected, rel=1e-8)
+
+
+def test_a_jackknife_that_leaves_nothing_is_refused() -> None:
+    data = gaps().assign(only=lambda d: 1.0 * (d.cluster == d.cluster.iloc[0]) * d.rd)
+    with pytest.raises(ci.InferenceError, match="varies in that cluster alone"):
+        ci.Panel("lninnov ~ rd + only", vcov=ci.crv3("cluster"), **KEYS).fit(data)
+    with pytest.raises(ci.InferenceError, match="variance components"):
+        model(ci.crv3("cluster"), "random").fit(data)
+    with pytest.raises(
+        ci.UnknownKeywordError if hasattr(ci, "UnknownKeywordError") else TypeError, match="no keyword 'convention'"
+    ):
+        model({"crv3": "cluster", "convention": "stata"}, "within")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cipa.models.panel.linear.after import predict, residuals
 from cipa.models.panel.linear.fit import PanelFit
+from cipa.models.panel.linear.law import law_of
+from cipa.models.panel.linear.refit import refit
+from cipa.models.panel.linear.vcov import with_vcov
 from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.results.answers import Answers, Spread
 
@@ -27,5 +30,5 @@ def _headline(fit: PanelFit) -> tuple[str, ...]:
 
 ANSWERS = Answers(
     family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread, scores=_scores, headline=_headline,
-    residuals=residuals, predict=predict,
+    residuals=residuals, predict=predict, refit=refit, law=law_of, vcov=with_vcov,
 )  # fmt: skip

@@ -3,8 +3,13 @@
     iid    s^2 (X'X)^-1, s^2 with n - K degrees of freedom, K with all effects
     hc2    each squared residual over (1 - h), h the leverage in the design with all dummies
     hc3    each squared residual over (1 - h)^2
+    crv3   (G - 1)/G sum_g (b_g - b)(b_g - b)',  b_g the estimates without cluster g
 
-Sources: MacKinnon, J. & White, H. (1985). Journal of Econometrics, 29, 305-325 (hc2, hc3).
+crv3 is the cluster jackknife, centred at the full estimate. Effects that lie in one cluster leave with it; others (of years) are swept
+out again from the clusters that remain.
+
+Sources: MacKinnon, J. & White, H. (1985). Journal of Econometrics, 29, 305-325 (hc2, hc3); MacKinnon, J., Nielsen, M. & Webb, M. (2023).
+Journal of Applied Econometrics, 38, 671-694, eq. 16 (crv3).
 """
 
 from __future__ import annotations
@@ -15,13 +20,18 @@ from functools import cached_property
 
 import numpy as np
 
-from cipa.numerics.algebra.linalg import Array, symmetric
-from cipa.numerics.sandwich import heteroskedastic_meat
-from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows
+from cipa.errors import InferenceError, SpecificationError, public
+from cipa.numerics.algebra.linalg import Array, IntArray, inverse_and_logdet, symmetric
+from cipa.numerics.panel.absorb import Effect, absorb
+from cipa.numerics.sandwich import heteroskedastic_meat, summed_scores
+from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows, cluster_notices, nested, one_cluster
 from cipa.results.vcov import VCov
 
 _FULL = 1e-10
 """Below this, 1 - leverage is rounding: the row is fitted exactly."""
+
+_SINGULAR = 1e-9
+"""Share of a regressor's variance, given the others, below which it is not identified without a cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,10 @@ class Regression:
         n less all parameters, effects included.
     df : float
         Degrees of freedom of t where the kind names none of its own; infinity for the normal distribution.
+    root_weights : (n,) array or None
+        By which the rows of design and residuals are multiplied.
+    plain : bool
+        Whether the estimates are least squares of the design as it is: no instruments, no estimated variance components.
     """
 
     bread: Array
@@ -52,6 +66,8 @@ class Regression:
     rows: Rows
     df_resid: int
     df: float
+    root_weights: Array | None = None
+    plain: bool = True
 
     @cached_property
     def scores(self) -> Array:
@@ -94,10 +110,105 @@ def _by_leverage(vcov: VCov, parts: Regression) -> Covariance:
     return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
 
+@public
+def crv3(column: str) -> VCov:
+    """Errors by the cluster jackknife (CV3 of MacKinnon, Nielsen & Webb 2023), better than `ci.clustered` with few or unequal clusters.
+
+    Parameters
+    ----------
+    column : str
+        The column of the clusters.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.Panel("inv ~ value + capital", method="pooled", vcov=ci.crv3("firm")).fit(ci.datasets.load("grunfeld"))
+    >>> round(fit.estimates["inv ~ capital"].std_error, 5)
+    0.14733
+    """
+    if not isinstance(column, str):
+        raise SpecificationError(
+            f"ci.crv3: {column!r} is no column. The jackknife leaves out clusters of one column: ci.crv3('firm')."
+        )
+    return VCov(kind="crv3", clusters=(column,), convention="none")
+
+
+def _no_jackknife(vcov: VCov, parts: Regression) -> str:
+    if not parts.plain:
+        return (
+            "without a cluster the first stage, or the variance components, would be others, and that jackknife is not derived here. Use"
+            f' ci.clustered("{vcov.clusters[0]}").'
+        )
+    return one_cluster(vcov, parts)
+
+
+def _jackknife(vcov: VCov, parts: Regression) -> Covariance:
+    name = vcov.clusters[0]
+    code = parts.rows.clusters[name]
+    groups = int(code.max()) + 1
+    inside = all(nested(effect, code) for effect in parts.rows.effects)
+    changes = (_changes if inside else _changes_swept_again)(parts, code, groups, name)
+    matrix = symmetric((groups - 1) / groups * changes.T @ changes)
+    note = f"jackknife over {groups} clusters by {name}, centred at the full estimate, factor (G-1)/G; t(G-1)"
+    notices = cluster_notices(vcov, [groups])
+    return Covariance(matrix=matrix, df=float(groups - 1), vcov=replace(vcov, note=note), notices=notices)
+
+
+def _changes(parts: Regression, code: IntArray, groups: int, name: str) -> Array:
+    """b_g - b (groups, k), where a cluster takes its effects with it: from the cross-products that remain."""
+    X = parts.design
+    whole, sums = X.T @ X, summed_scores(parts.scores, code, groups)
+    order = np.argsort(code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=groups))
+    changes = np.empty_like(sums)
+    for group, rows in enumerate(np.split(order, ends[:-1])):
+        changes[group] = _solved(whole - X[rows].T @ X[rows], -sums[group], whole, name=name)
+    return changes
+
+
+def _changes_swept_again(parts: Regression, code: IntArray, groups: int, name: str) -> Array:
+    """b_g - b (groups, k), where the effects of the rows that remain are other ones than with the cluster."""
+    root = np.ones(len(code)) if parts.root_weights is None else parts.root_weights
+    columns = np.column_stack([parts.residuals, parts.design]) / root[:, None]
+    whole = parts.design.T @ parts.design
+    changes = np.empty((groups, parts.design.shape[1]))
+    for group in range(groups):
+        rows = np.flatnonzero(code != group)
+        effects = [_remaining(effect, rows) for effect in parts.rows.effects]
+        swept = absorb(columns[rows], effects, weights=root[rows] ** 2)
+        if not swept.converged:
+            raise _not_identified(name, "the effects of the rows that remain are hardly connected")
+        left = swept.values * root[rows, None]
+        changes[group] = _solved(left[:, 1:].T @ left[:, 1:], left[:, 1:].T @ left[:, 0], whole, name=name)
+    return changes
+
+
+def _remaining(effect: Effect, rows: IntArray) -> Effect:
+    levels, codes = np.unique(effect.codes[rows], return_inverse=True)
+    return Effect(codes=codes.reshape(-1), levels=len(levels))
+
+
+def _solved(matrix: Array, right: Array, whole: Array, *, name: str) -> Array:
+    """Solve the normal equations without a cluster on the scale of all clusters; refused where they are singular."""
+    scale = np.sqrt(whole.diagonal())
+    inverse = inverse_and_logdet(matrix / np.outer(scale, scale))
+    if inverse is None or np.abs(inverse[0]).max(initial=0.0) > 1 / _SINGULAR:
+        raise _not_identified(name, "the regressors that remain are collinear, because one varies in that cluster alone")
+    return np.asarray(inverse[0] @ (right / scale) / scale)
+
+
+def _not_identified(name: str, why: str) -> InferenceError:
+    return InferenceError(
+        f'vcov="crv3({name})" is not available here: without one cluster by {name} {why}. The jackknife needs an estimate without each'
+        f' cluster. Drop the regressor, merge clusters, or use ci.clustered("{name}").'
+    )
+
+
 KINDS: Mapping[str, Kind] = {
     "iid": Kind(name="iid", compute=_iid),
     **SCORE_KINDS,
     "hc2": Kind(name="hc2", compute=_by_leverage, refuse=_no_leverage),
     "hc3": Kind(name="hc3", compute=_by_leverage, refuse=_no_leverage),
+    "crv3": Kind(name="crv3", compute=_jackknife, refuse=_no_jackknife, option="clusters", make=crv3, example='ci.crv3("firm")'),
 }
 """Every kind that a linear panel model reports."""

@@ -72,6 +72,7 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution,
     parts = Regression(
         bread=solution.bread, design=solution.design, residuals=solution.residuals, rows=found.rows, df_resid=df_resid,
         leverages=lambda: found.leverage(solution.bread, solution.design), df=np.inf if found.normal else float(df_resid),
+        root_weights=found.root_weights, plain=not design.endogenous and found.theta is None,
     )  # fmt: skip
     spread = covariance_of(model.vcov, parts, kinds=KINDS)
     errors = np.sqrt(np.maximum(spread.matrix.diagonal(), 0.0))

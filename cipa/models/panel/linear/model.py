@@ -44,7 +44,8 @@ class Panel:
     entity, time : str, optional
         The panel keys; taken from the Dataset's roles when not given.
     vcov : str, VCov or mapping
-        "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`.
+        "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
+        `ci.crv3("firm")`.
     absorb : sequence of str
         Further columns (or combinations "a^b") whose effects "within" sweeps out.
     weights : str, optional

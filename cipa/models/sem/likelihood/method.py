@@ -9,6 +9,7 @@ import numpy as np
 from cipa.errors import SpecificationError
 from cipa.models.sem.answers import factor_scores, structure
 from cipa.models.sem.answers.residuals import residual_table
+from cipa.models.sem.answers.vcov import with_vcov
 from cipa.models.sem.cases.conditions import cluster_notices
 from cipa.models.sem.cases.moments import refuse_without_cases
 from cipa.models.sem.cases.read import layout_for, sample_for
@@ -137,6 +138,7 @@ LIKELIHOOD = Method(
     answers=Answers(
         family="fits by maximum likelihood", instead="See docs/after-the-fit.md for what can be asked of it.",
         spread=structure.implied_spread, scores=_scores, statistics=_statistics, reported=structure.reported, headline=structure.headline,
-        refit=refit, residuals=_residuals, law=of_fit, release=structure.released, difference=difference, structure=structure.structure,
+        refit=refit, residuals=_residuals,
+        vcov=with_vcov, law=of_fit, release=structure.released, difference=difference, structure=structure.structure,
     ),
 )  # fmt: skip
