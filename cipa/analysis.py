@@ -39,6 +39,7 @@ from cipa.models.kinds import fit_with, model_class
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
+from cipa.results.questions import spread
 from cipa.study.constructs import Construct
 from cipa.study.hypotheses import Hypothesis
 from cipa.study.measurement import unknown_name, whole_model
@@ -403,5 +404,5 @@ def _focal(term: Term, fit: Fit) -> tuple[str, str]:
 
 
 def _binary(fit: Fit, name: str) -> bool:
-    values = fit.spread_of(name).values
+    values = spread(fit, name).values
     return values is not None and set(np.unique(values)) == {0.0, 1.0}

@@ -26,9 +26,11 @@ from scipy.special import ndtr, ndtri
 from cipa.errors import ConvergenceError, InferenceError, SpecificationError, one_of, public
 from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
+from cipa.results.answers import Refit
 from cipa.results.display import render_html, render_text
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
+from cipa.results.questions import refit
 from cipa.threads import one_thread
 
 KINDS = ("case", "cluster", "parametric", "bollen_stine")
@@ -139,13 +141,8 @@ def bootstrap(
         )
     if seed is None:
         raise SpecificationError("ci.bootstrap needs a seed, so that the result can be reproduced. Write seed=1.")
-    resampler = getattr(fit, "resampler", None)
-    if resampler is None:
-        raise InferenceError(
-            f"ci.bootstrap: {fit.kind} fits are not resampled here. Clustered errors are available: ci.clustered(...)."
-        )
-    refit = resampler(kind)
-    values, chisq, admissible = _refitted(refit, (_rows(fit, kind, rng) for rng in generators(seed, int(draws))))
+    again = refit(fit, kind, "ci.bootstrap")
+    values, chisq, admissible = _refitted(again, (_rows(again, kind, rng) for rng in generators(seed, int(draws))))
     if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
             f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
@@ -160,26 +157,26 @@ def bootstrap(
     )  # fmt: skip
 
 
-def _refitted(refit: Any, draws: Iterable[Any]) -> tuple[Array, Array, Array]:
+def _refitted(again: Refit, draws: Iterable[Any]) -> tuple[Array, Array, Array]:
     """Values (R, m), chi-squares (R,) and admissibility (R,) of the draws that converge, a stack at a time."""
     values, chisq, admissible = [], [], []
     remaining = iter(draws)
     while stack := list(islice(remaining, _STACK)):
-        found = refit(stack)
+        found = again.run(stack)
         values.append(found.values[found.converged])
         chisq.append(found.chisq[found.converged])
         admissible.append(found.admissible[found.converged])
     return np.concatenate(values), np.concatenate(chisq), np.concatenate(admissible)
 
 
-def _rows(fit: Any, kind: str, rng: np.random.Generator) -> Any:
+def _rows(again: Refit, kind: str, rng: np.random.Generator) -> Any:
     """What a draw is made of: rows of each group, or the generator for a parametric draw."""
-    sizes = fit.group_sizes
+    sizes = again.sizes
     if kind == "parametric":
         return rng
     if kind != "cluster":
         return case_rows(rng, sizes)
-    codes = fit.cluster_codes
+    codes = again.clusters
     if codes is None:
         raise InferenceError(
             'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
@@ -223,11 +220,13 @@ def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackk
     return bounds[0], bounds[1]
 
 
-def _jackknife(fit: Any, kind: str) -> Array:
+def _jackknife(fit: Fit, kind: str) -> Array:
     """Estimates from the data without each case in turn (n, m), or without each cluster (G, m) for kind "cluster"."""
-    units = fit.cluster_codes if kind == "cluster" else np.arange(sum(fit.group_sizes))
-    left_out = (_by_group(np.flatnonzero(units != unit), fit.group_sizes) for unit in np.unique(units))
-    return _refitted(fit.resampler("case"), left_out)[0]
+    again = refit(fit, "case", "ci.bootstrap")
+    units = again.clusters if kind == "cluster" else np.arange(sum(again.sizes))
+    assert units is not None
+    left_out = (_by_group(np.flatnonzero(units != unit), again.sizes) for unit in np.unique(units))
+    return _refitted(again, left_out)[0]
 
 
 def _by_group(rows: IntArray, sizes: Sequence[int]) -> list[IntArray]:

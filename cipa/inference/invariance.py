@@ -299,7 +299,7 @@ def _measure(climb: _Climb, fit: Fit, name: str) -> float:
     found = fit.statistics.values_by_name
     if climb.ladder.categories:
         return found.get(f"{name}.scaled", found.get(name, math.nan))
-    robust = {**found, **getattr(fit, "robust_measures", {})}.get(f"{name}.robust", math.nan)
+    robust = {**found, **fit.late_statistics.values_by_name}.get(f"{name}.robust", math.nan)
     return found.get(name, math.nan) if math.isnan(robust) else robust
 
 

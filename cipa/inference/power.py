@@ -36,9 +36,10 @@ from cipa.errors import (
 )
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
+from cipa.results import questions
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimates
-from cipa.results.fit import Fit
+from cipa.results.fit import Fit, Lawful
 from cipa.study.hypotheses import Hypothesis
 from cipa.terms import Path, Term
 
@@ -141,17 +142,22 @@ def power(
     >>> ci.power(model, params=values, nobs=150, terms=["y ~ f"]).to_frame()["power"].round(2).tolist()
     [0.78]
     """
-    if not hasattr(model, "population"):
+    if isinstance(model, Fit):
+        raise InferenceError(
+            "ci.power: this is a fit. Power is that of a model: give fit.model, and population=fit to draw from its estimates."
+        )
+    if not isinstance(model, Lawful):
         raise InferenceError(
             f"ci.power: {type(model).__name__} has no law to draw from or to compute moments of. Give a ci.SEM; for a fitted model its"
             " declaration, fit.model, with population=fit."
         )
     _refuse_numbers(draws, seed, alpha, target)
-    if hasattr(model, "estimates"):
-        raise InferenceError(
-            "ci.power: this is a fit. Power is that of a model: give fit.model, and population=fit to draw from its estimates."
-        )
-    law = (model if population is None else population).population(params=params, nobs=nobs)
+    source = model if population is None else population
+    law = (
+        questions.law(source, params, nobs, "ci.power")
+        if isinstance(source, Fit)
+        else source.population(params=params, nobs=nobs)
+    )
     claims = _claims(terms, hypotheses)
     if not draws:
         return _noncentral(model, law, claims, alpha=alpha, target=target)

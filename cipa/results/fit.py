@@ -13,15 +13,16 @@ import platform
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.special import ndtr
 
 import cipa
-from cipa.errors import CipaWarning, InferenceError
+from cipa.errors import CipaWarning
 from cipa.numerics.algebra.linalg import Array
+from cipa.results.answers import Answers
 from cipa.results.display import render_html
 from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
@@ -108,34 +109,20 @@ def versions_of(*packages: str) -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How a variable of a model varies in the estimation sample.
-
-    Parameters
-    ----------
-    mean, sd : float
-        As observed (divisor n - 1), or as implied for a latent variable.
-    values : (n,) array or None
-        Observed values; None for a latent variable, which is taken as normal.
-    """
-
-    mean: float
-    sd: float
-    values: Array | None = None
-
-    def share(self, low: float, high: float) -> float:
-        """Share of the sample (or of the normal distribution) between two values."""
-        if self.values is not None:
-            return float(((self.values >= low) & (self.values <= high)).mean())
-        return float(ndtr((high - self.mean) / self.sd) - ndtr((low - self.mean) / self.sd))
-
-
 class Model(Protocol):
     """A declared model: a value that can be fitted."""
 
     def fit(self, data: Any, *, start: Any = None) -> Fit:
         """Estimate the model on `data`; the model itself does not change."""
+        ...
+
+
+@runtime_checkable
+class Lawful(Protocol):
+    """A model whose parameters say how data arise: what power and simulation draw from."""
+
+    def population(self, *, params: Mapping[Any, float] | None = None, nobs: Any = None) -> Any:
+        """The model with a value for every parameter."""
         ...
 
 
@@ -176,6 +163,8 @@ class Fit:
     conf_level : float
     npar : int
         Number of free parameters, less the rank of the equality constraints.
+    answers : Answers
+        What else the family derives; asked through `cipa.results.questions`.
 
     Examples
     --------
@@ -206,11 +195,12 @@ class Fit:
     engine_packages: tuple[str, ...] = ()
     seed: int | None = None
     conf_level: float = 0.95
+    answers: Answers = field(default_factory=Answers, repr=False)
 
-    @property
+    @cached_property
     def scores(self) -> Array | None:
-        """Casewise scores (n, k), for a family that has them."""
-        return None
+        """Casewise gradient (n, k) of the objective, in the order of the cases used; None for a family that has none."""
+        return None if self.answers.scores is None else self.answers.scores(self)
 
     @property
     def provenance(self) -> Provenance:
@@ -227,10 +217,6 @@ class Fit:
                 value.setflags(write=False)  # a pickled array forgets that it is read-only
         self.__dict__.update(state)
 
-    def spread_of(self, name: str) -> Spread:
-        """How a variable of the model varies; each family says it in its own way."""
-        raise InferenceError(f"A {self.kind} fit by engine '{self.engine}' does not know how '{name}' varies. Give values=[...].")
-
     def __str__(self) -> str:
         head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
         found = self.reported_statistics
@@ -241,12 +227,17 @@ class Fit:
     @property
     def headline(self) -> tuple[str, ...]:
         """The names in `reported_statistics` that a summary shows first."""
-        return tuple(self.statistics)[:8]
+        return tuple(self.statistics)[:8] if self.answers.headline is None else self.answers.headline(self)
+
+    @cached_property
+    def late_statistics(self) -> Statistics:
+        """The statistics, with what a family derives only when it is asked for."""
+        return self.statistics if self.answers.statistics is None else self.answers.statistics(self)
 
     @property
     def reported_statistics(self) -> Statistics:
-        """The statistics, with what a family derives only when it is asked for."""
-        return self.statistics
+        """The statistics that a summary and a report draw from."""
+        return self.statistics if self.answers.reported is None else self.answers.reported(self)
 
     def _repr_html_(self) -> str:
         return render_html(self.estimates.to_frame())

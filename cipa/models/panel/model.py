@@ -26,8 +26,9 @@ from cipa.models.panel.random import random_effects
 from cipa.models.panel.transform import Transformed, between, first_difference, group_means, pooled, within, words_of
 from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.numerics.panel.absorb import Effect
+from cipa.results.answers import Answers, Spread
 from cipa.results.estimates import tabulate
-from cipa.results.fit import Fit, Spread, announce
+from cipa.results.fit import Fit, announce
 from cipa.results.statistics import Statistic, Statistics
 from cipa.results.vcov import VCov
 from cipa.terms import Term
@@ -216,16 +217,20 @@ class PanelFit(Fit):
         """Residuals (m,) of the transformed regression."""
         return frozen(self.solution.residuals)
 
-    def spread_of(self, name: str) -> Spread:
-        """Mean and standard deviation of a variable over the estimation sample."""
-        values = self.design.column(parse_atom(name))
-        return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))
-
     @property
     def headline(self) -> tuple[str, ...]:
         """The statistics that a summary shows first."""
         first = ("entities", "times", "r2", "r2_within", "r2_between", "r2_overall", "f", "wald")
         return tuple(name for name in first if name in self.statistics)
+
+
+def _spread(fit: PanelFit, name: str) -> Spread:
+    """Mean and standard deviation of a variable over the estimation sample."""
+    values = fit.design.column(parse_atom(name))
+    return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))
+
+
+_ANSWERS = Answers(family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread)
 
 
 def _solve(found: Transformed, design: Design) -> Solution:
@@ -258,6 +263,7 @@ def _assemble(model: Panel, design: Design, found: Transformed, solution: Soluti
     rss = float(solution.residuals @ solution.residuals)
     likelihood = model.method in ("pooled", "within") and not design.endogenous
     return PanelFit(
+        answers=_ANSWERS,
         model=model, data=design.data, kind="panel", terms=found.terms, params=frozen(solution.params), vcov=frozen(spread.matrix),
         bread=frozen(solution.bread), nobs=nobs, df_resid=float(df_resid), npar=k, vcov_type=spread.vcov, estimates=estimates,
         loglik=-nobs / 2 * float(np.log(2 * np.pi * rss / nobs) + 1) if likelihood else float("nan"),

@@ -200,7 +200,7 @@ def test_reference_scores_of_theta_are_not_the_modes() -> None:
         seen = [
             ndtr(cuts[y][int(case_[y])] - m) - ndtr(cuts[y][int(case_[y]) - 1] - m) for y, m in zip(items, centre, strict=True)
         ]
-        return float(np.log(seen).sum() - 0.5 * scores @ np.linalg.solve(fit.latent_cov, scores))
+        return float(np.log(seen).sum() - 0.5 * scores @ np.linalg.solve(fit.latent_covs[0], scores))
 
     ours = ci.factor_scores(fit).to_frame()[list(fit.latent)].to_numpy()
     reference = np.array(case("sem_after", name)["scores_regression_first10"]["values"])
@@ -223,7 +223,7 @@ def test_implied_moments(name: str) -> None:
 
 def implied(fit: Any, g: int) -> dict[str, float]:
     """Implied moments of a group, by the name of the moment."""
-    names, here = fit.layout.blocks[g].observed, fit.point.groups[g].moments
+    names, here = fit.layout.blocks[g].observed, fit.point.blocks[g]
     found = {f"{a} ~~ {b}": here.cov[i, j] for i, a in enumerate(names) for j, b in enumerate(names)}
     return found | ({f"{name} ~1": here.mean[i] for i, name in enumerate(names)} if fit.layout.means else {})
 
@@ -231,7 +231,7 @@ def implied(fit: Any, g: int) -> dict[str, float]:
 def implied_least_squares(fit: Any, g: int) -> dict[str, float]:
     """Implied moments of a group with ordered variables: conditional on covariates where there are any."""
     target, names = fit.objective.targets[g], fit.layout.blocks[g].observed
-    th, mean, slopes, cov = target.split(fit.objective.part(fit.point, g).m)
+    th, mean, slopes, cov = target.split(fit.point.parts[g].m)
     found = {f"{names[i]} ~~ {names[j]}": value for i, j, value in zip(target.rows, target.cols, cov, strict=True)}
     found |= {f"{names[i]} ~1": value for i, value in zip(target.means, mean, strict=True)}
     number: dict[int, int] = {}

@@ -42,7 +42,7 @@ def test_with_missing_values_too(syntax: str, expected: tuple[float, float]) -> 
     fit = ci.SEM(syntax, estimator="mlr", missing="fiml").fit(data)
     found = [fit.measures[name] for name in ("baseline.chisq.scaled", "baseline.chisq.scaling.factor")]
     assert found == pytest.approx(expected, rel=LAVAAN)
-    for measures in (fit.robust_measures, ci.SEM(syntax, missing="fiml").fit(data).robust_measures):
+    for measures in (ci.fit_measures(fit), ci.fit_measures(ci.SEM(syntax, missing="fiml").fit(data))):
         assert [measures[name] for name in ("cfi.robust", "tli.robust", "rmsea.robust")] == [1, 1, 0]
 
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import SpecificationError, public
+from cipa.models.sem.cases.read import layout_for
 from cipa.models.sem.declare.layout import Layout, effect_coding_lines
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.fit import SEMFit
-from cipa.models.sem.model import SEM, declare
+from cipa.models.sem.model import SEM
 
 _R_NAME = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*")
 _RESERVED = frozenset(
@@ -187,7 +188,7 @@ def _alone(model: SEM) -> Layout:
         raise SpecificationError(
             f"ci.to_lavaan: {what} stand in the data, so this model has no list of parameters yet. Fit it, and give the fit."
         )
-    return declare(model, None)[0]
+    return layout_for(model, None)[0]
 
 
 def _aliases(names: Sequence[str], *, ascii_only: bool) -> dict[str, str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import chdtrc
@@ -21,13 +20,12 @@ from scipy.special import chdtrc
 from cipa.errors import public
 from cipa.models.sem.declare.layout import Layout, place_of
 from cipa.models.sem.declare.parameters import Parameter
+from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.standardize import scale_factors
+from cipa.models.sem.steps.table import residual_matrices
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments import ram
 from cipa.results.display import ResultTable
-
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
 
 _CONFOUNDED = 1e-8
 """Share of a parameter's own information below which nothing is left beside the others: it cannot be freed alone."""
@@ -142,6 +140,5 @@ def _extended(layout: Layout, rows: Sequence[Parameter]) -> Layout:
 
 
 def _scaled(fit: SEMFit, extended: Layout, kind: str) -> Array:
-    moments = tuple(one.moments for one in fit.point.groups)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return scale_factors(extended, moments, fit.residual_matrices, kind=kind, slopes=False)[0]
+        return scale_factors(extended, fit.point.blocks, residual_matrices(fit.objective, fit.point), kind=kind, slopes=False)[0]

@@ -17,25 +17,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipa.data.checks import never_together
-from cipa.models.sem.cases.moments import GroupSample
+from cipa.models.sem.cases.sample import GroupSample
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.likelihood.objective import ends_of
+from cipa.models.sem.likelihood.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
 from cipa.models.sem.steps.covariance import meat
 from cipa.models.sem.steps.indices import Test, rmsea
-from cipa.models.sem.steps.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian, of_saturated
+from cipa.models.sem.steps.scaled import of_saturated
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
-
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
 
 
 def measures(fit: SEMFit) -> Mapping[str, float]:
     """The corrected measures, keyed "cfi.robust", ...; empty with complete data, or variables never seen together."""
     groups = fit.sample.groups
+    objective, point = ends_of(fit)
     if all(group.patterns.complete for group in groups):
         return {}
     if fit.df_resid == 0:
@@ -54,7 +54,7 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         information,
         kept,
         weights,
-        [moment_jacobian(fit.layout, fit.point, g) for g in range(len(groups))],
+        [moment_jacobian(fit.layout, point, g) for g in range(len(groups))],
         _model_gap(fit),
         fit.df_resid,
     )
@@ -62,7 +62,7 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         [block.observed.index(name) for name in roles.exogenous]
         for block, roles in zip(fit.layout.blocks, fit.layout.roles, strict=True)
     ]
-    jacobians = list(baseline_candidate(fit.objective, fit.sample, fit.measures["baseline.df"]).jacobians)
+    jacobians = list(baseline_candidate(objective, fit.sample, fit.measures["baseline.df"]).jacobians)
     base = _corrected(fit, information, kept, weights, jacobians, _baseline_gap(fit, exogenous), fit.measures["baseline.df"])
     return _indices(model, base, nobs=fit.nobs, ngroups=len(groups))
 
@@ -82,7 +82,7 @@ def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Ar
 
 
 def _model_gap(fit: SEMFit) -> float:
-    return _gap(fit, [(point.moments.cov, point.moments.mean) for point in fit.point.groups])
+    return _gap(fit, [(moments.cov, moments.mean) for moments in fit.point.blocks])
 
 
 def _baseline_gap(fit: SEMFit, exogenous: list[list[int]]) -> float:

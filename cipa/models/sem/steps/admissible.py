@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import LikelihoodPoint
+from cipa.models.sem.problem import Point
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
+from cipa.numerics.moments.ram import Implied
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Notice
 
 
 def admissible_notices(
-    layout: Layout, labels: Sequence[str], estimates: Estimates, point: LikelihoodPoint, errors: Array
+    layout: Layout, labels: Sequence[str], estimates: Estimates, point: Point, errors: Array
 ) -> tuple[Notice, ...]:
     """What to know before reading the estimates; errors (rows,) are their standard errors."""
     return (
         *_negative_variances(layout, estimates, errors),
         *_latent_covariances(layout, labels, point),
-        *_implied(layout, labels, point),
         *_binding(layout),
         *_undefined(estimates),
     )
@@ -43,12 +43,12 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
     return found
 
 
-def _latent_covariances(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
+def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> list[Notice]:
     """Latent covariance matrices that no variables can have."""
     found = []
-    for g, (block, here) in enumerate(zip(layout.blocks, point.groups, strict=True)):
+    for g, (block, moments) in enumerate(zip(layout.blocks, point.blocks, strict=True)):
         p = len(block.observed)
-        smallest = _smallest_eigenvalue(here.moments.T[p:, p:])
+        smallest = _smallest_eigenvalue(moments.T[p:, p:])
         if smallest < -1e-8:
             place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
             text = (
@@ -60,19 +60,19 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Likelihood
     return found
 
 
-def _implied(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
-    """Implied covariances of the observed variables that no variables have, although those of each pattern of missing values are."""
-    found = []
-    for g, here in enumerate(point.groups if not layout.levels else ()):
-        if len(here.likelihood.P) > 1 and cholesky_or_none(here.moments.cov) is None:
+def implied_notices(blocks: Sequence[Implied], patterns: Sequence[int], labels: Sequence[str]) -> tuple[Notice, ...]:
+    """Implied covariances of the observed variables that no variables have, although those of each of the missing patterns are."""
+    notices = []
+    for g, moments in enumerate(blocks):
+        if patterns[g] > 1 and cholesky_or_none(moments.cov) is None:
             place = f" in group {labels[g]}" if len(labels) > 1 else ""
             text = (
                 f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each pattern of"
                 " missing values is: the model fits a relation that no complete case can have. Too few cases have the variables together:"
                 " drop the emptiest, or simplify the model."
             )
-            found.append(Notice(code="implied_cov", severity="warning", text=text))
-    return found
+            notices.append(Notice(code="implied_cov", severity="warning", text=text))
+    return tuple(notices)
 
 
 def _binding(layout: Layout) -> list[Notice]:

@@ -16,39 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, chndtr, chndtrinc
 
-from cipa.errors import public
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.results.statistics import Statistic, Statistics
 
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEMFit
-
 RMSEA_LEVEL = 0.90
 CLOSE, NOT_CLOSE = 0.05, 0.08
-
-
-@public
-def fit_measures(fit: SEMFit) -> dict[str, float]:
-    """All fit measures of a structural equation model, keyed as lavaan's `fitMeasures`.
-
-    Parameters
-    ----------
-    fit : SEMFit
-
-    Examples
-    --------
-    >>> import cipa as ci
-    >>> data = ci.datasets.load("holzinger1939")
-    >>> fit = ci.SEM("visual =~ x1 + x2 + x3", std_lv=True).fit(data)
-    >>> ci.fit_measures(fit)["df"]
-    0.0
-    """
-    return {**fit.measures, **fit.robust_measures}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +39,11 @@ class Test:
     def p_value(self) -> float:
         """Upper tail of the central chi-square."""
         return float(chdtrc(self.df, self.chisq)) if self.df > 0 else math.nan
+
+
+def chisq_rounded(chisq: float, nobs: int) -> float:
+    """A chi-square that is zero up to rounding of the log-likelihood is zero."""
+    return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

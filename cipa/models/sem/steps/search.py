@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cipa.errors import ConvergenceError, SpecificationError
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import LikelihoodPoint
+from cipa.models.sem.problem import Objective
 from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.numerics.algebra.linalg import Array, null_space, symmetric
 from cipa.numerics.search.constrained import minimize_constrained
 from cipa.numerics.search.optimize import Solution, minimize
 
+Kind = TypeVar("Kind", bound=Objective)
+
 _CONTRADICTION = 1e-6
 _AGAIN = 100  # iterations from another place to start, which leads there in a dozen or not at all
 
 
-def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
+def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
     """Minimise from theta (k,), under all constraints; from `others` (k,) where that does not end at a stationary point.
 
     Returns
@@ -81,6 +83,11 @@ def _bend(layout: Layout, gradient: Array, theta: Array, holding: Array) -> Arra
     return symmetric(central_jacobian(lambda at: multipliers @ np.array([curve.at(at)[1] for curve in curves]), theta))
 
 
+def tangent(objective: Kind, theta: Array) -> Kind:
+    """The objective with the layout tangent, at theta (k,), to the equalities."""
+    return replace(objective, layout=at_tangent(objective.layout, theta))
+
+
 def at_tangent(layout: Layout, theta: Array, binding: Array | None = None) -> Layout:
     """The layout with K tangent, at theta (k,), to the equalities and the binding inequalities (all equalities by default)."""
     equal = np.array([curve.equal for curve in layout.curves], dtype=np.bool_)
@@ -123,7 +130,7 @@ def _diagonal_start(layout: Layout, theta: Array) -> Array:
     return layout.to_eta(values)
 
 
-def _checked(solution: Solution, point: LikelihoodPoint | None) -> tuple[LikelihoodPoint, Solution]:
+def _checked(solution: Solution, point: Any | None) -> tuple[Any, Solution]:
     if point is None or not solution.converged:
         raise ConvergenceError(
             f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"

@@ -17,8 +17,9 @@ from scipy.linalg import block_diag
 from scipy.special import chdtri
 
 from cipa.errors import DataError
-from cipa.models.sem.cases.moments import Sample
-from cipa.models.sem.steps.covariance import Recipe, scaled_inverse
+from cipa.models.sem.cases.sample import Sample
+from cipa.models.sem.declare.options import Recipe
+from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.models.sem.steps.indices import GroupMoments, Test, incremental, residual_measures, rmsea
 from cipa.models.sem.steps.scaled import of_saturated
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, baseline, traces
@@ -156,7 +157,7 @@ def _categorical(objective: WeightedSquares, point: WeightedPoint, df: float, ba
         G.append(target.gamma[first:, first:] / share)
         D.append((part.D @ K)[first:])
         base_trace += float(np.trace(target.gamma[first:, first:])) / share
-    inverse = scaled_inverse(K.T @ objective.information(point) @ K)
+    inverse = scaled_inverse(K.T @ objective.information(point, observed=False) @ K)
     slopes = np.vstack(D)
     Q = np.eye(len(slopes)) - slopes @ inverse @ slopes.T @ block_diag(*W)
     c = float(np.trace(Q.T @ block_diag(*V) @ Q @ block_diag(*G))) / df
@@ -203,11 +204,11 @@ def _root_mean_squares(target: Target, m: Array) -> dict[str, float]:
 def _continuous_residuals(objective: WeightedSquares, point: WeightedPoint, sample: Sample) -> dict[str, float]:
     """Residual measures of covariances with divisor n - 1."""
     groups = []
-    for group, here, share in zip(sample.groups, point.groups, objective.shares, strict=True):
+    for group, implied, share in zip(sample.groups, point.blocks, objective.shares, strict=True):
         cov, p = group.saturated.cov * group.nobs / (group.nobs - 1), len(group.variables)
-        mean = here.moments.mean if objective.layout.means else group.saturated.mean
+        mean = implied.mean if objective.layout.means else group.saturated.mean
         moments = GroupMoments(
-            sample_cov=cov, sample_mean=group.saturated.mean, cov=here.moments.cov, mean=mean, weight=float(share), P=np.zeros((1, p, p)),
+            sample_cov=cov, sample_mean=group.saturated.mean, cov=implied.cov, mean=mean, weight=float(share), P=np.zeros((1, p, p)),
             shares=np.ones(1), available_cov=cov, available_mean=group.saturated.mean, exogenous=np.empty(0, dtype=np.intp),
         )  # fmt: skip
         groups.append(moments)

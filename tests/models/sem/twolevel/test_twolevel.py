@@ -146,7 +146,7 @@ def test_scores_between_use_the_covariates_of_clusters() -> None:
     fit = fitted("sem")
     mine = ci.factor_scores(fit).to_frame()["fb"].groupby(data().cluster, sort=False).first().to_numpy()
     means, sizes = data().groupby("cluster", sort=False)[["y1", "y2", "y3", *X, "w1", "w2"]].mean(), data().cluster.value_counts()
-    inner, outer = (here.moments for here in fit.point.groups)
+    inner, outer = fit.point.blocks
     where = [0, 1, 2, 6, 7]
     mu, cross = np.zeros(8), np.zeros(8)
     mu[:6] += inner.mean

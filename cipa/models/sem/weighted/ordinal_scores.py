@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import log_ndtr
 
 from cipa.errors import InferenceError
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.steps.table import matrices
+from cipa.models.sem.weighted.objective import ends_of
 from cipa.numerics.algebra.linalg import Array, BoolArray
-
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
 
 _ITERATIONS = 100
 _FLAT = 1e-6  # information over that of a standardized construct; below it the likelihood has no mode
@@ -40,6 +39,14 @@ class Answers:
     slopes: Array
     seen: BoolArray
     ordered: BoolArray
+
+
+def of_ordered(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
+    """Title, constructs and scores (n, l) of the cases of the data; NaN for cases that were not used."""
+    scores = np.full((fit.data.nobs, len(fit.latent)), np.nan)
+    for g, group in enumerate(fit.sample.groups):
+        scores[group.rows] = ordinal_scores(fit, g, prior=method == "regression")
+    return f"Factor scores ({'posterior mode' if method == 'regression' else 'maximum likelihood'})", fit.latent, scores
 
 
 def ordinal_scores(fit: SEMFit, g: int, *, prior: bool) -> Array:
@@ -80,14 +87,15 @@ def _rows(answers: Answers, rows: Array) -> Answers:
 
 def _measurement(fit: SEMFit, g: int) -> tuple[Answers, Array, Array]:
     """The answers, and mean (n, l) and covariance (l, l) of the constructs given the covariates."""
-    block, group, target = fit.layout.blocks[g], fit.sample.groups[g], fit.objective.targets[g]
-    part = fit.objective.part(fit.point, g)
+    objective, point = ends_of(fit)
+    block, group, target, part = fit.layout.blocks[g], fit.sample.groups[g], objective.targets[g], point.parts[g]
     own = block.ordinal
     assert own is not None
     assert group.values is not None
     y, x = target.outcomes, target.covariates
     where = np.array([block.variables.index(name) for name in fit.latent], dtype=np.intp)
-    A, S, M = fit.matrices(g)
+    placed = matrices(objective, point)[g]
+    A, S, M = placed.A, placed.S, placed.M
     theta = S[np.ix_(y, y)]
     if (
         A[np.ix_(y, y)].any()

@@ -15,73 +15,72 @@ Sources: Muthén & Satorra (1995). Sociological Methodology, 25, 267-316; Yuan, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from cipa.errors import ConvergenceError, IdentificationError
-from cipa.models.sem.cases.moments import Sample
+from cipa.errors import IdentificationError
+from cipa.models.sem.answers import structure
+from cipa.models.sem.answers.difference import scaled_difference
+from cipa.models.sem.cases.sample import Levels, Sample
+from cipa.models.sem.declare.declaration import Declaration, recipe_of
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.declare.refusals import refuse_underidentified
-from cipa.models.sem.fit import SEMFit, solved
-from cipa.models.sem.likelihood.measures import chisq_rounded
-from cipa.models.sem.steps.covariance import Recipe, bread, scaled_inverse
+from cipa.models.sem.declare.options import Recipe
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.method import Method
+from cipa.models.sem.problem import Outcome, Problem
+from cipa.models.sem.steps.covariance import bread, covariance, scaled_inverse
 from cipa.models.sem.steps.identification import check_identified, involved
-from cipa.models.sem.steps.indices import Test, likelihood_measures
+from cipa.models.sem.steps.indices import Test, chisq_rounded, likelihood_measures
+from cipa.models.sem.steps.residuals import residual_rows
 from cipa.models.sem.steps.scaled import difference_scaling, indices_of_scaled, keys_of, of_saturated
-from cipa.models.sem.steps.search import at_tangent, search
-from cipa.models.sem.steps.starts import starting_values, with_user_starts
-from cipa.models.sem.twolevel.declare import declare_levels, moment_count
+from cipa.models.sem.steps.starts import starting_values
+from cipa.models.sem.twolevel.declare import declare_levels, moment_count, refuse_underived
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
-from cipa.models.sem.twolevel.sample import Levels, two_level_sample
-from cipa.numerics.algebra.linalg import Array, BoolArray, symmetric
-from cipa.numerics.search.optimize import Solution
+from cipa.models.sem.twolevel.read import level_moments, two_level_sample
+from cipa.models.sem.twolevel.scores import of_levels
+from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.kernel import Unrestricted
+from cipa.results.answers import Answers
+from cipa.results.questions import refused
 from cipa.results.vcov import VCov
-
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEM
 
 _RANK = 1e-9  # smallest eigenvalue of an information with unit diagonal
 _LEAST = 0.05  # smallest eigenvalue of the correlations between clusters that starting values are taken from
 
 
-def fit_two_level(model: SEM, data: Any, *, start: Mapping[str, float] | None) -> SEMFit:
-    """Declare, read, search, assemble."""
-    assert model.cluster is not None
-    layout = declare_levels(model)
-    sample = two_level_sample(data, model.parsed, layout, cluster=model.cluster, missing=model.missing)
-    levels = sample.levels
-    assert levels is not None
-    refuse_underidentified(layout.npar - sum(curve.equal for curve in layout.curves), moment_count(layout))
-    objective = two_level_objective(layout, levels)
-    theta = starting_values(layout, _starting_moments(levels))
-    names = [str(layout.rows[position].term(("",))) for position in layout.theta]
-    if start:
-        theta = with_user_starts(theta, start, layout, names)
-    _refuse_unidentified(replace(objective, layout=at_tangent(layout, theta)), theta, names, levels)
-    objective, point, solution = _found(objective, theta, levels)
-    recipe = model.recipe(sample)
-    inverse = bread(objective, point, observed=recipe.information == "observed", nobs=sample.nobs)
-    vcov = inverse if recipe.se == "standard" else _sandwich(objective, point, inverse)
-    measures = two_level_measures(recipe, objective, point, sample)
-    return solved(
-        model, objective.layout, sample, objective, point, solution, labels=("",), vcov=vcov, inverse=inverse, measures=measures,
-        described=_described(recipe, levels),
+def _problem(declaration: Declaration, data: Any) -> Problem:
+    assert declaration.cluster is not None
+    layout = declare_levels(declaration)
+    sample = two_level_sample(data, declaration.parsed, layout, cluster=declaration.cluster, missing=declaration.missing)
+    levels = _levels(sample)
+    return Problem(
+        declaration=declaration, recipe=recipe_of(declaration), labels=("",), sample=sample, objective=two_level_objective(layout, levels),
+        start=starting_values(layout, _starting_moments(levels)), moments=moment_count(layout),
     )  # fmt: skip
 
 
-def _found(objective: TwoLevelLikelihood, theta: Array, levels: Levels) -> tuple[Any, Any, Solution]:
-    try:
-        return search(objective, theta)
-    except ConvergenceError as error:
-        raise ConvergenceError(
-            f"{error} Here {levels.clusters.nclusters} clusters carry the between level: where a variance between clusters is near 0, the"
-            " likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer variables there."
-        ) from error
+def _levels(sample: Sample) -> Levels:
+    assert sample.levels is not None
+    return sample.levels
+
+
+def _lost(problem: Problem) -> str:
+    return (
+        f"Here {_levels(problem.sample).clusters.nclusters} clusters carry the between level: where a variance between clusters is near 0, the"
+        " likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer variables there."
+    )
+
+
+def _outcome(problem: Problem, objective: TwoLevelLikelihood, point: TwoLevelPoint) -> Outcome:
+    recipe, sample = problem.recipe, problem.sample
+    inverse = bread(objective, point, observed=recipe.information == "observed", nobs=sample.nobs)
+    return Outcome(
+        objective=objective, point=point, bread=inverse, vcov=covariance(recipe.se, objective, point, inverse=inverse),
+        described=_described(recipe, _levels(sample)), measures=two_level_measures(recipe, objective, point, sample),
+    )  # fmt: skip
 
 
 def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
@@ -94,10 +93,10 @@ def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
     return [(free.within, np.where(np.isin(c.within, c.between), 0.0, free.mean[c.within])), (between, free.mean[c.between])]
 
 
-def _refuse_unidentified(objective: TwoLevelLikelihood, theta: Array, names: list[str], levels: Levels) -> None:
+def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> None:
     """Refuse parameters that a level's moments cannot tell apart, and then those that both levels' together cannot (means)."""
-    scales = tuple(np.sqrt(cov.diagonal()) for cov, _ in levels.exogenous)
-    check_identified(objective, theta, names, scales)  # type: ignore[arg-type]
+    names, scales = problem.names, tuple(np.sqrt(cov.diagonal()) for cov, _ in _levels(problem.sample).exogenous)
+    check_identified(objective, theta, names, scales)
     point = objective.evaluate(objective.layout.to_eta(theta))
     if point is None or not objective.layout.npar:
         return
@@ -113,16 +112,6 @@ def _refuse_unidentified(objective: TwoLevelLikelihood, theta: Array, names: lis
         )
 
 
-def _sandwich(objective: TwoLevelLikelihood, point: TwoLevelPoint, inverse: Array) -> Array:
-    scores = cluster_scores(objective, point)
-    return symmetric(inverse @ (scores.T @ scores) @ inverse)
-
-
-def cluster_scores(objective: TwoLevelLikelihood, point: TwoLevelPoint) -> Array:
-    """Gradient (J, k) of the log-likelihood of each cluster."""
-    return kernel.scores(point.likelihood, point.parts, objective.clusters)
-
-
 def _described(recipe: Recipe, levels: Levels) -> VCov:
     if recipe.se == "standard":
         note = f"inverse {recipe.information} information of the two-level likelihood"
@@ -133,8 +122,7 @@ def _described(recipe: Recipe, levels: Levels) -> VCov:
 
 def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: TwoLevelPoint, sample: Sample) -> dict[str, float]:
     """All measures, by lavaan's names."""
-    levels, layout, nobs = sample.levels, objective.layout, sample.nobs
-    assert levels is not None
+    levels, layout, nobs = _levels(sample), objective.layout, sample.nobs
     own, free, base = kernel.loglik(levels.clusters, point.value), levels.free, levels.independent
     df = float(moment_count(layout) - layout.npar)
     excess = chisq_rounded(2 * (free.loglik - own), nobs)
@@ -153,7 +141,7 @@ def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: Two
 
 def _srmr(point: TwoLevelPoint, free: Unrestricted) -> dict[str, float]:
     within, between = (
-        _root_mean_square(S, here.moments.cov) for S, here in zip((free.within, free.between), point.groups, strict=True)
+        _root_mean_square(S, moments.cov) for S, moments in zip((free.within, free.between), point.blocks, strict=True)
     )
     return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
 
@@ -183,7 +171,7 @@ def _scaled(
         base = difference_scaling(h1, h0, baseline.df, count, used)
     if test.df == 0:
         return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
-    scores = cluster_scores(objective, point) @ objective.layout.K
+    scores = objective.scores(point) @ objective.layout.K
     h0 = float(np.trace(np.linalg.solve(objective.curvature(point, exact=True) * nobs, scores.T @ scores)))
     model = difference_scaling(h1, h0, test.df, count, objective.layout.npar)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=1)
@@ -206,3 +194,30 @@ def _held(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
     own = np.where(parts.within, held[0][:, None], held[1][:, None])
     covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)
     return np.asarray(covariance | ((parts.t > 0) & (held.sum(axis=0) @ parts.U > 0)))
+
+
+def _residuals(fit: SEMFit, g: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
+    if kind in ("standardized", "normalized"):
+        refused(fit, f'ci.residuals(kind="{kind}")')
+    moments = level_moments(_levels(fit.sample), fit.point.blocks[0].mean, g)
+    return residual_rows(fit.layout.blocks[g].observed, moments, fit.point.blocks[g], kind, means=fit.layout.means)
+
+
+def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> tuple[float, float]:
+    what = f'ci.lr_test(method="{method}")'
+    return scaled_difference(
+        restricted, general, df, method, parts_of=lambda fit: refused(fit, what), factor_at=lambda fit, _: refused(fit, what)
+    )
+
+
+TWO_LEVEL = Method(
+    name="two levels", serves=lambda declaration: bool(declaration.parsed.levels), refuse=refuse_underived, problem=_problem, check=_check,
+    outcome=_outcome, lost=_lost, scores=of_levels, residuals=_residuals,
+    answers=Answers(
+        family="two-level fits",
+        instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two"
+        " levels.",
+        statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
+        difference=_difference, structure=structure.structure,
+    ),
+)  # fmt: skip

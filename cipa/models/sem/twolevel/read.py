@@ -7,7 +7,6 @@ two-level model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError
-from cipa.models.sem.cases.moments import GroupSample, Sample, require_columns
+from cipa.models.sem.cases.columns import require_columns
+from cipa.models.sem.cases.sample import GroupSample, Levels, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.moments.normal import complete_pattern, patterns_of, saturated
@@ -30,25 +30,6 @@ FEW_CLUSTERS = 30
 """Below it, standard errors and tests of the between level are known to be too small (Maas & Hox 2005; McNeish & Stapleton 2016)."""
 
 _CONSTANT = 1e-12  # share of a variable's mean square; a smaller variance is rounding
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
-    """What a sample shows of two levels.
-
-    clusters : the cases in clusters; `variables` (p) are those of the sample's one group.
-    free : unrestricted moments of both levels. independent : those of the baseline model, in which variables do not covary, except
-    exogenous ones.
-    exogenous : per level, covariance and mean of all its variables as the sample shows them directly, right for exogenous ones.
-    exogenous_loglik : log-likelihood of the exogenous variables, which fixed_x conditions on.
-    """
-
-    clusters: Sampled
-    free: Unrestricted
-    independent: Unrestricted | None
-    baseline_df: int
-    exogenous: tuple[tuple[Array, Array], ...]
-    exogenous_loglik: float
 
 
 def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str, missing: str) -> Sample:
@@ -284,13 +265,12 @@ def variances_by_level(clusters: Sampled, free: Unrestricted) -> tuple[Array, Ar
     return within, between
 
 
-def level_moments(levels: Levels, point: Any, level: int) -> tuple[Array, Array]:
-    """Unrestricted covariance and mean of a level's variables, given the end point of the search.
+def level_moments(levels: Levels, inner: Array, level: int) -> tuple[Array, Array]:
+    """Unrestricted covariance and mean of a level's variables, given the implied means of the within level.
 
     Only the sum of a variable's means of both levels is known: its within mean is set to the implied one.
     """
     c, free = levels.clusters, levels.free
-    inner = point.groups[0].moments.mean
     if level == 0:
         return free.within, np.where(np.isin(c.within, c.between), inner, free.mean[c.within])
     padded = np.zeros(c.variables)

@@ -7,17 +7,17 @@ With `skewness` or `kurtosis`, continuous variables have those margins by the me
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cipa.data.dataset import Dataset
 from cipa.errors import InferenceError, SpecificationError, public
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.model import SEM
 from cipa.numerics.resample import generators
-
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
-    from cipa.models.sem.model import SEM
+from cipa.results import questions
+from cipa.results.fit import Fit
 
 
 @public
@@ -63,7 +63,7 @@ def simulate(
     >>> data.nobs, list(data.columns)
     (200, ['x1', 'x2', 'x3', 'y'])
     """
-    if not hasattr(model, "population"):
+    if not isinstance(model, (SEM, Fit)):
         raise InferenceError(
             f"ci.simulate: {type(model).__name__} has no law to draw from. Give a ci.SEM or its native fit; the panel data sets come from"
             " their own simulator."
@@ -72,5 +72,6 @@ def simulate(
         raise SpecificationError(
             f"ci.simulate: seed={seed!r}. A draw that cannot be repeated proves nothing: give a whole number, seed=1."
         )
-    law = model.population(params=params, nobs=nobs)
+    what = "ci.simulate"
+    law = model.population(params=params, nobs=nobs) if isinstance(model, SEM) else questions.law(model, params, nobs, what)
     return law.draw(next(generators(int(seed), 1)), skewness=skewness, kurtosis=kurtosis)
