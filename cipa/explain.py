@@ -43,6 +43,8 @@ EXPLANATIONS = {
     # notices about solutions
     "heywood": "A variance is estimated negative. Standard errors and fit measures of such a solution are not trustworthy. Look at the"
     " item's loading, and at constructs with two items.",
+    "weak_marker": "A construct is counted in the unit of an item that hardly loads on it: its other loadings and variance are large and"
+    " uncertain, whatever they are worth. Free that item (`NA*`) and fix a better one at 1, or use `std_lv=True`.",
     "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, because its"
     " distribution is then a mixture (Shapiro 1985).",
     "never_together": "Two variables have no two cases in common. Their covariance rests on the model alone, and the chi-square counts a moment"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from cipa.data.dataset import Dataset, as_dataset
-from cipa.errors import ConvergenceError, InadmissibleWarning
+from cipa.errors import ConvergenceError, IdentificationError, InadmissibleWarning
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.options import WEIGHTS
 from cipa.models.sem.fit import SEMFit
@@ -23,6 +25,8 @@ from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.numerics.search.optimize import Solution
 from cipa.results.fit import Convergence, announce
 
+_OTHER_TANGENTS, _STEP = 2, 0.3  # places to look at when the start seems to leave parameters undetermined, and how far they are
+
 
 def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
     """Declare, read, check, search, describe."""
@@ -30,7 +34,7 @@ def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] 
     problem = method.problem(declaration, _columns_used(declaration, data))
     refuse_underidentified(problem.layout, problem.moments)
     theta = with_user_starts(problem.start, start or {}, problem.layout, problem.names)
-    method.check(problem, tangent(problem.objective, theta), theta)
+    _refuse_unidentified(method, problem, theta)
     objective, point, solution = _solved(method, problem, theta)
     fit = _assembled(problem, method, method.outcome(problem, objective, point), solution)
     announce(fit.notices, category=InadmissibleWarning)
@@ -43,6 +47,21 @@ def _columns_used(declaration: Declaration, data: Any) -> Any:
     columns = (declaration.group, declaration.cluster, declaration.sampling_weight)
     needed = list(dict.fromkeys([*declaration.variables, *(name for name in columns if name)]))
     return data if isinstance(data, Dataset) or not present.issuperset(needed) else as_dataset(data, columns=needed)
+
+
+def _refuse_unidentified(method: Method, problem: Problem, theta: Array) -> None:
+    """The method's check where nonlinear equations have their tangent at the start; if that is a singular point of them, elsewhere."""
+    rng = np.random.default_rng(20190707)
+    steps = rng.uniform(0.5, 1.5, (_OTHER_TANGENTS if problem.layout.curves else 0, len(theta)))
+    refusals = []
+    for place in (theta, *(theta + _STEP * np.where(theta == 0, 1.0, theta) * step for step in steps)):
+        try:
+            method.check(problem, tangent(problem.objective, place), place)
+        except IdentificationError as error:
+            refusals.append(error)
+        else:
+            return
+    raise refusals[0]
 
 
 def _solved(method: Method, problem: Problem, theta: Array) -> tuple[Any, Any, Solution]:

@@ -88,3 +88,29 @@ def test_refused(extra: str, said: str) -> None:
 def test_bootstrap_is_refused() -> None:
     with pytest.raises(ci.InferenceError, match="draws under inequality"):
         ci.bootstrap(fitted("a > 0.7"), draws=100, seed=1)
+
+
+PHANTOM = (
+    "f =~ x1 + x2 + x3\ng =~ x4 + x5 + x6\nf ~~ v*f\ng ~~ w*g\nf ~~ c*g\nfcorr =~ 0*x1\nfcorr ~~ corr*fcorr\nfcorr ~~ 0*f + 0*g"
+)
+
+
+@pytest.mark.parametrize(
+    ("equation", "value"),
+    [("c*corr == v", "v/c"), ("corr == c/sqrt(v*w)", "c/sqrt(v*w)"), ("corr^2*v*w == c^2", "c/sqrt(v*w)")],
+)
+def test_an_equation_may_be_singular_where_the_search_starts(equation: str, value: str) -> None:
+    """The variance of a construct without items is what an equation says; `c` starts at 0, where c*corr == v says nothing of corr."""
+    fit = ci.SEM(f"{PHANTOM}\n{equation}\nsame := {value}").fit(ci.datasets.load("holzinger1939"))
+    free = ci.SEM("f =~ x1 + x2 + x3\ng =~ x4 + x5 + x6").fit(ci.datasets.load("holzinger1939"))
+    assert (fit.df_resid, fit.statistics["chisq"].value) == (
+        free.df_resid,
+        pytest.approx(free.statistics["chisq"].value, rel=1e-9),
+    )
+    told, defined = fit.estimates["fcorr ~~ fcorr"], fit.estimates["same"]
+    assert (told.estimate, told.std_error) == pytest.approx((defined.estimate, defined.std_error), rel=1e-6)
+
+
+def test_a_phantom_without_an_equation_is_still_refused() -> None:
+    with pytest.raises(ci.IdentificationError, match="fcorr ~~ fcorr"):
+        ci.SEM(f"{PHANTOM}\nv == w^2").fit(ci.datasets.load("holzinger1939"))

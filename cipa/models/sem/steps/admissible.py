@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.problem import Point
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 from cipa.numerics.moments.ram import Implied
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Notice
+
+_WEAK, _STRONG = 0.1, 0.3  # standardized loadings of a marker that hardly belongs, and of an item that does
+_Z = 1.96  # below it a loading that is strong when standardized is uncertain in the unit of its marker
 
 
 def admissible_notices(
@@ -20,6 +24,7 @@ def admissible_notices(
     """What to know before reading the estimates; errors (rows,) are their standard errors."""
     return (
         *_negative_variances(layout, estimates, errors),
+        *_weak_markers(layout, labels, estimates, errors),
         *_latent_covariances(layout, labels, point),
         *_binding(layout),
         *_undefined(estimates),
@@ -31,16 +36,53 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
     found = []
     for position, row in enumerate(layout.rows):
         estimate = estimates.rows[position].estimate
-        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate < 0:
+        if row.op == "~~" and row.lhs == row.rhs and (row.free or _follows(layout, row)) and estimate < 0:
             what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
             place = f" at level {row.level}" if row.level is not None else ""
+            error = f" (SE {errors[position]:.2g})" if row.free else ", from its loadings"
             text = (
-                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
+                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g}{error}. Standard errors and fit indices of"
                 " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
                 " or add an item."
             )
             found.append(Notice(code="heywood", severity="warning", text=text))
     return found
+
+
+def _follows(layout: Layout, row: Parameter) -> bool:
+    """Whether a residual variance is that of an ordered variable, which follows from the rest (delta parameterization)."""
+    block = layout.blocks[row.group]
+    if block.ordinal is None or block.ordinal.theta or row.lhs not in block.observed:
+        return False
+    return bool(block.ordinal.ordered[block.observed.index(row.lhs)])
+
+
+def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, errors: Array) -> list[Notice]:
+    """Constructs that are counted in the unit of an item which hardly belongs to them."""
+    notices = []
+    loadings: dict[tuple[int, str], list[int]] = {}
+    for position, row in enumerate(layout.rows):
+        if row.op == "=~":
+            loadings.setdefault((row.group, row.lhs), []).append(position)
+    for (g, construct), positions in loadings.items():
+        sizes = {position: abs(float(np.nan_to_num(estimates.rows[position].standardized or 0.0))) for position in positions}
+        markers = [position for position in positions if not layout.rows[position].free and layout.rows[position].value]
+        best = max(positions, key=lambda position: sizes[position])
+        if len(markers) != 1 or not layout.rows[best].free or not sizes[best] > _STRONG:
+            continue
+        unsure = abs(estimates.rows[best].estimate) < _Z * errors[best] and sizes[markers[0]] < sizes[best] / 2
+        if not (unsure or sizes[markers[0]] < _WEAK):
+            continue
+        item, other = layout.rows[markers[0]].rhs, layout.rows[best].rhs
+        place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
+        loading = f"{estimates.rows[best].estimate:.3g} (SE {errors[best]:.2g})"
+        text = (
+            f"The marker of {construct}{place}, {item}, hardly loads on it (standardized {sizes[markers[0]]:.2g}), and all of the"
+            f" construct's estimates are counted in its unit: the loading of {other} is {loading}. Their errors and tests tell of"
+            f" {item}, not of them. Set the scale otherwise: {construct} =~ NA*{item} + 1*{other} + ..., or std_lv=True."
+        )
+        notices.append(Notice(code="weak_marker", text=text))
+    return notices
 
 
 def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> list[Notice]:

@@ -11,6 +11,7 @@ Computer Algebra.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -86,13 +87,28 @@ def check_identified(objective: Objective, theta: Array, names: list[str], scale
 
 
 def natural_units(layout: Layout, scales: Sequence[Array]) -> Array:
-    """A unit for every parameter, from the standard deviations of the variables it joins (1 for latent ones)."""
+    """A unit for every parameter, from the standard deviations of the variables it joins."""
     units = np.ones(layout.nfree)
-    for block, sd in zip(layout.blocks, scales, strict=True):
-        full = np.concatenate([sd, np.full(len(block.variables) - len(sd), float(np.median(sd)))])
+    for g, (block, sd) in enumerate(zip(layout.blocks, scales, strict=True)):
+        full = np.concatenate([sd, _construct_units(layout, g, sd)])
         kind, row, col = block.places.kind, block.places.row, block.places.col
         units[block.free] = np.where(kind == 0, full[row] / full[col], np.where(kind == 1, full[row] * full[col], full[row]))
     return units
+
+
+def _construct_units(layout: Layout, g: int, sd: Array) -> Array:
+    """The units of a block's constructs: of the item that marks it, of its fixed variance, or else the items' median."""
+    block, middle = layout.blocks[g], float(np.median(sd))
+    units = dict(zip(block.observed, sd.tolist(), strict=True))
+    rows = [row for row in layout.rows if row.group == g and not row.free and row.value]
+    for construct in block.variables[len(sd) :]:
+        variance = next((row.value for row in rows if row.op == "~~" and row.lhs == row.rhs == construct), 0.0)
+        units[construct] = math.sqrt(variance) if variance > 0 else middle
+    for _ in block.variables[len(sd) :]:  # as often as constructs may stand above one another
+        for row in reversed(rows):
+            if row.op == "=~":
+                units[row.lhs] = units[row.rhs] / abs(row.value)
+    return np.array([units[name] for name in block.variables[len(sd) :]])
 
 
 def _points(objective: Objective, theta: Array) -> Iterator[tuple[Block, ram.Factors]]:

@@ -36,7 +36,7 @@ from cipa.models.sem.steps.identification import check_identified, involved
 from cipa.models.sem.steps.indices import Test, chisq_rounded, likelihood_measures
 from cipa.models.sem.steps.residuals import residual_rows
 from cipa.models.sem.steps.scaled import difference_scaling, indices_of_scaled, keys_of, of_saturated
-from cipa.models.sem.steps.starts import starting_values
+from cipa.models.sem.steps.starts import other_values, starting_values
 from cipa.models.sem.twolevel.declare import declare_levels, moment_count, refuse_underived
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
 from cipa.models.sem.twolevel.read import level_moments, two_level_sample
@@ -58,9 +58,11 @@ def _problem(declaration: Declaration, data: Any) -> Problem:
     layout = declare_levels(declaration)
     sample = two_level_sample(data, declaration.parsed, layout, cluster=declaration.cluster, missing=declaration.missing)
     levels = _levels(sample)
+    unrestricted = _starting_moments(levels)
     return Problem(
         declaration=declaration, recipe=recipe_of(declaration), labels=("",), sample=sample, objective=two_level_objective(layout, levels),
-        start=starting_values(layout, _starting_moments(levels)), moments=moment_count(layout),
+        start=starting_values(layout, unrestricted), moments=moment_count(layout),
+        others=lambda theta: other_values(layout, unrestricted, theta),
     )  # fmt: skip
 
 
