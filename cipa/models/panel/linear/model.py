@@ -41,7 +41,7 @@ class Panel:
     effects : sequence of {"entity", "time"}
         Which effects "within" sweeps out, "random" draws, "between" averages over. Ignored by the other methods.
     entity, time : str, optional
-        The panel keys; taken from the Dataset's roles when not given.
+        The panel keys; taken from the Dataset's roles when not given. Pooled models need none: without keys the data are a cross-section.
     vcov : str, VCov or mapping
         "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
         `ci.crv3("firm")`.
@@ -115,7 +115,7 @@ class Panel:
         Parameters
         ----------
         data : Dataset or DataFrame
-            A DataFrame needs `entity` and `time`.
+            A DataFrame needs `entity` and `time`, except for pooled models without lags.
         start : ignored
             Linear models have a closed form.
 
