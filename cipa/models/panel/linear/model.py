@@ -44,7 +44,7 @@ class Panel:
         The panel keys; taken from the Dataset's roles when not given. Pooled models need none: without keys the data are a cross-section.
     vcov : str, VCov or mapping
         "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
-        `ci.crv3("firm")`.
+        `ci.crv3("firm")`, `ci.cr2("firm")`.
     absorb : sequence of str
         Further columns (or combinations "a^b") whose effects "within" sweeps out.
     weights : str, optional

@@ -29,7 +29,7 @@ def vcov(fit: PanelFit, kind: str | VCov | Mapping[str, Any], *, data: Any = Non
     fit : PanelFit
     kind : str, VCov or mapping
         What `ci.Panel(vcov=...)` takes: "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
-        `ci.crv3("firm")`.
+        `ci.crv3("firm")`, `ci.cr2("firm")`.
     data : Dataset or DataFrame, optional
         The data again, for a cluster column that the fit has not kept: of a DataFrame a fit keeps the columns of its model.
 
