@@ -143,6 +143,8 @@ def crv3(column: str) -> VCov:
 def cr2(column: str) -> VCov:
     """Clustered errors with the bias reduction of Bell & McCaffrey and t with Satterthwaite's degrees of freedom (clubSandwich's CR2).
 
+    Each estimate has degrees of freedom of its own; an effect of several (a simple slope) takes the smallest of theirs.
+
     Parameters
     ----------
     column : str
