@@ -55,7 +55,7 @@ _ROOMS = {
     "cipa.models.cross_check": ("cross_check",),
     "cipa.results.covariance": ("clustered", "driscoll_kraay", "newey_west"),
     "cipa.models.panel.linear.after": ("fixed_effects",),
-    "cipa.models.panel.linear.covariance": ("crv3",),
+    "cipa.models.panel.linear.covariance": ("cr2", "crv3"),
     "cipa.models.panel.linear.fit": ("PanelFit",),
     "cipa.models.panel.linear.model": ("Panel",),
     "cipa.models.panel.linear.ols": ("OLS",),

@@ -143,10 +143,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covariance:
-    """The covariance of the estimates, the degrees of freedom of t, and how both came about."""
+    """The covariance of the estimates, the degrees of freedom of t (one, or one for each estimate), and how both came about."""
 
     matrix: Array
-    df: float
+    df: float | Array
     vcov: VCov
     notices: tuple[Notice, ...] = ()
 

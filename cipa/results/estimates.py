@@ -125,7 +125,7 @@ def tabulate(
     labels: Sequence[str] | None = None,
     statuses: Sequence[Status] | None = None,
     standardized: Array | None = None,
-    df: float = np.inf,
+    df: float | Array = np.inf,
     conf_level: float = 0.95,
 ) -> Estimates:
     """Estimates with their Wald statistics, two-sided p-values and intervals.
@@ -135,7 +135,7 @@ def tabulate(
     terms : sequence of Term, length k
     estimates, std_errors : (k,) array
         A std_error of NaN or 0 marks a parameter that was not estimated.
-    df : float
+    df : float or (k,) array
         Degrees of freedom of t; infinity means the normal distribution.
     conf_level : float
         Level of the two-sided interval.
@@ -143,22 +143,27 @@ def tabulate(
     values = np.asarray(estimates, dtype=np.float64)
     errors = np.where(np.asarray(std_errors) > 0, std_errors, np.nan)
     statistic = values / errors
-    normal = not np.isfinite(df)
-    p_value = 2 * stdtr(1e300 if normal else df, -np.abs(statistic))
-    quantile = float(ndtri((1 + conf_level) / 2) if normal else stdtrit(df, (1 + conf_level) / 2))
+    degrees = np.broadcast_to(np.asarray(df, dtype=np.float64), values.shape)
+    normal = ~np.isfinite(degrees)
+    p_value = 2 * stdtr(np.where(normal, 1e300, degrees), -np.abs(statistic))
+    upper = (1 + conf_level) / 2
+    quantile = np.where(normal, ndtri(upper), stdtrit(np.where(normal, 1.0, degrees), upper))
     low, high = values - quantile * errors, values + quantile * errors
     beta = np.full(len(values), np.nan) if standardized is None else standardized
     columns = zip(
         *(terms, labels or [""] * len(values), statuses or ["free"] * len(values)),
-        *(column.tolist() for column in (values, errors, statistic, p_value, low, high, np.asarray(beta, dtype=np.float64))),
+        *(
+            column.tolist()
+            for column in (values, errors, statistic, degrees, p_value, low, high, np.asarray(beta, dtype=np.float64))
+        ),
         strict=True,
     )
     return Estimates(
         tuple(
             Estimate(
-                term=term, label=label, status=status, estimate=b, std_error=se, statistic=t, df=df,
+                term=term, label=label, status=status, estimate=b, std_error=se, statistic=t, df=t_df,
                 p_value=p, conf_low=lo, conf_high=hi, standardized=std,
             )
-            for term, label, status, b, se, t, p, lo, hi, std in columns
+            for term, label, status, b, se, t, t_df, p, lo, hi, std in columns
         )
     )  # fmt: skip

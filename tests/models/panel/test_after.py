@@ -168,3 +168,9 @@ def test_residuals_of_a_structural_equation_model_are_as_before() -> None:
     assert set(ci.residuals(found).columns) == {"group", "level", "lhs", "op", "rhs", "residual"}
     with pytest.raises(ci.InferenceError, match="not derived for fits of this engine"):
         ci.residuals(replace(found, answers=Answers()))
+
+
+def test_a_role_that_a_regression_does_not_need_is_not_asked_to_be_complete() -> None:
+    data = ci.Dataset.from_frame(gaps().drop(columns="year"))
+    half = replace(data, roles=replace(data.roles, entity="firm"))
+    assert ci.OLS("lninnov ~ rd").fit(half).nobs == len(gaps())

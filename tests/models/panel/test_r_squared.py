@@ -50,8 +50,17 @@ def test_r_squared_is_that_of_linearmodels(name: str) -> None:
     assert found["r2"].value == pytest.approx(expected["r2"], rel=EXACT)
     assert found["r2_within"].value == pytest.approx(expected["r2_within"], rel=EXACT)
     if name.endswith("dummies"):
+        assert found["r2_within"].value == pytest.approx(expected["corr_within"], rel=EXACT)
         assert found["r2_between"].value == pytest.approx(expected["corr_between"], rel=EXACT)
         assert found["r2_overall"].value == pytest.approx(expected["corr_overall"], rel=EXACT)
+
+
+@pytest.mark.parametrize("source", FILES)
+def test_linearmodels_squared_correlations_depend_on_how_years_are_written(source: str) -> None:
+    cases = case("panel_r2", "linearmodels")["cases"]
+    effects, dummies = cases[f"{source}_both"], cases[f"{source}_dummies"]
+    assert effects["r2"] == pytest.approx(dummies["r2"], rel=EXACT)  # the same regression
+    assert abs(effects["corr_within"] - dummies["corr_within"]) > 0.001
 
 
 @pytest.mark.parametrize("source", FILES)

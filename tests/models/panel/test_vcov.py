@@ -21,7 +21,7 @@ from cipa.results.vcov import VCov
 KEYS = {"entity": "firm", "time": "year"}
 EVERY = [
     "iid", "hc0", "hc1", "hc2", "hc3", ci.clustered("firm"), ci.clustered("firm", "year", convention="stata"),
-    ci.driscoll_kraay(2), ci.newey_west(1, convention="plm"), {"crv3": "cluster"},
+    ci.driscoll_kraay(2), ci.newey_west(1, convention="plm"), {"crv3": "cluster"}, {"cr2": "firm"},
 ]  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
@@ -48,7 +48,7 @@ def test_another_covariance_is_that_of_a_fit_that_asked_for_it(kind: Any, method
     if method == "between" and isinstance(kind, VCov):
         kind = ci.clustered("cluster")  # a firm's mean has no time, and each firm is one row
     if method in ("random", "mundlak") and isinstance(kind, dict):
-        kind = ci.clustered("cluster")  # the jackknife is not derived there
+        kind = ci.clustered("cluster")  # the jackknife and the bias reduction are not derived there
     start = model("hc0", method).fit(data)
     before = start.estimates.to_frame()
     changed, direct = ci.vcov(start, kind, data=data), model(kind, method).fit(data)
@@ -93,8 +93,8 @@ def test_a_kind_is_one_row_that_says_all() -> None:
         assert kind.name == name
         assert bool(kind.option) == bool(kind.make) == bool(kind.example)
         if kind.make is not None:
-            assert ("convention" in inspect.signature(kind.make).parameters) == (name != "crv3")
-    assert set(KINDS) - set(SCORE_KINDS) == {"iid", "hc2", "hc3", "crv3"}
+            assert ("convention" in inspect.signature(kind.make).parameters) == (name not in ("crv3", "cr2"))
+    assert set(KINDS) - set(SCORE_KINDS) == {"iid", "hc2", "hc3", "crv3", "cr2"}
 
 
 @pytest.mark.parametrize("given", [{"clustered": 2.5}, {"clustered": None}, {"driscoll_kraay": [1, 2]}, {"clustered": []}])
@@ -210,3 +210,37 @@ def test_a_jackknife_that_leaves_nothing_is_refused() -> None:
         ci.UnknownKeywordError if hasattr(ci, "UnknownKeywordError") else TypeError, match="no keyword 'convention'"
     ):
         model({"crv3": "cluster", "convention": "stata"}, "within")
+
+
+@pytest.mark.parametrize(("name", "effects"), [("pooled", ()), ("timefe", ("time",))])
+def test_bias_reduced_errors_are_those_of_clubsandwich(name: str, effects: tuple[str, ...]) -> None:
+    expected = case("panel", f"grunfeld_cluster_small_G_{name}")
+    data = pd.read_csv(HERE / "panel" / expected["data"])
+    method = "within" if effects else "pooled"
+    found = ci.Panel("inv ~ value + capital", method=method, effects=effects, vcov=ci.cr2("firm"), **KEYS).fit(data)
+    for key in ("value", "capital"):
+        row, reference = found.estimates[f"inv ~ {key}"], expected["cr2_bell_mccaffrey"]
+        assert row.std_error == pytest.approx(reference["se"][key], rel=1e-8)
+        assert row.df == pytest.approx(reference["df_satt"][key], rel=1e-8)
+        assert row.p_value == pytest.approx(reference["p"][key], rel=1e-7)
+
+
+@pytest.mark.parametrize("cluster", ["firm", "cluster", "year"])
+@pytest.mark.parametrize("effects", [("entity",), ("time",), ("entity", "time")])
+def test_bias_reduced_errors_with_effects_are_those_of_the_dummies(effects: tuple[str, ...], cluster: str) -> None:
+    data = several_rows().head(240)
+    within = ci.Panel("lninnov ~ collab + rd", effects=effects, vcov=ci.cr2(cluster), **KEYS).fit(data)
+    dummies = "".join(f" + i({'firm' if effect == 'entity' else 'year'})" for effect in effects)
+    pooled = ci.Panel(f"lninnov ~ collab + rd{dummies}", method="pooled", vcov=ci.cr2(cluster), **KEYS).fit(data)
+    for row in within.estimates:
+        other = pooled.estimates[row.term]
+        assert row.std_error == pytest.approx(other.std_error, rel=1e-7)
+        assert row.df == pytest.approx(other.df, rel=1e-7)
+
+
+def test_bias_reduced_errors_are_refused_where_they_are_not_derived() -> None:
+    data = gaps().assign(w=1.5)
+    with pytest.raises(ci.InferenceError, match="working model is not derived"):
+        ci.Panel("lninnov ~ rd", weights="w", vcov=ci.cr2("firm"), **KEYS).fit(data)
+    with pytest.raises(ci.InferenceError, match="two sets at most"):
+        ci.Panel("lninnov ~ rd", effects=("entity", "time"), absorb="cluster", vcov=ci.cr2("firm"), **KEYS).fit(data)

@@ -59,9 +59,7 @@ def linearmodels():
         options = {f"{effect}_effects": True for effect in effects}
         fit = panel.PanelOLS(indexed[formula.split(" ~ ")[0]], X, **options).fit()
         found[name] = {"r2": float(fit.rsquared_inclusive), "r2_within": float(fit.rsquared)}
-        if name.endswith("dummies"):
-            parts = ("within", "between", "overall")
-            found[name] |= {f"corr_{part}": float(getattr(fit, f"corr_squared_{part}")) for part in parts}
+        found[name] |= {f"corr_{part}": float(getattr(fit, f"corr_squared_{part}")) for part in ("within", "between", "overall")}
     return found
 
 

@@ -170,7 +170,7 @@ def build_design(
 
 def _keys(data: Dataset, entity: str | None, time: str | None, *, required: bool) -> PanelKeys:
     """The panel keys; those of a cross-section where none are named and none are needed."""
-    named = entity or data.roles.entity or time or data.roles.time
+    named = entity or time or (data.roles.entity and data.roles.time)
     return panel_keys(data, entity=entity, time=time) if required or named else row_keys(data.nobs)
 
 

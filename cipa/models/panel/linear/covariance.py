@@ -5,6 +5,8 @@
     hc3    each squared residual over (1 - h)^2
     crv3   (G - 1)/G sum_g (b_g - b)(b_g - b)',  b_g the estimates without cluster g
 
+    cr2    clustered with A_g = (I - H_gg)^(-1/2) (`bias_reduced`)
+
 crv3 is the cluster jackknife, centred at the full estimate. Effects that lie in one cluster leave with it; others (of years) are swept
 out again from the clusters that remain.
 
@@ -21,14 +23,18 @@ from functools import cached_property
 import numpy as np
 
 from cipa.errors import InferenceError, SpecificationError, public
+from cipa.models.panel.linear.bias_reduced import Hat, bias_reduced
 from cipa.numerics.algebra.linalg import Array, IntArray, inverse_and_logdet, symmetric
-from cipa.numerics.panel.absorb import Effect, absorb
+from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, absorb
 from cipa.numerics.sandwich import heteroskedastic_meat, summed_scores
 from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows, cluster_notices, nested, one_cluster
 from cipa.results.vcov import VCov
 
 _FULL = 1e-10
 """Below this, 1 - leverage is rounding: the row is fitted exactly."""
+
+LARGEST_CLUSTER, MOST_CLUSTERS = 2000, 4000
+"""Sizes up to which the eigenvectors of a cluster's block, and the products between clusters, take seconds."""
 
 _SINGULAR = 1e-9
 """Share of a regressor's variance, given the others, below which it is not identified without a cluster."""
@@ -133,6 +139,56 @@ def crv3(column: str) -> VCov:
     return VCov(kind="crv3", clusters=(column,), convention="none")
 
 
+@public
+def cr2(column: str) -> VCov:
+    """Clustered errors with the bias reduction of Bell & McCaffrey and t with Satterthwaite's degrees of freedom (clubSandwich's CR2).
+
+    Each estimate has degrees of freedom of its own; an effect of several (a simple slope) takes the smallest of theirs.
+
+    Parameters
+    ----------
+    column : str
+        The column of the clusters.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> fit = ci.Panel("inv ~ value + capital", method="pooled", vcov=ci.cr2("firm")).fit(ci.datasets.load("grunfeld"))
+    >>> round(fit.estimates["inv ~ capital"].std_error, 5), round(fit.estimates["inv ~ capital"].df, 2)
+    (0.11047, 2.86)
+    """
+    if not isinstance(column, str):
+        raise SpecificationError(f"ci.cr2: {column!r} is no column. The errors are clustered by one column: ci.cr2('firm').")
+    return VCov(kind="cr2", clusters=(column,), convention="none")
+
+
+def _no_bias_reduction(vcov: VCov, parts: Regression) -> str:
+    name, effects = vcov.clusters[0], parts.rows.effects
+    code = parts.rows.clusters[name]
+    largest, groups = int(np.bincount(code).max()), int(code.max()) + 1
+    if not parts.plain or parts.root_weights is not None:
+        return f'with weights, instruments or random effects its working model is not derived here. Use ci.clustered("{name}").'
+    if len(effects) > 2 or (len(effects) == 2 and min(effect.levels for effect in effects) > DIRECT_LEVELS):
+        return f'it needs the hat matrix of all dummies, of two sets at most. Use ci.clustered("{name}") or ci.crv3("{name}").'
+    if largest > LARGEST_CLUSTER or groups > MOST_CLUSTERS:
+        return (
+            f"{groups} clusters with up to {largest} rows need matrices of that size (at most {MOST_CLUSTERS} and {LARGEST_CLUSTER})."
+            f' With so many clusters the correction is small: use ci.clustered("{name}").'
+        )
+    return one_cluster(vcov, parts)
+
+
+def _bias_reduced(vcov: VCov, parts: Regression) -> Covariance:
+    name = vcov.clusters[0]
+    code = parts.rows.clusters[name]
+    hat = Hat.of(parts.rows.effects, parts.design, parts.bread)
+    if hat is None:
+        raise _not_identified("cr2", name, "the effects are connected too weakly for a hat matrix")
+    matrix, degrees = bias_reduced(hat, parts.bread, parts.design, parts.residuals, code)
+    note = f"CR2 (Bell & McCaffrey 2002), {int(code.max()) + 1} clusters by {name}; t with Satterthwaite's degrees of freedom"
+    return Covariance(matrix=matrix, df=degrees, vcov=replace(vcov, note=note))
+
+
 def _no_jackknife(vcov: VCov, parts: Regression) -> str:
     if not parts.plain:
         return (
@@ -177,7 +233,9 @@ def _changes_swept_again(parts: Regression, code: IntArray, groups: int, name: s
         effects = [_remaining(effect, rows) for effect in parts.rows.effects]
         swept = absorb(columns[rows], effects, weights=root[rows] ** 2)
         if not swept.converged:
-            raise _not_identified(name, "the effects of the rows that remain are hardly connected")
+            raise _not_identified(
+                "crv3", name, f"without one cluster by {name} the effects of the rows that remain are hardly connected"
+            )
         left = swept.values * root[rows, None]
         changes[group] = _solved(left[:, 1:].T @ left[:, 1:], left[:, 1:].T @ left[:, 0], whole, name=name)
     return changes
@@ -193,14 +251,18 @@ def _solved(matrix: Array, right: Array, whole: Array, *, name: str) -> Array:
     scale = np.sqrt(whole.diagonal())
     inverse = inverse_and_logdet(matrix / np.outer(scale, scale))
     if inverse is None or np.abs(inverse[0]).max(initial=0.0) > 1 / _SINGULAR:
-        raise _not_identified(name, "the regressors that remain are collinear, because one varies in that cluster alone")
+        raise _not_identified(
+            "crv3",
+            name,
+            f"without one cluster by {name} the regressors that remain are collinear, because one varies in that cluster alone",
+        )
     return np.asarray(inverse[0] @ (right / scale) / scale)
 
 
-def _not_identified(name: str, why: str) -> InferenceError:
+def _not_identified(kind: str, name: str, why: str) -> InferenceError:
     return InferenceError(
-        f'vcov="crv3({name})" is not available here: without one cluster by {name} {why}. The jackknife needs an estimate without each'
-        f' cluster. Drop the regressor, merge clusters, or use ci.clustered("{name}").'
+        f'vcov="{kind}({name})" is not available here: {why}. It needs the design of each cluster, and of the others without it. Drop the'
+        f' regressor, merge clusters, or use ci.clustered("{name}").'
     )
 
 
@@ -210,5 +272,8 @@ KINDS: Mapping[str, Kind] = {
     "hc2": Kind(name="hc2", compute=_by_leverage, refuse=_no_leverage),
     "hc3": Kind(name="hc3", compute=_by_leverage, refuse=_no_leverage),
     "crv3": Kind(name="crv3", compute=_jackknife, refuse=_no_jackknife, option="clusters", make=crv3, example='ci.crv3("firm")'),
+    "cr2": Kind(
+        name="cr2", compute=_bias_reduced, refuse=_no_bias_reduction, option="clusters", make=cr2, example='ci.cr2("firm")'
+    ),
 }
 """Every kind that a linear panel model reports."""

@@ -35,7 +35,7 @@ from cipa.results.statistics import Statistic, Statistics
 
 
 def statistics_of(
-    model: Any, design: Design, found: Transformed, solution: Solution, *, matrix: Array, df: float, df_resid: int
+    model: Any, design: Design, found: Transformed, solution: Solution, *, matrix: Array, df: float | Array, df_resid: int
 ) -> Statistics:
     """The statistics of a fit.
 
@@ -46,8 +46,8 @@ def statistics_of(
         The estimation sample, the regression that was run, and its solution.
     matrix : (k, k) array
         Covariance of the estimates, for the joint test.
-    df : float
-        Degrees of freedom of its t distribution; infinity for the normal.
+    df : float or (k,) array
+        Degrees of freedom of its t distribution; infinity for the normal. With one for each estimate there is no joint F test.
     df_resid : int
     """
     rss = float(solution.residuals @ solution.residuals)
@@ -60,7 +60,7 @@ def statistics_of(
         *(_correlations(model, design, found, solution) if design.keys.named else ()),
         Statistic(name="sigma", value=float(np.sqrt(rss / df_resid)), label="Residual standard deviation"),
         *_components(found),
-        *_joint_test(found, solution.params, matrix, df),
+        *(_joint_test(found, solution.params, matrix, float(df)) if np.ndim(df) == 0 else ()),
     ]
     return Statistics(tuple(rows))
 
