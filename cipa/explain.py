@@ -7,6 +7,8 @@ EXPLANATIONS = {
     "CIPA": "An error that cipa raises on purpose. Its message says what is wrong, where, why it matters and what to do.",
     "SPEC": "The declaration is wrong: syntax, formula, study file or option. Mend the text at the line that the message names. Exit code 2.",
     "KEYWORD": "A function got a keyword that it does not have. The message names the nearest one that it understands. Exit code 2.",
+    "ARGUMENT": "A function got an argument of another kind than it asks for (text where a list is needed, a model where a fit is), or one too"
+    " few or too many. Exit code 2.",
     "DATA": "The data are wrong, or lack what the model names. Mend the file, row or column that the message names. Exit code 3.",
     "IDENT": "The model has no unique solution: different values of its parameters fit equally well. Fix or drop parameters, or give a"
     " construct a scale and enough items. Exit code 2.",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cipa.data.checks import LARGEST
-from cipa.errors import DataError, did_you_mean
+from cipa.errors import DataError, did_you_mean, public_value
 from cipa.frozen import FrozenDict
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
@@ -58,6 +58,7 @@ class Roles:
     weight: str | None = None
 
 
+@public_value
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """The observed firms.

@@ -151,6 +151,10 @@ def power(
         raise InferenceError(
             "ci.power: this is a fit. Power is that of a model: give fit.model, and population=fit to draw from its estimates."
         )
+    if isinstance(nobs, (list, tuple)) and not nobs:
+        raise SpecificationError(
+            "ci.power: nobs= is an empty list. Power depends on the number of cases: give one, or one for each group."
+        )
     law = (model if population is None else population).population(params=params, nobs=nobs)
     claims = _claims(terms, hypotheses)
     if not draws:
