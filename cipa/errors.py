@@ -11,6 +11,7 @@ import difflib
 import functools
 import inspect
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -185,7 +186,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") -> str:
-    """Return `value` if it is one of `choices`; otherwise refuse it and list them.
+    """Return the one of `choices` that `value` spells, as it is or as lavaan writes it ("MLR", "two.stage"); otherwise refuse it and list them.
 
     Parameters
     ----------
@@ -204,8 +205,10 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") ->
         With the nearest choice.
     """
     names = list(choices)
-    if isinstance(value, str) and value in names:
-        return value
+    if isinstance(value, str):
+        word = value if value in names else re.sub(r"[.\-\s]+", "_", value.strip().lower())
+        if word in names:
+            return word
     place = f"{where}: " if where else ""
     listed = ", ".join(f'"{name}"' for name in names)
     raise SpecificationError(f"{place}{what}={value!r} is not known. Choose one of {listed}.{did_you_mean(str(value), names)}")

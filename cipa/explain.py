@@ -32,6 +32,8 @@ EXPLANATIONS = {
     "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the construct take"
     ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = true in'
     " the codebook.",
+    "suspected_code": "A variable holds 99, 999, -9 or the like, far from all its other values: perhaps a code for a missing answer. As a number"
+    " it decides means and correlations. Mark the cells as missing.",
     "units": "Variances differ by orders of magnitude. The fit is computed so that this does not matter; the numbers read better in units"
     " that are alike.",
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",

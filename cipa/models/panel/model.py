@@ -10,7 +10,7 @@ Analysis of Cross Section and Panel Data, ch. 10; Baltagi, B. (2021). Econometri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -76,6 +76,7 @@ class Panel:
     """
 
     formula: str
+    _: KW_ONLY
     method: str = "within"
     effects: Sequence[str] = ("entity",)
     entity: str | None = None

@@ -6,7 +6,7 @@ The fit is a sequence of named steps: parameter table, layout, sample, identific
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +47,13 @@ from cipa.terms import Term
 from cipa.threads import one_thread
 
 _parsed = lru_cache(maxsize=128)(parse)
+
+
+LAVAAN_WORDS: Mapping[str, Mapping[str, str]] = {
+    "missing": {"ml": "fiml", "direct": "fiml", "ml.x": "fiml_x", "two.step": "two_stage", "twostage": "two_stage"},
+    "test": {"sb": "satorra_bentler", "satterthwaite": "mean_var_adjusted"},
+}
+"""lavaan's words that are ours by another name; those that differ in dots and case only are understood everywhere."""
 
 
 @public
@@ -115,6 +122,7 @@ class SEM:
     """
 
     syntax: str
+    _: KW_ONLY
     estimator: str = "ml"
     missing: str = "listwise"
     se: str | None = None
@@ -141,19 +149,19 @@ class SEM:
 
     def __post_init__(self) -> None:
         where = "ci.SEM"
-        one_of(self.estimator, ESTIMATORS, what="estimator", where=where)
-        one_of(self.missing, MISSING, what="missing", where=where)
-        one_of(self.parameterization, ("delta", "theta"), what="parameterization", where=where)
-        one_of(self.likelihood, ("normal", "wishart"), what="likelihood", where=where)
-        one_of(self.defaults, ("sem", "cfa", "growth", "lavaan"), what="defaults", where=where)
-        allowed = {"information": ("expected", "observed"), "se": (*ERRORS, "robust"), "test": ("standard", *SCALED_TESTS)}
+        allowed = {
+            "estimator": ESTIMATORS, "missing": MISSING, "parameterization": ("delta", "theta"), "likelihood": ("normal", "wishart"),
+            "defaults": ("sem", "cfa", "growth", "lavaan"), "information": ("expected", "observed"), "se": (*ERRORS, "robust"),
+            "test": ("standard", *SCALED_TESTS),
+        }  # fmt: skip
         for name, words in allowed.items():
             given = getattr(self, name)
             if given is not None:
-                word = given.replace(".", "_") if isinstance(given, str) else given  # lavaan's spelling has dots
-                object.__setattr__(self, name, one_of(word, words, what=name, where=where))
-        for word in _words(self, "group_equal"):
-            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
+                object.__setattr__(
+                    self, name, one_of(LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given), words, what=name, where=where)
+                )
+        equal = tuple(one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where) for word in _words(self, "group_equal"))
+        object.__setattr__(self, "group_equal", equal)
         for word in _words(self, "group_partial"):
             if not isinstance(word, str):
                 raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")

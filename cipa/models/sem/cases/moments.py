@@ -13,7 +13,14 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError, did_you_mean, one_of
-from cipa.models.sem.cases.conditions import collinear, collinear_message, condition_notices, placed_rows, refuse_few
+from cipa.models.sem.cases.conditions import (
+    code_notices,
+    collinear,
+    collinear_message,
+    condition_notices,
+    placed_rows,
+    refuse_few,
+)
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.numerics.moments.normal import (
     Patterns,
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from cipa.models.sem.twolevel.sample import Levels
 
 MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
+_MANY = 10  # so many groups of fewer than three cases are no groups
 UNRESTRICTED_FIRST = ("two_stage", "robust_two_stage")
 TWO_STAGE = (*UNRESTRICTED_FIRST, "pairwise")
 """Ways of missing values in which moments come first, with a covariance of their own, and the model is fitted to them."""
@@ -114,6 +122,11 @@ def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
         raise DataError(
             f"The group column '{group}' has {len(labels)} value. A multi-group model needs at least 2: drop group=, or check the column."
         )
+    if len(labels) > _MANY and 3 * len(labels) > len(column):
+        raise DataError(
+            f"The group column '{group}' has {len(labels)} values ({', '.join(labels[:3])}, …) for {len(column)} cases, and every group gets a"
+            " model of its own. Is it an identifier, or a measure? Choose a column of a few groups, or use it as cluster=."
+        )
     return tuple(labels)
 
 
@@ -147,6 +160,7 @@ def prepare(
     values = dataset.numeric(names)
     codes = group_codes(dataset, group, labels)
     placed, notices = placed_rows(dataset, {"group": group, "cluster": cluster, "sampling weight": weight})
+    notices += code_notices(values, names)
     groups = []
     for position, label in enumerate(labels):
         rows = np.flatnonzero(placed & (codes == position))
@@ -273,11 +287,11 @@ def _group_sample(
     own_weights = None if weights is None else weights[rows]
     patterns = patterns_of(values, own_weights)
     mean, variance = available_moments(patterns)
+    refuse_few(values, variables, place=place)
     refuse_constant(values, mean, variance, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
-    refuse_few(values, variables, place=place)
     patterns, unrestricted, gamma = _first_moments(values, patterns, variables, missing=missing, place=place, notices=notices)
     notices.extend(condition_notices(unrestricted.cov, variables, place=place))
     return GroupSample(
