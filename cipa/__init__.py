@@ -54,7 +54,7 @@ _ROOMS = {
     "cipa.data.screen": ("screen",),
     "cipa.models.cross_check": ("cross_check",),
     "cipa.results.covariance": ("clustered", "driscoll_kraay", "newey_west"),
-    "cipa.models.panel.linear.after": ("fixed_effects",),
+    "cipa.models.panel.linear.after.rows": ("fixed_effects",),
     "cipa.models.panel.linear.covariance": ("cr2", "crv3"),
     "cipa.models.panel.linear.fit": ("PanelFit",),
     "cipa.models.panel.linear.model": ("Panel",),

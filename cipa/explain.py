@@ -7,6 +7,8 @@ EXPLANATIONS = {
     "CIPA": "An error that cipa raises on purpose. Its message says what is wrong, where, why it matters and what to do.",
     "SPEC": "The declaration is wrong: syntax, formula, study file or option. Mend the text at the line that the message names. Exit code 2.",
     "KEYWORD": "A function got a keyword that it does not have. The message names the nearest one that it understands. Exit code 2.",
+    "ARGUMENT": "A function got an argument of another kind than it asks for (text where a list is needed, a model where a fit is), or one too"
+    " few or too many. Exit code 2.",
     "DATA": "The data are wrong, or lack what the model names. Mend the file, row or column that the message names. Exit code 3.",
     "IDENT": "The model has no unique solution: different values of its parameters fit equally well. Fix or drop parameters, or give a"
     " construct a scale and enough items. Exit code 2.",
@@ -30,6 +32,8 @@ EXPLANATIONS = {
     "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the construct take"
     ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = true in'
     " the codebook.",
+    "suspected_code": "A variable holds 99, 999, -9 or the like, far from all its other values: perhaps a code for a missing answer. As a number"
+    " it decides means and correlations. Mark the cells as missing.",
     "units": "Variances differ by orders of magnitude. The fit is computed so that this does not matter; the numbers read better in units"
     " that are alike.",
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
@@ -70,6 +74,7 @@ EXPLANATIONS = {
     "split_exogenous": "A covariate that stands on both levels is split into two unobserved parts, so exogenous variables are random.",
     "between_cov": "Unrestricted variances and covariances between clusters are not those of any variables: some variable hardly varies"
     " between clusters. The chi-square of the two-level model compares with them as they are.",
+    "vcov": "The standard errors were exchanged after the fit (ci.vcov); the chi-square and the fit indices are still those of the fit.",
     "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
     "effect_rank": "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants.",
 }

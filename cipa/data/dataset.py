@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cipa.data.checks import LARGEST
-from cipa.errors import DataError, did_you_mean
+from cipa.errors import DataError, did_you_mean, public_value
 from cipa.frozen import FrozenDict
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
@@ -58,6 +58,7 @@ class Roles:
     weight: str | None = None
 
 
+@public_value
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """The observed firms.
@@ -229,10 +230,11 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
     """Refuse columns that the data do not have, naming the nearest ones they do have."""
     missing = [column for column in names if column not in present]
     if missing:
-        hints = "".join(f"\n    {column}{did_you_mean(column, present)}" for column in missing)
-        raise DataError(
-            f"{name} has no column{'s' if len(missing) > 1 else ''} named:{hints}\nCheck the spelling, or add the data."
-        )
+        advice = "A model can use only what the data hold: check the spelling, or add the data."
+        if len(missing) == 1:
+            raise DataError(f"{name} has no column named '{missing[0]}'.{did_you_mean(missing[0], present)} {advice}")
+        hints = "".join(f"\n    '{column}'.{did_you_mean(column, present)}" for column in missing)
+        raise DataError(f"{name} has no columns named:{hints}\n{advice}")
 
 
 def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from cipa.data.checks import code_text, suspected_code
 from cipa.data.codebook import read_codebook
 from cipa.data.dataset import Dataset, Step
 from cipa.data.formats.delimited import read_delimited
@@ -102,12 +105,24 @@ def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
         raise DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
     data = Dataset.from_frame(found.table, name=name)
     rows = len(found.table)
+    notes = (*found.notes, *_suspected(data))
     first = Step(action="read", reason=f"{path.name}{found.detail}", rows_before=rows, rows_after=rows)
-    log = (first, *(_step(note, path, rows) for note in found.notes))
-    for note in found.notes:
+    log = (first, *(_step(note, path, rows) for note in notes))
+    for note in notes:
         if note.serious:
             warn(f"'{path.name}': {note.text}", DataWarning)
     return replace(data, log=log, labels=found.labels, value_labels=found.value_labels)
+
+
+def _suspected(data: Dataset) -> list[Note]:
+    """A note on every column that seems to hold a code for a missing answer."""
+    notes = []
+    for name, values in data.columns.items():
+        code = suspected_code(values) if values.dtype == np.float64 else None
+        if code is not None:
+            text = code_text(name, *code)
+            notes.append(Note(text=text, serious=True))
+    return notes
 
 
 def _step(note: Note, path: Path, rows: int) -> Step:

@@ -152,6 +152,10 @@ def power(
             " ci.power(fit.model, population=fit, draws=500, seed=1)."
         )
     _refuse_numbers(draws, seed, alpha, target)
+    if isinstance(nobs, (list, tuple)) and not nobs:
+        raise SpecificationError(
+            "ci.power: nobs= is an empty list. Power depends on the number of cases: give one, or one for each group."
+        )
     source = model if population is None else population
     law = (
         questions.law(source, params, nobs, "ci.power")

@@ -21,7 +21,8 @@ def vcov(fit: Fit, kind: str | VCov | Mapping[str, Any], *, data: Any = None) ->
         Of a linear panel model, or of a structural equation model by maximum likelihood.
     kind : str, VCov or mapping
         What `ci.Panel(vcov=...)` takes: "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
-        `ci.crv3("firm")`, `ci.cr2("firm")`; for structural equation models the sandwiches of casewise scores among them: "hc0", "hc1", `ci.clustered(...)`.
+        `ci.crv3("firm")`, `ci.cr2("firm")`; for structural equation models the sandwiches of casewise scores: "hc0", "hc1",
+        `ci.clustered(...)`.
     data : Dataset or DataFrame, optional
         The data again, for a cluster column that the fit has not kept: of a DataFrame a fit keeps the columns of its model.
 

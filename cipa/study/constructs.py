@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cipa.errors import SpecificationError, did_you_mean
+from cipa.errors import SpecificationError, did_you_mean, public
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A survey question.
@@ -38,6 +39,7 @@ class Item:
     turned: bool = False
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Construct:
     """A latent concept with its measures.

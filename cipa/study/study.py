@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cipa.errors import SpecificationError, did_you_mean
+from cipa.errors import SpecificationError, did_you_mean, public
 from cipa.frozen import FrozenDict
 from cipa.study import toml
 from cipa.study.constructs import Construct
@@ -82,6 +82,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=lambda: _mapping({}))
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     r"""A declared study.

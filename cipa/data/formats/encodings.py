@@ -26,6 +26,7 @@ _SAMPLE = 200_000  # bytes beyond the first doubtful one that are judged
 
 _GB, _BIG5 = "gb18030", "cp950"
 _NAMES = {"gb18030": "GB 18030", "cp950": "Big5 (cp950)", "cp1252": "Latin letters (cp1252)"}
+_REPLACED = "\ufffd"
 _ADJACENT = re.compile(rb"[\x80-\xff]{2}")
 _WESTERN = re.compile(r"[\u0000-\u007fÀ-ÖØ-öø-ÿŒœŠšŽžŸ§°±²³µ·«»–—‘’“”„…•€£©®™ªº¿¡\u00a0]*")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -97,6 +98,13 @@ def _as_named(content: bytes, encoding: str, *, name: str) -> Decoded:
 
 
 def _judged(content: bytes, first: int, *, name: str) -> Decoded:
+    broken = content.decode("utf-8", errors="replace")
+    sound = sum(letter > "\x7f" for letter in broken) - broken.count(_REPLACED)
+    if sound > 4 * broken.count(_REPLACED):
+        raise DataError(
+            f"'{name}', line {_line(content, first)}: the file is UTF-8 but for {broken.count(_REPLACED)} places, of which this is the first:"
+            " it was cut or changed on its way. A repair by guess would change names: copy or export it again, or name its encoding=."
+        )
     western = _is_western(content)
     if western and _ADJACENT.search(content) is None:
         return _chosen(content, first, "cp1252")

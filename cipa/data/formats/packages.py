@@ -9,10 +9,17 @@ from typing import Any
 import pandas as pd
 import pyreadstat
 
+from cipa.data.formats.dta import BrokenCountsError, check_counts
 from cipa.data.formats.encodings import known
 from cipa.data.formats.kinds import damaged
+from cipa.data.formats.sav import BrokenDictionaryError, check_dictionary
 from cipa.data.formats.table import Read
 from cipa.errors import DataError, MissingPartError
+
+try:
+    from pyarrow import ArrowException
+except ImportError:  # an optional part; asking for it says so
+    ArrowException = ValueError
 
 _BROKEN = (
     pyreadstat.ReadstatError,
@@ -25,17 +32,25 @@ _BROKEN = (
     OSError,
     MemoryError,
 )
-"""What pyreadstat raises on a damaged file."""
+"""What pyreadstat and pandas raise on a damaged file."""
 
 
 def read_stata(path: Path, *, encoding: str | None) -> Read:
     """Read a dta file."""
+    try:
+        check_counts(path.read_bytes())
+    except BrokenCountsError as problem:
+        raise damaged(path, expected="a Stata file (.dta)", problem=problem) from problem
     table, meta = _opened(pyreadstat.read_dta, path, expected="a Stata file (.dta)", encoding=encoding)
     return Read(table=table, labels=_labels(meta), value_labels=_value_labels(meta))
 
 
 def read_spss(path: Path, *, encoding: str | None) -> Read:
     """Read a sav file; codes that it declares missing become missing, and are counted."""
+    try:
+        check_dictionary(path.read_bytes())
+    except BrokenDictionaryError as problem:
+        raise damaged(path, expected="an SPSS file (.sav)", problem=problem) from problem
     table, meta = _opened(pyreadstat.read_sav, path, expected="an SPSS file (.sav)", encoding=encoding, user_missing=True)
     masked = 0
     for column, ranges in meta.missing_ranges.items():
@@ -52,18 +67,12 @@ def read_spss(path: Path, *, encoding: str | None) -> Read:
 def read_parquet(path: Path) -> Read:
     """Read a parquet file."""
     try:
-        return Read(table=pd.read_parquet(path))
+        table = pd.read_parquet(path)
+        words = {name: object for name, kind in table.dtypes.items() if isinstance(kind, pd.StringDtype)}
+        return Read(table=table.astype(words) if words and table.columns.is_unique else table)
     except ImportError as problem:
         raise MissingPartError("Parquet files need pyarrow: python -m pip install pyarrow.") from problem
-    except (
-        ValueError,
-        OSError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        NotImplementedError,
-        MemoryError,
-    ) as problem:  # ArrowInvalid is a ValueError
+    except (ArrowException, *_BROKEN) as problem:
         raise damaged(path, expected="a Parquet file (.parquet)", problem=problem) from problem
 
 

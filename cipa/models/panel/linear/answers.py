@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cipa.models.panel.linear.after import predict, residuals
+from cipa.models.panel.linear.after.law import law_of
+from cipa.models.panel.linear.after.refit import refit
+from cipa.models.panel.linear.after.rows import predict, residuals
+from cipa.models.panel.linear.after.vcov import with_vcov
 from cipa.models.panel.linear.fit import PanelFit
-from cipa.models.panel.linear.law import law_of
-from cipa.models.panel.linear.refit import refit
-from cipa.models.panel.linear.vcov import with_vcov
 from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.results.answers import Answers, Spread
 

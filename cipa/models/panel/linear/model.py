@@ -10,7 +10,7 @@ Analysis of Cross Section and Panel Data, ch. 10; Baltagi, B. (2021). Econometri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from cipa.errors import SpecificationError, one_of, public
@@ -63,6 +63,7 @@ class Panel:
     """
 
     formula: str
+    _: KW_ONLY
     method: str = "within"
     effects: Sequence[str] = ("entity",)
     entity: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cipa.data.checks import code_text, suspected_code
 from cipa.data.dataset import Dataset
 from cipa.errors import DataError
 from cipa.numerics.algebra.linalg import Array, BoolArray, cholesky_or_none
@@ -37,6 +38,12 @@ def placed_rows(data: Dataset, roles: Mapping[str, str | None]) -> tuple[BoolArr
             notices.append(Notice(code="rows_dropped", text=text))
         placed &= ~lost
     return placed, notices
+
+
+def code_notices(values: Array, variables: Sequence[str]) -> list[Notice]:
+    """A warning on every variable that seems to hold a code for a missing answer."""
+    codes = ((name, suspected_code(values[:, position])) for position, name in enumerate(variables))
+    return [Notice(code="suspected_code", text=code_text(name, *code), severity="warning") for name, code in codes if code]
 
 
 def refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:

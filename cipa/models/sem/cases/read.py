@@ -14,7 +14,7 @@ from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError, one_of
 from cipa.models.sem.cases.columns import group_codes, group_labels, require_columns
-from cipa.models.sem.cases.conditions import condition_notices, placed_rows, refuse_few
+from cipa.models.sem.cases.conditions import code_notices, condition_notices, placed_rows, refuse_few
 from cipa.models.sem.cases.first_stage import first_stage
 from cipa.models.sem.cases.moments import from_moments, refuse_means_without_means
 from cipa.models.sem.cases.sample import GroupSample, Sample
@@ -71,6 +71,7 @@ def prepare(
     values = dataset.numeric(names)
     codes = group_codes(dataset, group, labels)
     placed, notices = placed_rows(dataset, {"group": group, "cluster": cluster, "sampling weight": weight})
+    notices += code_notices(values, names)
     groups = []
     for position, label in enumerate(labels):
         rows = np.flatnonzero(placed & (codes == position))
@@ -172,11 +173,11 @@ def _group_sample(
     own_weights = None if weights is None else weights[rows]
     patterns = patterns_of(values, own_weights)
     mean, variance = available_moments(patterns)
+    refuse_few(values, variables, place=place)
     refuse_constant(values, mean, variance, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
-    refuse_few(values, variables, place=place)
     patterns, unrestricted, gamma = first_stage(values, patterns, variables, missing=missing, place=place, notices=notices)
     notices.extend(condition_notices(unrestricted.cov, variables, place=place))
     return GroupSample(
