@@ -37,7 +37,7 @@ from cipa.errors import (
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
 from cipa.results import questions
-from cipa.results.display import ResultTable
+from cipa.results.display import ResultTable, clipped
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit, Lawful
 from cipa.study.hypotheses import Hypothesis
@@ -75,6 +75,9 @@ class MonteCarloPower:
 
     def __str__(self) -> str:
         return str(self.table)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()
