@@ -7,6 +7,7 @@ family; `bread` and `scores` make robust errors one function for every family; `
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import platform
@@ -97,6 +98,13 @@ class Provenance:
     seed: int | None
     data_digest: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _digest(data: Any) -> str:
+    """SHA-256 of the data; of moments of several groups that of their digests, in order."""
+    if not isinstance(data, tuple):
+        return str(data.digest)
+    return hashlib.sha256("\0".join(moments.digest for moments in data).encode()).hexdigest()
 
 
 def versions_of(*packages: str) -> dict[str, str]:
@@ -209,7 +217,7 @@ class Fit:
         found = versions_of(*self.engine_packages)
         version = found[self.engine_packages[0]] if self.engine_packages else found["cipa"]
         return Provenance(
-            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=self.data.digest
+            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=_digest(self.data)
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ class SEM(Declaration):
         Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr"). With `level:` blocks the
         clusters are the between level instead.
     meanstructure : bool, optional
-        Estimate means. Default: when the syntax has `~1`, with missing values, groups, or "growth".
+        Estimate means. Default: when the syntax has `~1`, with missing values, groups, "growth", or `SampleMoments` with means.
     std_lv : bool
         Latent variances at 1 instead of first loadings at 1.
     orthogonal : bool

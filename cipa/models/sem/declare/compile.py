@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cipa.data.moments import SampleMoments
 from cipa.errors import SpecificationError
 from cipa.models.sem.declare.declaration import Declaration, words_of
 from cipa.models.sem.declare.layout import Layout, build_layout
@@ -51,10 +52,12 @@ def wants_means(declaration: Declaration, *, ngroups: int, data: Any) -> bool:
         return declaration.meanstructure
     written = any(row.op == "~1" for row in declaration.parsed.formulas)
     given = [data] if not isinstance(data, (list, tuple)) else list(data)
-    without = any(getattr(one, "mean", 0) is None for one in given)
+    moments = [one for one in given if isinstance(one, SampleMoments)]
+    without = any(one.mean is None for one in moments)
     return (
         written
         or incomplete
+        or (bool(moments) and not without)
         or declaration.cluster is not None
         or declaration.defaults == "growth"
         or (ngroups > 1 and not without)
