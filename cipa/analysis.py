@@ -163,9 +163,11 @@ def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Dec
 
 def _prepared(study: Study, name: str, source: Source) -> Dataset:
     """A source as the models see it: read, screened, reversed items turned round, derived columns added, roles named."""
-    data = load_source(source.path, folder=study.folder, name=name, where=study.where("sources", name))
+    where = study.where("sources", name)
+    data = load_source(source.path, folder=study.folder, name=name, where=where, sheet=source.sheet, encoding=source.encoding)
     rules = study.screening.get(name)
     try:
+        data = _renamed(data, source.rename)
         if rules is not None:
             data = screen(data, attention=rules.attention, min_time=rules.min_time, longstring=rules.longstring)
         data = _turned(marked_reversed(data, study.constructs))
@@ -182,6 +184,17 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
     except CipaError as problem:
         raise type(problem)(f"{study.where('sources', name)}: {problem}") from problem
     return data
+
+
+def _renamed(data: Dataset, names: Mapping[str, str]) -> Dataset:
+    """The data with the names that a source gives: new = "old", or the other way round where only that makes sense."""
+    turned = {
+        (new if new in data.columns and old not in data.columns else old): (
+            old if new in data.columns and old not in data.columns else new
+        )
+        for new, old in names.items()
+    }
+    return data.rename(turned) if turned else data
 
 
 def _turned(data: Dataset) -> Dataset:

@@ -158,9 +158,14 @@ class SEM:
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(
-                    self, name, one_of(LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given), words, what=name, where=where)
+                    self,
+                    name,
+                    one_of(LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given), words, what=name, where=where, lavaan=True),
                 )
-        equal = tuple(one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where) for word in _words(self, "group_equal"))
+        equal = tuple(
+            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where, lavaan=True)
+            for word in _words(self, "group_equal")
+        )
         object.__setattr__(self, "group_equal", equal)
         for word in _words(self, "group_partial"):
             if not isinstance(word, str):

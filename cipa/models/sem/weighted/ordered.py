@@ -77,7 +77,7 @@ def read_responses(
             )
     require_columns(model.parsed, names, data)
     dataset = as_dataset(data, columns=[*names, *([model.group] if model.group and model.group not in names else [])])
-    values = dataset.numeric(names)
+    values = dataset.numeric(names, ordered=ordered)
     group = group_codes(dataset, model.group, labels)
     covariates = [names.index(name) for name in dict.fromkeys(name for here in held for name in here)]
     kept = group >= 0
