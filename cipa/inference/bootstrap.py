@@ -26,6 +26,7 @@ from scipy.special import ndtr, ndtri
 from cipa.errors import ConvergenceError, InferenceError, SpecificationError, one_of, public
 from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
+from cipa.progress import watched
 from cipa.results.display import render_html, render_text
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
@@ -145,7 +146,8 @@ def bootstrap(
             f"ci.bootstrap: {fit.kind} fits are not resampled here. Clustered errors are available: ci.clustered(...)."
         )
     refit = resampler(kind)
-    values, chisq, admissible = _refitted(refit, (_rows(fit, kind, rng) for rng in generators(seed, int(draws))))
+    drawn = watched((_rows(fit, kind, rng) for rng in generators(seed, int(draws))), total=int(draws), what="ci.bootstrap")
+    values, chisq, admissible = _refitted(refit, drawn)
     if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
             f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
