@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cipa.errors import SpecificationError, did_you_mean, public
+from cipa.study.tokens import quoted
 
 
 @public
@@ -104,4 +105,4 @@ class Construct:
     def measurement(self) -> str:
         """The measurement equation in model syntax ("CIP =~ cip1 + cip2"), or "" without indicators."""
         indicators = self.items or self.dimensions
-        return f"{self.name} =~ {' + '.join(indicators)}" if indicators else ""
+        return f"{quoted(self.name)} =~ {' + '.join(map(quoted, indicators))}" if indicators else ""

@@ -28,6 +28,12 @@ class Source:
         A shipped data set's name, or a path relative to the study's folder.
     entity, time, cluster : str, optional
         Panel keys and sampling clusters, where the codebook does not name them.
+    sheet : str or int, optional
+        Of a workbook, as in `ci.read`.
+    encoding : str, optional
+        Of a text file, as in `ci.read`.
+    rename : mapping of str to str
+        New names of columns: ``{"rd": "Q5.R&D (%)"}``, before anything else is done (the other way round is understood too).
     derive : mapping of str to str
         Columns to compute, in order: ``{"lnage": "age / 10"}``.
     labels : mapping of str to str
@@ -38,6 +44,9 @@ class Source:
     entity: str | None = None
     time: str | None = None
     cluster: str | None = None
+    sheet: str | int | None = None
+    encoding: str | None = None
+    rename: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
     derive: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
     labels: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
 
@@ -175,7 +184,7 @@ class Study:
 
 _STUDY = ("title", "seed", "smallest_effect")
 _SECTIONS = ("study", "sources", "screening", "constructs", "hypotheses", "models", "report")
-_SOURCE = ("path", "entity", "time", "cluster", "derive", "labels")
+_SOURCE = ("path", "entity", "time", "cluster", "sheet", "encoding", "rename", "derive", "labels")
 _SCREENING = ("attention", "min_time", "longstring")
 _CONSTRUCT = ("label", "items", "dimensions", "column", "reversed", "scale")
 _HYPOTHESIS = ("claim", "label", "models", "planned")
@@ -226,9 +235,10 @@ def _source(declared: toml.Declared, name: str, value: Any) -> Source:
         part: _mapping(
             {key: declared.of_type(("sources", name, part, key), text, str) for key, text in line.pop(part, {}).items()}
         )
-        for part in ("derive", "labels")
+        for part in ("rename", "derive", "labels")
     }
-    words = {key: declared.of_type(("sources", name, key), text, str) for key, text in line.items()}
+    kinds = {"sheet": (str, int)}
+    words = {key: declared.of_type(("sources", name, key), text, kinds.get(key, str)) for key, text in line.items()}
     return Source(**words, **tables)
 
 

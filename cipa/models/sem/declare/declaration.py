@@ -66,9 +66,10 @@ class Declaration:
             given = getattr(self, name)
             if given is not None:
                 word = LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given)
-                object.__setattr__(self, name, one_of(word, words, what=name, where=where))
+                object.__setattr__(self, name, one_of(word, words, what=name, where=where, lavaan=True))
         equal = tuple(
-            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where) for word in words_of(self, "group_equal")
+            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where, lavaan=True)
+            for word in words_of(self, "group_equal")
         )
         object.__setattr__(self, "group_equal", equal)
         for word in words_of(self, "group_partial"):
