@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cipa.data.dataset import Dataset, Step
-from cipa.data.score import composite, derive, reverse
+from cipa.data.score import composite, derive, marked_reversed, reverse
 from cipa.data.screen import screen
 from cipa.data.source import load_source
 from cipa.errors import (
@@ -38,7 +38,7 @@ from cipa.models.cross_check import cross_check
 from cipa.models.kinds import fit_with, model_class
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
-from cipa.results.fit import Fit
+from cipa.results.fit import Fit, Notice
 from cipa.results.questions import spread
 from cipa.study.constructs import Construct
 from cipa.study.hypotheses import Hypothesis
@@ -117,8 +117,9 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     verdicts = judge(found.hypotheses, fits, smallest_effect=found.smallest_effect, seed=found.seed, failures=failures)
     progress("done", total, total)
     return Analysis(
-        study=found, datasets=declared.datasets, fits=fits, failures=failures, verdicts=verdicts, tables=tables, seed=found.seed
-    )
+        study=found, datasets=declared.datasets, fits=fits, failures=failures, verdicts=verdicts, tables=tables, seed=found.seed,
+        notices=_against_the_others(fits),
+    )  # fmt: skip
 
 
 @public
@@ -168,7 +169,7 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
     try:
         if rules is not None:
             data = screen(data, attention=rules.attention, min_time=rules.min_time, longstring=rules.longstring)
-        data = _turned(data)
+        data = _turned(marked_reversed(data, study.constructs))
         data = derive(data, source.derive)
         data = replace(data, labels={**data.labels, **source.labels})
         if source.entity or source.time:
@@ -185,14 +186,15 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
 
 
 def _turned(data: Dataset) -> Dataset:
-    wrong = [item.name for item in data.items.values() if item.reversed]
+    wrong = [item for item in data.items.values() if item.reversed and not item.turned]
     if not wrong:
         return data
-    turned = reverse(data, wrong)
+    turned = [f"{item.name} ({item.low:g} to {item.high:g})" if item.low is not None else item.name for item in wrong]
+    data = reverse(data, [item.name for item in wrong])
     step = Step(
-        action="reverse", reason=f"reversed items turned round: {', '.join(wrong)}", rows_before=data.nobs, rows_after=data.nobs
+        action="reverse", reason=f"reversed items turned round: {', '.join(turned)}", rows_before=data.nobs, rows_after=data.nobs
     )
-    return replace(turned, log=(*turned.log, step))
+    return replace(data, log=(*data.log, step))
 
 
 def _constructs(study: Study, data: Dataset) -> dict[str, Construct]:
@@ -370,6 +372,32 @@ def _measured(fit: Fit) -> dict[str, list[str]]:
         return [item for indicator in below[name] for item in (items(indicator) if indicator in below else [indicator])]
 
     return {name: items(name) for name in below if name not in parts}
+
+
+def _against_the_others(fits: Mapping[str, Fit]) -> tuple[Notice, ...]:
+    """A notice for each item whose loading has another sign than most of its construct's: it enters means as it stands."""
+    notices: dict[str, Notice] = {}
+    for fit in fits.values():
+        loadings: dict[str, dict[str, float]] = {}
+        for row in fit.estimates:
+            if row.term.op == "=~":
+                items = loadings.setdefault(row.term.lhs, {})
+                items[row.term.rhs] = items.get(row.term.rhs, 0.0) + row.standardized
+        for construct, items in loadings.items():
+            negative = [item for item, loading in items.items() if loading < 0]
+            fewer = negative if 2 * len(negative) <= len(items) else [item for item in items if item not in negative]
+            for item in (one for one in fewer if one not in loadings):
+                notices.setdefault(f"{construct} {item}", _against(construct, item))
+    return tuple(notices.values())
+
+
+def _against(construct: str, item: str) -> Notice:
+    text = (
+        f"'{item}' loads on {construct} with another sign than most of its items, so it seems to be worded against them. The"
+        f" measurement model turns it by its loading, but it enters the mean of {construct}, and correlations of that mean, as it stands."
+        f' If it is worded negatively, declare reversed = ["{item}"] in [constructs.{construct}], or reversed = true in the codebook.'
+    )
+    return Notice(code="reversed_item", text=text, severity="warning")
 
 
 def _slopes(study: Study, name: str, fit: Fit) -> dict[str, ResultTable]:

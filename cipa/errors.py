@@ -10,8 +10,13 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
+
+from cipa.arguments import described, expected, fits, kinds_of, plain
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -54,6 +59,12 @@ class UnknownKeywordError(SpecificationError, TypeError):
     """A keyword that the function does not have."""
 
     code = "KEYWORD"
+
+
+class WrongArgumentError(SpecificationError, TypeError):
+    """An argument of another kind than the function asks for, one too many, or one missing."""
+
+    code = "ARGUMENT"
 
 
 class DataError(CipaError, ValueError):
@@ -155,6 +166,17 @@ class SpecificationWarning(CipaWarning):
     """A declaration that is legal and probably not meant."""
 
 
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")
+
+
+def warn(text: str, category: type[CipaWarning]) -> None:
+    """Give a warning at the line outside this package that asked for what is warned about."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level + 1)
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Suggest the nearest of `choices`, as a sentence with a leading space, or "" when none is near."""
     names = [str(choice) for choice in choices]
@@ -164,7 +186,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") -> str:
-    """Return `value` if it is one of `choices`; otherwise refuse it and list them.
+    """Return the one of `choices` that `value` spells, as it is or as lavaan writes it ("MLR", "two.stage"); otherwise refuse it and list them.
 
     Parameters
     ----------
@@ -183,37 +205,106 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") ->
         With the nearest choice.
     """
     names = list(choices)
-    if isinstance(value, str) and value in names:
-        return value
+    if isinstance(value, str):
+        word = value if value in names else re.sub(r"[.\-\s]+", "_", value.strip().lower())
+        if word in names:
+            return word
     place = f"{where}: " if where else ""
     listed = ", ".join(f'"{name}"' for name in names)
     raise SpecificationError(f"{place}{what}={value!r} is not known. Choose one of {listed}.{did_you_mean(str(value), names)}")
 
 
 def public(target: Decorated) -> Decorated:
-    """Make a public function or class refuse an unknown keyword with the nearest known one.
+    """Make a public function or class refuse in cipa's words what Python would refuse in its own.
 
-    Python's own message names the unknown keyword only; this one adds what the function understands.
+    An unknown keyword gets the nearest known one, a missing argument its name, and an argument of another kind than its annotation says
+    what is needed: text where a list is, a model where a fit is.
     """
+    return _decorated(target, kinds=True)
+
+
+def public_value(target: Decorated) -> Decorated:
+    """As `public`, for a class of which many values are made: keywords are looked at, kinds are not."""
+    return _decorated(target, kinds=False)
+
+
+def _decorated(target: Decorated, *, kinds: bool) -> Decorated:
     if inspect.isclass(target):
         initialise: Callable[..., None] = target.__init__
-        target.__init__ = _checked(initialise, name=target.__name__)  # type: ignore[method-assign]
+        target.__init__ = _checked(initialise, name=target.__name__, kinds=kinds)  # type: ignore[method-assign]
         return target
-    return _checked(target, name=target.__name__)
+    return _checked(target, name=target.__qualname__, kinds=kinds)
 
 
-def _checked(function: Decorated, *, name: str) -> Decorated:
-    parameters = inspect.signature(function).parameters
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    known = {key for key, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
+def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
+    signature = inspect.signature(function)
+    parameters = {key: one for key, one in signature.parameters.items() if key != "self"}
+    judged = {key: kinds_of(one.annotation, name=key) for key, one in parameters.items()} if kinds else {}
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        if not open_ended and not kwargs.keys() <= known:
-            unknown = next(key for key in kwargs if key not in known)
-            raise UnknownKeywordError(
-                f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)} It understands: {', '.join(sorted(known))}."
-            )
-        return function(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs) if kinds else None
+        except TypeError:
+            raise _wrong_call(name, parameters, args, kwargs, method="self" in signature.parameters) from None
+        if bound is not None:
+            for key, value in bound.arguments.items():
+                if judged.get(key):
+                    bound.arguments[key] = plain(value, judged[key])
+                    _refuse_kind(bound.arguments[key], judged[key], parameter=parameters[key], name=name)
+            args, kwargs = bound.args, bound.kwargs
+        try:
+            return function(*args, **kwargs)
+        except TypeError as problem:
+            if isinstance(problem, CipaError) or kinds:
+                raise
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError:
+                raise _wrong_call(name, parameters, args, kwargs, method="self" in signature.parameters) from None
+            raise
 
     return checked  # type: ignore[return-value]
+
+
+def _refuse_kind(value: Any, kinds: tuple[str, ...], *, parameter: inspect.Parameter, name: str) -> None:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        wrong = [one for one in value if not fits(one, kinds)]
+        if wrong:
+            _refuse_kind(wrong[0], kinds, parameter=parameter.replace(kind=parameter.POSITIONAL_ONLY), name=name)
+        return
+    if fits(value, kinds) or value is parameter.default:
+        return
+    family = InferenceError if kinds == ("SEMFit",) and fits(value, ("Fit",)) else WrongArgumentError
+    remedy = " Fit it first: model.fit(data)." if hasattr(value, "fit") and expected(kinds).startswith("a fit") else ""
+    raise family(
+        f"ci.{name}: {parameter.name}= is {described(value)}. Needed: {expected(kinds)}. Nothing is computed from anything else, as it would"
+        f" answer another question.{remedy} See help(ci.{name.split('.')[0]})."
+    )
+
+
+def _wrong_call(
+    name: str, parameters: Mapping[str, inspect.Parameter], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, method: bool
+) -> CipaError:
+    """What is wrong with a call that Python cannot bind: an unknown keyword, a missing argument, too many of them."""
+    known = [key for key, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    listed = ", ".join(sorted(known)) or "no keyword"
+    unknown = next((key for key in kwargs if key not in known), "")
+    if unknown:
+        return UnknownKeywordError(
+            f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)} It understands: {listed}."
+        )
+    placed = [key for key, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    args = args[1:] if method else args
+    given = {*kwargs, *placed[: len(args)]}
+    missing = [key for key, one in parameters.items() if key in known and one.default is one.empty and key not in given]
+    if missing:
+        names = ", ".join(f"{key}=" for key in missing)
+        return WrongArgumentError(
+            f"ci.{name} was called without {names}. It cannot be guessed: give it. It understands: {listed}."
+        )
+    takes = f"{len(placed)} ({', '.join(placed)})" if placed else "none"
+    return WrongArgumentError(
+        f"ci.{name} was called with {len(args)} arguments by position, and takes {takes}. Which option a value belongs to is not guessed:"
+        f" write the others by name. It understands: {listed}."
+    )

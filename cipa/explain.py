@@ -7,6 +7,8 @@ EXPLANATIONS = {
     "CIPA": "An error that cipa raises on purpose. Its message says what is wrong, where, why it matters and what to do.",
     "SPEC": "The declaration is wrong: syntax, formula, study file or option. Mend the text at the line that the message names. Exit code 2.",
     "KEYWORD": "A function got a keyword that it does not have. The message names the nearest one that it understands. Exit code 2.",
+    "ARGUMENT": "A function got an argument of another kind than it asks for (text where a list is needed, a model where a fit is), or one too"
+    " few or too many. Exit code 2.",
     "DATA": "The data are wrong, or lack what the model names. Mend the file, row or column that the message names. Exit code 3.",
     "IDENT": "The model has no unique solution: different values of its parameters fit equally well. Fix or drop parameters, or give a"
     " construct a scale and enough items. Exit code 2.",
@@ -27,11 +29,20 @@ EXPLANATIONS = {
     " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
+    "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the construct take"
+    ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = true in'
+    " the codebook.",
+    "suspected_code": "A variable holds 99, 999, -9 or the like, far from all its other values: perhaps a code for a missing answer. As a number"
+    " it decides means and correlations. Mark the cells as missing.",
     "units": "Variances differ by orders of magnitude. The fit is computed so that this does not matter; the numbers read better in units"
     " that are alike.",
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",
     "gaps_not_differenced": "Rows after a gap have no difference to the period before and were not used (plm would subtract the row above).",
+    "scores_cancel": "Some standard errors are missing: within each cluster (or period) the scores of these estimates add up to zero, so the"
+    " clusters say nothing about their error. Cluster by another column.",
+    "read_as_numbers": "A column of text holds numbers and nothing else, and is used as numbers. If they are codes, write i(column) for"
+    " a dummy of each.",
     "singletons": "Entities with a single row stay in the sample; entity effects fit them exactly, so they inform no slope.",
     # notices about solutions
     "heywood": "A variance is estimated negative. Standard errors and fit measures of such a solution are not trustworthy. Look at the"
@@ -63,6 +74,7 @@ EXPLANATIONS = {
     "split_exogenous": "A covariate that stands on both levels is split into two unobserved parts, so exogenous variables are random.",
     "between_cov": "Unrestricted variances and covariances between clusters are not those of any variables: some variable hardly varies"
     " between clusters. The chi-square of the two-level model compares with them as they are.",
+    "vcov": "The standard errors were exchanged after the fit (ci.vcov); the chi-square and the fit indices are still those of the fit.",
     "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
     "effect_rank": "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants.",
 }

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from cipa.errors import SpecificationError
+from cipa.errors import SpecificationError, public_value
 
 OPERATORS = ("=~", "<~", ":=", "~*~", "~~", "~1", "~", "==", "<", ">", "|")
 """The operators of lavaan's model syntax, longest first where one begins another."""
@@ -22,6 +22,7 @@ _TERM = re.compile(
 )
 
 
+@public_value
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Term:
     """The name of one parameter.
@@ -99,6 +100,7 @@ class Term:
         return text
 
 
+@public_value
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """A chain of effects, ``"capability -> collaboration -> performance"``.

@@ -13,6 +13,9 @@ LARGEST, SMALLEST = 1e30, 1e-30
 """Largest value and smallest standard deviation: fourth powers and their products must not leave double precision."""
 
 _CONSTANT = 1e-12  # variance over squared mean below which a column may be constant
+_CODES = (99.0, 999.0, 9999.0, 99999.0, 88.0, 888.0, 8888.0, 97.0, 98.0, 997.0, 998.0, -9.0, -8.0, -99.0, -999.0, -9999.0, -1.0)
+_FAR = 5.0  # a code lies so many times the others' range away from them
+_SCALE = 10.0  # the longest answer scale beside which a negative whole number is no answer
 _DIGITS = 1e-20  # the same, below which fewer than six digits of the variation are left
 
 
@@ -23,6 +26,36 @@ def refuse_empty(holes: BoolArray, variables: Sequence[str], *, place: str) -> N
         raise DataError(
             f"The column '{variables[empty[0]]}' has no value at all{place}. Nothing can be learnt from it: drop it from the model."
         )
+
+
+def suspected_code(values: Array) -> tuple[float, int] | None:
+    """A value that looks like a code for a missing answer, and in how many rows: 99, -9, 999 and the like, far off all the others.
+
+    The others are at least three different ones, and lie within a fifth of the distance.
+    """
+    seen = values[~np.isnan(values)]
+    for code in _CODES:
+        hit = seen == code
+        if not hit.any():
+            continue
+        rest = seen[~hit & ~np.isin(seen, _CODES)]
+        if len(rest) < 3 or len(np.unique(rest)) < 3:
+            continue
+        low, high = float(rest.min()), float(rest.max())
+        distance = low - code if code < low else code - high
+        if code < 0 and low >= 0 and distance >= 2 and high - low <= _SCALE and (rest == np.rint(rest)).all():
+            return code, int(hit.sum())
+        if distance > _FAR * (high - low):
+            return code, int(hit.sum())
+    return None
+
+
+def code_text(name: str, code: float, rows: int) -> str:
+    """A suspected code in words."""
+    return (
+        f"'{name}' is {code:g} in {rows} row{'s' if rows > 1 else ''}, far from all its other values: a code for a missing answer? As a number"
+        " it decides every mean and correlation. Mark these cells as missing, or name the scale in a codebook."
+    )
 
 
 def refuse_constant(values: Array, mean: Array, variance: Array, variables: Sequence[str], *, place: str) -> None:

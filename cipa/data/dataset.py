@@ -17,12 +17,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from cipa.data.checks import LARGEST
-from cipa.errors import DataError, did_you_mean
+from cipa.errors import DataError, did_you_mean, public_value
 from cipa.frozen import FrozenDict
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
 
 Column = npt.NDArray[Any]
+
+_NUMERIC = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
+"""Kinds of objects, as pandas tells them, that are numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Roles:
     weight: str | None = None
 
 
+@public_value
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """The observed firms.
@@ -71,6 +75,8 @@ class Dataset:
         The codebook's label of any column.
     constructs : tuple of Construct
         The codebook's constructs.
+    value_labels : mapping of str to mapping of float to str
+        The words of a column's codes, as SPSS and Stata files keep them; they name groups.
     roles : Roles
     log : tuple of Step
 
@@ -89,6 +95,7 @@ class Dataset:
     items: Mapping[str, Item] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     constructs: tuple[Construct, ...] = ()
+    value_labels: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
     roles: Roles = field(default_factory=Roles)
     log: tuple[Step, ...] = ()
 
@@ -109,6 +116,11 @@ class Dataset:
     def nobs(self) -> int:
         """Number of rows."""
         return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a reader must know about how the data were read: encoding, title rows, cells with an error."""
+        return tuple(step.reason for step in self.log if step.action == "notice")
 
     @property
     def digest(self) -> str:
@@ -134,13 +146,16 @@ class Dataset:
         return self.columns[name]
 
     def numeric(self, names: Sequence[str]) -> Array:
-        """The columns as an (n, k) float array; refuses text, infinity and columns that are not there."""
+        """The columns as an (n, k) float array, words that are numbers read as such; refuses other words, infinity, columns not there."""
         require(names, present=self.columns, name=self.name)
-        for column in names:
-            _refuse_text(self.columns[column], column=column, name=self.name)
-        values = _side_by_side([self.columns[column] for column in names])
+        values = _side_by_side(_numbers({column: self.columns[column] for column in names}, name=self.name))
         _refuse_infinity(values, names=names, name=self.name)
         return values
+
+    def missing(self, name: str) -> BoolArray:
+        """Which rows (n,) lack a value in a column."""
+        values = self[name]
+        return np.asarray(np.isnan(values) if values.dtype == np.float64 else [value is None for value in values], dtype=bool)
 
     def take(self, rows: npt.NDArray[Any], *, action: str, reason: str) -> Dataset:
         """The rows selected by a mask or an index, with one more step in the log."""
@@ -197,7 +212,11 @@ class Dataset:
         return pd.DataFrame({name: values.copy() for name, values in self.columns.items()})
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}, …)"
+        more = ", …" if len(self.columns) > 8 else ""
+        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}{more})"
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self}>"
 
 
 def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "data") -> Dataset:
@@ -215,10 +234,11 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
     """Refuse columns that the data do not have, naming the nearest ones they do have."""
     missing = [column for column in names if column not in present]
     if missing:
-        hints = "".join(f"\n    {column}{did_you_mean(column, present)}" for column in missing)
-        raise DataError(
-            f"{name} has no column{'s' if len(missing) > 1 else ''} named:{hints}\nCheck the spelling, or add the data."
-        )
+        advice = "A model can use only what the data hold: check the spelling, or add the data."
+        if len(missing) == 1:
+            raise DataError(f"{name} has no column named '{missing[0]}'.{did_you_mean(missing[0], present)} {advice}")
+        hints = "".join(f"\n    '{column}'.{did_you_mean(column, present)}" for column in missing)
+        raise DataError(f"{name} has no columns named:{hints}\n{advice}")
 
 
 def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:
@@ -256,6 +276,10 @@ def _column(series: pd.Series[Any]) -> Column:
     number = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype)
     if number or pd.api.types.is_bool_dtype(series.dtype):
         return _read_only(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
+    if isinstance(series.dtype, pd.CategoricalDtype) and pd.api.types.is_numeric_dtype(series.cat.categories.dtype):
+        return _read_only(series.astype(np.float64).to_numpy(copy=True))
+    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) in _NUMERIC:
+        return _read_only(np.array([np.nan if pd.isna(value) else float(value) for value in series], dtype=np.float64))
     values = series.astype(object).to_numpy(copy=True)
     values[np.asarray(pd.isna(series))] = None
     return _read_only(values)
@@ -275,15 +299,41 @@ def _refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
         )
 
 
-def _refuse_text(values: Column, *, column: str, name: str) -> None:
-    if values.dtype == np.float64:
-        return
-    row = next((i for i, value in enumerate(values) if value is not None), 0)
-    example = repr(values[row]) if len(values) else "nothing"
-    raise DataError(
-        f"{name}: the column '{column}' holds words (row {row + 1}: {example}), and a model needs numbers."
-        " Recode it to numbers, or use it as group=, cluster= or i(...) instead."
+def _numbers(columns: Mapping[str, Column], *, name: str) -> list[Column]:
+    """The columns as numbers; every one that holds a word which is no number is named, with these words."""
+    read = {column: values if values.dtype == np.float64 else _parsed(values) for column, values in columns.items()}
+    wrong = {column: values for column, values in read.items() if values is None}
+    if wrong:
+        listed = "".join(f"\n    {_offenders(columns[column], column=column)}" for column in wrong)
+        what = f"the column '{next(iter(wrong))}' holds" if len(wrong) == 1 else f"{len(wrong)} columns hold"
+        raise DataError(
+            f"{name}: {what} words, and a model needs numbers:{listed}\nRecode them to numbers, mark what is no answer as missing, or use the"
+            " column as group=, cluster= or i(...) instead."
+        )
+    return [values for values in read.values() if values is not None]
+
+
+def _parsed(values: Column) -> Column | None:
+    """Words as numbers, or None where some are not."""
+    try:
+        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _offenders(values: Column, *, column: str) -> str:
+    """The words of a column that are no numbers, the first rows of each, and how many rows hold one."""
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(values, start=1):
+        if value is not None and _parsed(np.array([value], dtype=object)) is None:
+            rows.setdefault(repr(value)[:40], []).append(row)
+    shown = ", ".join(
+        f"{word} (row {', '.join(map(str, places[:3]))}{', …' if len(places) > 3 else ''})"
+        for word, places in list(rows.items())[:4]
     )
+    more = f", and {len(rows) - 4} words more" if len(rows) > 4 else ""
+    count = sum(map(len, rows.values()))
+    return f"'{column}': {shown}{more}; {count} of {len(values)} rows"
 
 
 def _refuse_huge(values: Array, *, names: Sequence[str], name: str) -> None:

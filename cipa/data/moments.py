@@ -86,7 +86,7 @@ def _named_matrix(cov: Any, names: Any) -> tuple[Array, tuple[str, ...]]:
         names = cov.columns if names is None else names
     elif names is None:
         raise DataError("SampleMoments: give cov as a DataFrame with the variables' names, or add names=[...].")
-    matrix = np.array(cov, dtype=np.float64)
+    matrix = _numbers(cov, what="cov")
     found = tuple(str(name) for name in names)
     if matrix.ndim != 2 or matrix.shape != (len(found), len(found)):
         raise DataError(
@@ -95,6 +95,16 @@ def _named_matrix(cov: Any, names: Any) -> tuple[Array, tuple[str, ...]]:
     if len(set(found)) != len(found):
         raise DataError("SampleMoments: a name stands twice. Each variable has one name.")
     return matrix, found
+
+
+def _numbers(values: Any, *, what: str) -> Array:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as problem:
+        raise DataError(
+            f"SampleMoments: {what} is not made of numbers ({problem}). Moments are numbers in rows of one length: give an array, or a DataFrame"
+            " with the variables' names."
+        ) from problem
 
 
 def _checked(matrix: Array, names: tuple[str, ...]) -> Array:
@@ -133,7 +143,7 @@ def _means(mean: Any, names: tuple[str, ...]) -> Array:
             mean = [mean[name] for name in names]
         elif isinstance(mean, dict) or len(missing) < len(names):
             raise DataError(f"SampleMoments: mean has no entry for {', '.join(missing)}.")
-    values = np.array(mean, dtype=np.float64)
+    values = _numbers(mean, what="mean")
     if values.shape != (len(names),) or not np.isfinite(values).all():
         raise DataError(f"SampleMoments: mean has shape {values.shape}; it is one number for each of {', '.join(names)}.")
     return values

@@ -1,72 +1,95 @@
 """ci.read: a file, or a folder with its codebook, becomes a Dataset. Nothing in a file is ever executed.
 
-A format is a row of `_READERS`. Numbers and words are told apart by pandas; an empty cell is missing.
+A format is a row of `_READERS`. Numbers and words are told apart cell by cell; an empty cell is missing. What was not plain about a
+file (its encoding, a title above the names, an error in a cell) is a step of the Dataset's log, and a warning where it changes numbers.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-import pyreadstat
+import numpy as np
 
+from cipa.data.checks import code_text, suspected_code
 from cipa.data.codebook import read_codebook
 from cipa.data.dataset import Dataset, Step
-from cipa.errors import DataError, MissingPartError, did_you_mean, public
+from cipa.data.formats.delimited import read_delimited
+from cipa.data.formats.excel import read_excel
+from cipa.data.formats.packages import read_parquet, read_spss, read_stata
+from cipa.data.formats.table import Note, Read
+from cipa.errors import DataError, DataWarning, SpecificationError, did_you_mean, public, warn
 
-_ENCODINGS = ("utf-8-sig", "gb18030")  # in this order: GBK bytes fail as UTF-8, UTF-8 bytes can pass as GBK in silence
 
-Reader = Callable[[Path], tuple[pd.DataFrame, str, dict[str, str]]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How the user wants a file to be read."""
+
+    sheet: str | int | None = None
+    encoding: str | None = None
+
+
+Reader = Callable[[Path, Wanted], Read]
 
 
 @public
-def read(path: str | Path, *, name: str | None = None) -> Dataset:
+def read(path: str | Path, *, name: str | None = None, sheet: str | int | None = None, encoding: str | None = None) -> Dataset:
     r"""Read data.
 
     Parameters
     ----------
     path : str or Path
-        A csv (UTF-8, or GB 18030), tsv, xlsx, sav, dta or parquet file, possibly gzipped csv; or a folder that holds
-        `data.csv` and, usually, `codebook.toml`.
+        A csv, tsv, xlsx, sav, dta or parquet file, possibly gzipped csv or tsv; or a folder that holds `data.csv` and, usually,
+        `codebook.toml`.
     name : str, optional
         How messages and the report call the data (default: the file's or folder's name).
+    sheet : str or int, optional
+        Which sheet of a workbook, by name or position from 0 (default: the first; a notice names the others).
+    encoding : str, optional
+        Of the text in a csv, tsv, sav or dta file. By default a csv or tsv is UTF-8, else GB 18030, Big5 or Latin letters (cp1252)
+        when its characters show it, and refused otherwise; sav and dta files say theirs.
 
     Returns
     -------
     Dataset
+        `data.notices` lists what was not plain about the file.
 
     Raises
     ------
     DataError
-        When there is no such file, it is empty, or a row does not fit the header, with the line.
+        When there is no such file, it is empty, damaged or of another kind, in no clear encoding, or a row does not fit the header,
+        with the line.
+    SpecificationError
+        When there is no such sheet or encoding, or the format has none.
 
     Examples
     --------
     >>> import cipa as ci, pathlib, tempfile
     >>> place = pathlib.Path(tempfile.mkdtemp()) / "firms.csv"
-    >>> _ = place.write_text("firm,sales\nA,1.5\nB,2.5\n")
-    >>> ci.read(place)["sales"].tolist()
-    [1.5, 2.5]
+    >>> _ = place.write_text("firm,sales\n000001,1.5\n000002,2.5\n")
+    >>> data = ci.read(place)
+    >>> data["sales"].tolist(), data["firm"].tolist()
+    ([1.5, 2.5], ['000001', '000002'])
+    >>> data.notices
+    ("'firm' hold digits that begin with 0, or more than 15 of them: identifiers, kept as text.",)
     """
-    place = Path(path)
+    place, wanted = Path(path), Wanted(sheet=sheet, encoding=encoding)
     if place.is_dir():
-        return _read_folder(place, name=name or place.resolve().name)
-    return _read_file(place, name=name or place.name.split(".")[0])
+        return _read_folder(place, name=name or place.resolve().name, wanted=wanted)
+    return _read_file(place, name=name or place.name.split(".")[0], wanted=wanted)
 
 
-def _read_folder(folder: Path, *, name: str) -> Dataset:
+def _read_folder(folder: Path, *, name: str, wanted: Wanted) -> Dataset:
     for candidate in ("data.csv", "data.csv.gz", "nodes.csv"):
         if (folder / candidate).is_file():
-            data = _read_file(folder / candidate, name=name)
+            data = _read_file(folder / candidate, name=name, wanted=wanted)
             break
     else:
-        raise DataError(f"The folder '{folder.name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml.")
+        raise DataError(
+            f"The folder '{folder.name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: put the file there under"
+            " that name, or read the file itself."
+        )
     if not (folder / "codebook.toml").is_file():
         return data
     data = read_codebook(folder / "codebook.toml").describe(data, source=f"{name}/codebook.toml")
@@ -74,109 +97,87 @@ def _read_folder(folder: Path, *, name: str) -> Dataset:
     return data.panel(entity=keys.entity, time=keys.time) if keys.entity and keys.time else data
 
 
-def _read_file(path: Path, *, name: str) -> Dataset:
+def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
+    suffix = _suffix(path)
+    _refuse_wanted(wanted, suffix, path=path)
+    found = _READERS[suffix](path, wanted)
+    if not len(found.table) or not len(found.table.columns):
+        raise DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
+    data = Dataset.from_frame(found.table, name=name)
+    rows = len(found.table)
+    notes = (*found.notes, *_suspected(data))
+    first = Step(action="read", reason=f"{path.name}{found.detail}", rows_before=rows, rows_after=rows)
+    log = (first, *(_step(note, path, rows) for note in notes))
+    for note in notes:
+        if note.serious:
+            warn(f"'{path.name}': {note.text}", DataWarning)
+    return replace(data, log=log, labels=found.labels, value_labels=found.value_labels)
+
+
+def _suspected(data: Dataset) -> list[Note]:
+    """A note on every column that seems to hold a code for a missing answer."""
+    notes = []
+    for name, values in data.columns.items():
+        code = suspected_code(values) if values.dtype == np.float64 else None
+        if code is not None:
+            text = code_text(name, *code)
+            notes.append(Note(text=text, serious=True))
+    return notes
+
+
+def _step(note: Note, path: Path, rows: int) -> Step:
+    return Step(action="notice", reason=note.text, rows_before=rows, rows_after=rows)
+
+
+def _suffix(path: Path) -> str:
+    """The format of a file that is there and holds something."""
     if not path.is_file():
-        near = did_you_mean(path.name, [one.name for one in path.parent.iterdir()]) if path.parent.is_dir() else ""
-        raise DataError(f"There is no file '{path.name}' in '{path.parent.name or '.'}'.{near}")
+        near = did_you_mean(path.name, [other.name for other in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        place = path.parent.name or "."
+        missing = "" if path.parent.is_dir() else f" There is no folder '{place}' either."
+        raise DataError(
+            f"There is no file '{path.name}' in '{place}'.{near}{missing} Nothing can be read: check the spelling, and from which folder the"
+            " script runs."
+        )
     if path.stat().st_size == 0:
         raise DataError(f"'{path.name}' is empty: it has no header and no row. Export the data again.")
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     if suffix not in _READERS:
         raise DataError(
-            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(_READERS)}.{did_you_mean(suffix, _READERS)}"
+            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(_READERS)}.{did_you_mean(suffix, _READERS)} Save the data in"
+            " one of them."
         )
-    table, note, labels = _READERS[suffix](path)
-    if not len(table):
-        raise DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
-    data = Dataset.from_frame(table, name=name)
-    step = Step(action="read", reason=f"{path.name}{note}", rows_before=len(table), rows_after=len(table))
-    return replace(data, log=(step,), labels=labels)
+    return suffix
 
 
-def _read_delimited(path: Path, *, separator: str) -> tuple[pd.DataFrame, str, dict[str, str]]:
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    text, encoding = _decoded(content, path=path)
-    if not text.strip():
-        raise DataError(f"'{path.name}' is empty: it has no header and no row. Export the data again.")
-    lines = text.splitlines()
-    header = next(csv.reader(lines[:1], delimiter=separator))
-    _check_header(header, path=path)
-    _check_widths(text, width=len(header), separator=separator, path=path)
-    table = pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True)
-    return table, "" if encoding == "utf-8-sig" else f" (encoding {encoding})", {}
+def _refuse_wanted(wanted: Wanted, suffix: str, *, path: Path) -> None:
+    """Refuse an option that the format does not have."""
+    if wanted.sheet is not None and suffix != ".xlsx":
+        raise SpecificationError(
+            f"ci.read: sheet={wanted.sheet!r}, but '{path.name}' is no workbook and has no sheets. Leave sheet= out, or name the .xlsx file."
+        )
+    if wanted.encoding is not None and suffix in (".xlsx", ".parquet"):
+        raise SpecificationError(
+            f"ci.read: encoding={wanted.encoding!r}, but '{path.name}' is always Unicode: its format leaves no choice. Leave encoding= out."
+        )
 
 
-def _decoded(content: bytes, *, path: Path) -> tuple[str, str]:
-    for encoding in _ENCODINGS:
-        try:
-            return content.decode(encoding), encoding
-        except UnicodeDecodeError as problem:
-            last = problem
-    line = content[: last.start].count(b"\n") + 1
-    raise DataError(f"'{path.name}', line {line}: the text is neither UTF-8 nor GB 18030. Save the file as CSV UTF-8.")
+def _csv(path: Path, wanted: Wanted) -> Read:
+    return read_delimited(path, separator=",", encoding=wanted.encoding)
 
 
-def _check_header(header: list[str], *, path: Path) -> None:
-    names = [one.strip() for one in header]
-    empty = [position + 1 for position, one in enumerate(names) if not one]
-    if empty:
-        raise DataError(f"'{path.name}', line 1: column {empty[0]} has no name. Every column needs one.")
-    twice = sorted({one for one in names if names.count(one) > 1})
-    if twice:
-        raise DataError(f"'{path.name}', line 1: the name '{twice[0]}' stands over more than one column. Rename one of them.")
+def _tsv(path: Path, wanted: Wanted) -> Read:
+    return read_delimited(path, separator="\t", encoding=wanted.encoding)
 
 
-def _check_widths(text: str, *, width: int, separator: str, path: Path) -> None:
-    reader = csv.reader(text.splitlines(), delimiter=separator)
-    for row in reader:
-        if row and len(row) != width:
-            raise DataError(
-                f"'{path.name}', line {reader.line_num}: {len(row)} cells under {width} names. A separator inside a cell needs quotes"
-                " around the cell; a cell that is missing needs its separator."
-            )
-
-
-def _read_excel(path: Path) -> tuple[pd.DataFrame, str, dict[str, str]]:
-    return pd.read_excel(path, engine="calamine"), "", {}
-
-
-def _read_stata(path: Path) -> tuple[pd.DataFrame, str, dict[str, str]]:
-    table, meta = pyreadstat.read_dta(str(path))
-    return table, "", _labels(meta)
-
-
-def _read_spss(path: Path) -> tuple[pd.DataFrame, str, dict[str, str]]:
-    """Codes that the file declares missing become missing, and are counted."""
-    table, meta = pyreadstat.read_sav(str(path), user_missing=True)
-    masked = 0
-    for column, ranges in meta.missing_ranges.items():
-        for span in ranges:
-            low, high = span["lo"], span["hi"]  # type: ignore[index]
-            same = table[column] == low if isinstance(low, str) else table[column].between(low, high)
-            hit = same.to_numpy()
-            masked += int(hit.sum())
-            table[column] = table[column].mask(hit)
-    return table, f" ({masked} cells hold codes that the file declares missing)" if masked else "", _labels(meta)
-
-
-def _labels(meta: Any) -> dict[str, str]:
-    return {name: str(label) for name, label in meta.column_names_to_labels.items() if label}
-
-
-def _read_parquet(path: Path) -> tuple[pd.DataFrame, str, dict[str, str]]:
-    try:
-        return pd.read_parquet(path), "", {}
-    except ImportError as problem:
-        raise MissingPartError("Parquet files need pyarrow: python -m pip install pyarrow.") from problem
-
-
-_READERS: dict[str, Reader] = {
-    ".csv": lambda path: _read_delimited(path, separator=","),
-    ".csv.gz": lambda path: _read_delimited(path, separator=","),
-    ".tsv": lambda path: _read_delimited(path, separator="\t"),
-    ".xlsx": _read_excel,
-    ".sav": _read_spss,
-    ".dta": _read_stata,
-    ".parquet": _read_parquet,
+_READERS: Mapping[str, Reader] = {
+    ".csv": _csv,
+    ".csv.gz": _csv,
+    ".tsv": _tsv,
+    ".tsv.gz": _tsv,
+    ".xlsx": lambda path, wanted: read_excel(path, sheet=wanted.sheet),
+    ".sav": lambda path, wanted: read_spss(path, encoding=wanted.encoding),
+    ".dta": lambda path, wanted: read_stata(path, encoding=wanted.encoding),
+    ".parquet": lambda path, wanted: read_parquet(path),
 }
 """One row a format: suffix -> reader."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cipa.data.dataset import Dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
 from cipa.numerics.algebra.linalg import Array
+from cipa.study.constructs import Construct, Item
 from cipa.study.expressions import Binary, Call, Expression, Name, Number, Parser, names_in
 from cipa.study.tokens import tokenize
 
@@ -87,7 +89,7 @@ def _refuse_undefined(values: Array, expression: Expression, data: Dataset, *, n
 
 
 def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
-    """Turn reversed items round (low + high - answer), so that a high answer means much of the construct.
+    """Turn reversed items round (low + high - answer), so that a high answer means much of the construct; never twice.
 
     Parameters
     ----------
@@ -98,12 +100,31 @@ def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
     chosen = [item for item in data.items.values() if item.reversed] if items is None else [data.items[name] for name in items]
     turned = {}
     for item in chosen:
+        if item.turned:
+            continue  # twice would undo it
         if item.low is None or item.high is None:
             raise SpecificationError(
                 f"'{item.name}' has no scale in the codebook, so it cannot be reversed. Add scale = [low, high]."
             )
         turned[item.name] = item.low + item.high - data.numeric([item.name])[:, 0]
-    return data.with_columns(turned) if turned else data
+    if not turned:
+        return data
+    done = {item.name: replace(item, turned=True) for item in chosen if item.name in turned}
+    return replace(data.with_columns(turned), items={**data.items, **done})
+
+
+def marked_reversed(data: Dataset, constructs: Iterable[Construct]) -> Dataset:
+    """The data whose items know that a construct reverses them, with its scale, the codebook's, or the ends of the answers given."""
+    items = dict(data.items)
+    for construct in constructs:
+        for name in (item for item in construct.reversed if item in data.columns):
+            known = items.get(name, Item(name=name))
+            low, high = construct.scale or (known.low, known.high)
+            if low is None or high is None:
+                answers = data.numeric([name])[:, 0]
+                low, high = float(np.nanmin(answers)), float(np.nanmax(answers))
+            items[name] = replace(known, reversed=True, low=low, high=high)
+    return replace(data, items=items)
 
 
 def composite(data: Dataset, items: Sequence[str]) -> Array:

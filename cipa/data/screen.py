@@ -7,17 +7,18 @@ Sources: Meade, A. W. & Craig, S. B. (2012). Identifying careless responses in s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from cipa.data.dataset import Dataset
+from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, public
 from cipa.numerics.algebra.linalg import Array, IntArray
 
 
 @public
 def screen(
-    data: Dataset,
+    data: Any,
     *,
     attention: Mapping[str, float] | None = None,
     min_time: Mapping[str, float] | None = None,
@@ -28,7 +29,7 @@ def screen(
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or DataFrame
     attention : mapping of column to the answer asked for
         Rows with another answer are excluded; a missing answer is not held against anybody.
     min_time : mapping of column to the least time
@@ -52,7 +53,7 @@ def screen(
     >>> step.reason, step.rows_before > step.rows_after
     ('failed the attention check attn = 5', True)
     """
-    kept = data
+    kept = data = as_dataset(data)
     for column, answer in (attention or {}).items():
         values = kept.numeric([column])[:, 0]
         kept = kept.keep(

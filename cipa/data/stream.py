@@ -10,6 +10,7 @@ Statistician, 37, 242-247, eq. 2.1.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,16 @@ import numpy as np
 import pandas as pd
 
 from cipa.data.dataset import Dataset, require
+from cipa.data.formats.kinds import damaged
 from cipa.data.moments import SampleMoments
-from cipa.errors import DataError, MissingPartError, SpecificationError, public
+from cipa.errors import CipaError, DataError, MissingPartError, SpecificationError, public
 from cipa.numerics.algebra.linalg import Array
 
 try:
     import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
 except ImportError:  # an optional part; asking for it says so
-    parquet = None
+    parquet, ArrowException = None, ValueError
 
 _BLOCK = 65_536  # rows: 40 columns are 21 MB
 
@@ -99,7 +102,7 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
         raise DataError(f"There is no file '{place.name}'. Check its name and folder.")
     found: dict[str, Running] = {}
     origin: Array | None = None
-    for block in _blocks(place, [*names, *([group] if group else [])]):
+    for block in _sound_blocks(place, [*names, *([group] if group else [])]):
         if not len(block):
             continue
         data = Dataset.from_frame(block, name=place.name)
@@ -115,6 +118,24 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
     if not moments:
         raise DataError(f"'{place.name}' has a header but no row. There is nothing to analyse: export the data again.")
     return moments if group else moments[0]
+
+
+def _sound_blocks(place: Path, names: list[str]) -> Iterator[pd.DataFrame]:
+    """The blocks; a file that its library cannot read is refused."""
+    expected = "a Parquet file (.parquet)" if place.name.lower().endswith(".parquet") else "UTF-8 text of separated values"
+    try:
+        yield from _blocks(place, names)
+    except CipaError:
+        raise
+    except (
+        ArrowException,
+        ValueError,
+        OSError,
+        EOFError,
+        zlib.error,
+        OverflowError,
+    ) as problem:  # ParserError and ArrowInvalid among them
+        raise damaged(place, expected=expected, problem=problem) from problem
 
 
 def _blocks(place: Path, names: list[str]) -> Iterator[pd.DataFrame]:

@@ -100,6 +100,11 @@ def simple_slopes(
     [[-1.0, 0.068], [0.0, 0.087], [1.0, 0.105]]
     """
     slope = slope_of(fit, path, by=by)
+    if isinstance(values, Mapping) and by not in values:
+        raise SpecificationError(
+            f"ci.simple_slopes: values= has no entry for the moderator '{by}'.{did_you_mean(by, values)} At which"
+            f" of its values the slope is wanted is not guessed: write values={{'{by}': [0, 1]}}, or at= in standard deviations."
+        )
     chosen = values[by] if isinstance(values, Mapping) else values
     spread = slope.moderator
     points = np.asarray(

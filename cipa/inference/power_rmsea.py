@@ -62,6 +62,10 @@ def power_rmsea(
     """
     tests = [test] if isinstance(test, str) else list(test)
     sizes = [None] if nobs is None else list(nobs) if isinstance(nobs, (list, tuple)) else [nobs]
+    if not tests or not sizes:
+        raise SpecificationError(
+            f"ci.power_rmsea: {'test' if not tests else 'nobs'}= is an empty list, so nothing is asked. Name at least one, or leave it out."
+        )
     for one in (df, *(size for size in sizes if size is not None)):
         _refuse_count(one)
     for name, value in (("alpha", alpha), ("target", target)):

@@ -126,7 +126,8 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     ----------
     fit : Fit
     restrictions : str or sequence of str
-        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit.
+        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit, or of a regression with one outcome its
+        regressors ("value == capital"; in backticks where they are not plain names: "`log(x)` == 0").
 
     Returns
     -------
@@ -148,11 +149,13 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     parsed = [_restriction(line) for line in lines if line.strip()]
     if not parsed:
         raise SpecificationError("ci.wald_test: no restriction is given. Write 'a == b' or 'a*b == 0'.")
-    labels = {row.label: k for k, row in reversed(list(enumerate(_free_rows(fit)))) if row.label}
+    labels = _names(fit)
     for expression in parsed:
         for name in names_in(expression):
             if name not in labels:
-                raise InferenceError(f"ci.wald_test: '{name}' is not the label of a free parameter.{did_you_mean(name, labels)}")
+                raise InferenceError(
+                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one.{did_you_mean(name, labels)}"
+                )
     pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
     h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
     spread = J @ fit.vcov @ J.T
@@ -165,6 +168,15 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     return Statistic(
         name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label="Wald test"
     )
+
+
+def _names(fit: Fit) -> dict[str, int]:
+    """Positions of the free parameters by label, by term, and of a regression with one outcome by the name of the regressor."""
+    rows = _free_rows(fit)
+    single = len({row.term.lhs for row in rows}) == 1
+    names = {row.term.rhs: k for k, row in enumerate(rows) if single and row.term.op == "~"}
+    names |= {str(row.term): k for k, row in enumerate(rows)}
+    return names | {row.label: k for k, row in reversed(list(enumerate(rows))) if row.label}
 
 
 def _free_rows(fit: Fit) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from scipy.special import ndtr
 
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
+from cipa.results.display import ResultTable
 from cipa.results.statistics import Statistics
 from cipa.terms import Term
 
@@ -55,14 +56,17 @@ class Refit:
 
     Parameters
     ----------
+    kind : str
+        What is drawn: "case", "cluster", "entity", "parametric", "bollen_stine".
     sizes : tuple of int
         Cases of each group, in the order in which rows count.
     clusters : (n,) int array or None
-        Cluster of each case.
+        Codes of what is drawn whole, where that is not the case.
     run : draws -> Draws
         A draw is a list of row positions (within each group), or a generator for a parametric draw.
     """
 
+    kind: str
     sizes: tuple[int, ...]
     clusters: IntArray | None
     run: Callable[[Sequence[Any]], Draws]
@@ -108,12 +112,14 @@ class Answers:
     statistics : fit -> all statistics, with those derived only when asked for
     reported : fit -> the statistics that a summary and a report draw from
     headline : fit -> names among them that a summary shows first
-    refit : fit, kind -> Refit
+    refit : fit, kind (None for the family's own) -> Refit
     law : fit, params, nobs -> a population to draw from
     release : fit -> (term, chi-square, expected parting) of freeing each parameter that a constraint holds
     difference : restricted, general, df, method -> (scale, shift) of the scaled difference test
     structure : fit -> Structure
-    predict : fit, data or None -> (n,) fitted values
+    vcov : fit, kind of covariance, data or None -> the fit with that covariance
+    residuals : fit, kind or None -> a table of where model and data part
+    predict : fit, data or None -> a table of fitted values
     facts : fit -> rows such as ("Firm effects", "yes") of a table of estimates
     """
 
@@ -124,10 +130,12 @@ class Answers:
     statistics: Callable[[Any], Statistics] | None = None
     reported: Callable[[Any], Statistics] | None = None
     headline: Callable[[Any], tuple[str, ...]] | None = None
-    refit: Callable[[Any, str], Refit] | None = None
+    refit: Callable[[Any, str | None], Refit] | None = None
     law: Callable[[Any, Mapping[Any, float] | None, Any], Any] | None = None
     release: Callable[[Any], list[tuple[Term, float, float]]] | None = None
     difference: Callable[[Any, Any, float, str], tuple[float, float]] | None = None
     structure: Callable[[Any], Structure] | None = None
-    predict: Callable[[Any, Any], Array] | None = None
+    vcov: Callable[[Any, Any, Any], Any] | None = None
+    residuals: Callable[[Any, str | None], ResultTable] | None = None
+    predict: Callable[[Any, Any], ResultTable] | None = None
     facts: Callable[[Any], tuple[tuple[str, str], ...]] | None = None

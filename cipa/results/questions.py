@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from cipa.errors import InferenceError
-from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Refit, Spread, Structure
 from cipa.results.fit import Fit
 from cipa.terms import Term
@@ -35,7 +34,7 @@ def spread(fit: Fit, name: str) -> Spread:
     return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name)
 
 
-def refit(fit: Fit, kind: str, what: str) -> Refit:
+def refit(fit: Fit, kind: str | None, what: str) -> Refit:
     """The model on other cases, for the bootstrap of one kind."""
     return asked(fit, fit.answers.refit, what)(fit, kind)
 
@@ -60,11 +59,6 @@ def difference(restricted: Fit, general: Fit, df: float, method: str) -> tuple[f
 def structure(fit: Fit, what: str) -> Structure:
     """Constructs, observed variables and their covariances."""
     return asked(fit, fit.answers.structure, what)(fit)
-
-
-def predict(fit: Fit, data: Any, what: str) -> Array:
-    """Fitted values (n,), of the cases used or of new ones."""
-    return asked(fit, fit.answers.predict, what)(fit, data)
 
 
 def facts(fit: Fit) -> tuple[tuple[str, str], ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cipa.errors import SpecificationError
+from cipa.errors import SpecificationError, did_you_mean, public
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A survey question.
@@ -21,6 +22,8 @@ class Item:
         Whether a high answer means little of the construct (`env5`).
     low, high : float, optional
         The ends of the answer scale (1 and 7).
+    turned : bool
+        Whether the column already holds the answers turned round.
 
     Examples
     --------
@@ -33,8 +36,10 @@ class Item:
     reversed: bool = False
     low: float | None = None
     high: float | None = None
+    turned: bool = False
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Construct:
     """A latent concept with its measures.
@@ -51,6 +56,11 @@ class Construct:
         First-order constructs that measure a higher-order one ("HS", "CS", "TS", "PS").
     column : str, optional
         Its measure in a panel.
+    reversed : tuple of str
+        Those of the items that are worded against the others: a study turns them round before anything is computed.
+    scale : (float, float), optional
+        The ends of the items' answer scale, for turning them round; by default those of the codebook, else the lowest and the
+        highest answer given.
 
     Examples
     --------
@@ -63,6 +73,8 @@ class Construct:
     items: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
     column: str | None = None
+    reversed: tuple[str, ...] = ()
+    scale: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not (self.items or self.dimensions or self.column):
@@ -72,6 +84,16 @@ class Construct:
         repeated = sorted({item for item in self.items if self.items.count(item) > 1})
         if repeated:
             raise SpecificationError(f"The construct '{self.name}' lists {', '.join(repeated)} twice. List each item once.")
+        for item in self.reversed:
+            if item not in self.items:
+                raise SpecificationError(
+                    f"The construct '{self.name}' reverses '{item}', which is not among its items ({', '.join(self.items)}). Only an item that"
+                    f" measures it can be turned round: mend the name.{did_you_mean(item, self.items)}"
+                )
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise SpecificationError(
+                f"The construct '{self.name}' has scale = {list(self.scale)}. A scale goes from its lowest to its highest answer, as [1, 7]."
+            )
 
     @property
     def title(self) -> str:

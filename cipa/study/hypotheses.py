@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from cipa.errors import SpecificationError
+from cipa.errors import SpecificationError, public
 from cipa.terms import Path, Term
 
 Direction = Literal[">", "<", "!="]
@@ -14,6 +14,7 @@ Direction = Literal[">", "<", "!="]
 _CLAIM = re.compile(r"^(?P<claim>.*\S)\s*(?P<direction>>|<|!=)\s*0\s*$")
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypothesis:
     """A claim about one effect, made before looking.

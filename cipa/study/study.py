@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cipa.errors import SpecificationError, did_you_mean
+from cipa.errors import SpecificationError, did_you_mean, public
 from cipa.frozen import FrozenDict
 from cipa.study import toml
 from cipa.study.constructs import Construct
@@ -82,6 +82,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=lambda: _mapping({}))
 
 
+@public
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     r"""A declared study.
@@ -176,7 +177,7 @@ _STUDY = ("title", "seed", "smallest_effect")
 _SECTIONS = ("study", "sources", "screening", "constructs", "hypotheses", "models", "report")
 _SOURCE = ("path", "entity", "time", "cluster", "derive", "labels")
 _SCREENING = ("attention", "min_time", "longstring")
-_CONSTRUCT = ("label", "items", "dimensions", "column")
+_CONSTRUCT = ("label", "items", "dimensions", "column", "reversed", "scale")
 _HYPOTHESIS = ("claim", "label", "models", "planned")
 _REPORT = ("author", "note", "cross_check")
 
@@ -251,9 +252,19 @@ def _screening(declared: toml.Declared, name: str) -> Screening:
 
 def _construct(declared: toml.Declared, name: str) -> Construct:
     line = declared.table("constructs", name, known=_CONSTRUCT)
-    lists = {key: tuple(declared.words(("constructs", name, key), line.get(key, []))) for key in ("items", "dimensions")}
+    lists = {
+        key: tuple(declared.words(("constructs", name, key), line.get(key, []))) for key in ("items", "dimensions", "reversed")
+    }
+    scale = line.get("scale")
+    if scale is not None:
+        numbers = isinstance(scale, list) and len(scale) == 2 and all(type(end) in (int, float) for end in scale)
+        if not numbers:
+            raise declared.refuse(
+                ("constructs", name, "scale"), f"expected the two ends of a scale such as [1, 7], got {scale!r}."
+            )
+        scale = (float(scale[0]), float(scale[1]))
     try:
-        return Construct(name=name, label=line.get("label", ""), column=line.get("column"), **lists)
+        return Construct(name=name, label=line.get("label", ""), column=line.get("column"), scale=scale, **lists)
     except SpecificationError as problem:
         raise declared.refuse(("constructs", name), str(problem)) from problem
 

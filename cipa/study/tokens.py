@@ -74,7 +74,7 @@ def tokenize(source: str) -> Iterator[Token]:
             continue
         match = _TOKEN.match(text, position)
         if match is None:
-            raise at(source, line, position - start + 1, f"the character {text[position]!r} has no meaning here.")
+            raise at(source, line, position - start + 1, _meaningless(text[position:]))
         kind = str(match.lastgroup)
         if kind == "number" and float(match.group()) > LARGEST:
             problem = f"the number {match.group()[:20]} is larger than any parameter: the limit is {LARGEST:g}."
@@ -85,6 +85,39 @@ def tokenize(source: str) -> Iterator[Token]:
         position = match.end()
         if kind == "newline":
             line, start = line + 1, position
+
+
+_LOOKALIKES = dict(
+    zip("～〜∼˜＝＋＊×（），、；：＜＞｜－–—−＃！“”‘’％＾／？．", "~~~~=+**(),,;:<>|----#!\"\"''%^/?.", strict=True)
+) | {"。": ""}
+"""Characters of input methods and word processors, and what is meant."""
+
+
+def _meaningless(rest: str) -> str:
+    """Why the first character means nothing, and what to write: a look-alike of an operator, a lone "=", or a stranger."""
+    run = ""
+    for letter in rest:
+        if letter not in _LOOKALIKES and not (run and letter in "=~"):
+            break
+        run += letter
+    if rest[0] == "=" and rest[1:2] in _LOOKALIKES and _LOOKALIKES[rest[1]] in "=~":
+        run = rest[:2]
+    if run:
+        meant = "".join(_LOOKALIKES.get(letter, letter) for letter in run)
+        advice = f"Write '{meant}'" if meant else "Leave it out"
+        return (
+            f"'{run}' is typed with an input method or copied from a word processor, and is another character than the operator it looks like."
+            f" {advice}, with the keyboard set to English."
+        )
+    if rest[0] == "=":
+        return (
+            "'=' alone relates nothing. Write '=~' for a construct and its items (visual =~ x1 + x2), '~' for a regression (y ~ x), or '==' for"
+            " two labels that are equal."
+        )
+    return (
+        f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; one with other characters stands in"
+        " backticks: `R&D (%)`."
+    )
 
 
 def at(source: str, line: int, column: int, problem: str) -> SpecificationError:

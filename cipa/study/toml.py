@@ -127,6 +127,10 @@ def _syntax_message(name: str, lines: Sequence[str], problem: str) -> str:
     reason = problem.split(" (at")[0]
     twice = " Each key and each table stands once: merge the two." if "overwrite" in problem or "twice" in problem else ""
     caret = " " * (min(column, 160) - 1) + "^"
+    bare = re.match(r"\s*\[?\s*(?:[\w\-]+\s*\.\s*)*([^\s\[\]\"'=#.]*[^\x00-\x7f][^\s\[\]\"'=#.]*)", shown)
+    if bare and ("key" in reason or "statement" in reason):
+        quoted = shown.strip().replace(bare[1], f'"{bare[1]}"', 1)
+        twice = f" A key with other letters than A to Z, digits, - and _ stands in quotes: {quoted.split('#')[0].strip()[:80]}"
     return f"{name}, line {line}:\n    {shown}\n    {caret}\nNot TOML: {reason}.{twice} Text stands in quotes, lists in [ ]."
 
 

@@ -68,7 +68,7 @@ def test_incomplete_rows_are_counted_and_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "said"),
-    [(["x1", "X2"], "X2 Did you mean 'x2'"), (["x1", "school"], "holds words"), (["x1", "x1"], "each variable once")],
+    [(["x1", "X2"], r"'X2'\. Did you mean 'x2'"), (["x1", "school"], "holds words"), (["x1", "x1"], "each variable once")],
 )
 def test_refused(tmp_path: Path, columns: list[str], said: str) -> None:
     with pytest.raises(ci.CipaError, match=said):

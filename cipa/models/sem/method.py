@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,6 @@ from cipa.models.sem.problem import Outcome, Problem
 from cipa.models.sem.steps.search import search
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Answers
-
-Residuals = Callable[[SEMFit, int, str], Iterable[tuple[str, str, str, float]]]
-"""Fit, block and kind -> (lhs, op, rhs, residual)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +29,6 @@ class Method:
     lost : problem -> what to do when the search does not end, a sentence behind the general one
     answers : what a fit by this method can be asked
     scores : fit -> (names, values (n, l)) of factor scores by method; None where there are none
-    residuals : see `Residuals`; None where there are none
     """
 
     name: str
@@ -45,4 +41,3 @@ class Method:
     solve: Callable[..., Any] = search
     lost: Callable[[Problem], str] | None = None
     scores: Callable[[SEMFit, str], tuple[str, tuple[str, ...], Array]] | None = None
-    residuals: Residuals | None = None

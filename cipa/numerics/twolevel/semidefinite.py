@@ -26,7 +26,10 @@ from cipa.numerics.twolevel.incomplete import IncompleteTwoLevel
 _LOST = 1e-9  # eigenvalue of Sigma_B, relative, in the units of its variances within: less is a direction that L has lost
 _LIKELY = 1e-2  # the same, of the matrix to start from: less is probably none at the maximum
 _PULL = 1e-8  # eigenvalue of G, in those units per case: a smaller one is rounding
-_PATIENCE, _FALL = 10, 1e-7  # so many searches that do not converge and together lower the value per case by less: there is no use
+_PATIENCE, _FALL = (
+    10,
+    1e-7,
+)  # so many searches that do not converge and together lower the value per case by less: there is no use
 _ITERATIONS = 25  # of one rank; a search of the right rank takes about 10
 
 

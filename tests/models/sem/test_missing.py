@@ -133,3 +133,28 @@ def test_an_implied_matrix_that_only_patterns_can_have_is_said() -> None:
         assert ("implied_cov" in [notice.code for notice in fit.notices]) is not whole
         assert np.isfinite(ci.fit_measures(fit)["cfi.robust"]) or fit.df_resid == 0 or not whole
     assert any(found)
+
+
+@pytest.mark.parametrize(
+    ("role", "option"),
+    [
+        ("group", {"group": "place"}),
+        ("cluster", {"cluster": "place", "estimator": "mlr"}),
+        ("sampling weight", {"sampling_weight": "place", "estimator": "mlr"}),
+        ("group", {"group": "place", "ordered": ["sex"], "missing": "pairwise"}),
+    ],
+    ids=["group", "cluster", "weight", "ordered"],
+)
+def test_cases_without_a_group_cluster_or_weight_are_dropped_and_counted(role: str, option: dict[str, object]) -> None:
+    frame = ci.datasets.load("holzinger1939").to_frame()
+    frame["place"] = 1.0 + np.arange(len(frame)) % (2 if role == "group" else 40)
+    frame.loc[[10, 150, 300], "place"] = np.nan
+    frame.loc[[10, 11], "x2"] = np.nan  # row 11 lacks both, and is counted once
+    model = ci.SEM("visual =~ x1 + x2 + x3" + (" + sex" if "ordered" in option else ""), **option)
+    found, by_hand = model.fit(frame), model.fit(frame.dropna(subset=["place"]))
+    np.testing.assert_allclose(found.params, by_hand.params, rtol=1e-6)
+    np.testing.assert_allclose(found.vcov, by_hand.vcov, rtol=1e-5, atol=1e-10)
+    dropped = [notice.text for notice in found.notices if notice.code == "rows_dropped"]
+    assert dropped[0].startswith(f"3 of 301 cases were dropped: the {role} 'place' is missing, first in row 11.")
+    counted = 301 - found.nobs
+    assert counted == sum(int(text.split(" of ")[0]) for text in dropped)

@@ -13,6 +13,8 @@ from cipa.errors import DataError, did_you_mean
 from cipa.numerics.algebra.linalg import IntArray
 from cipa.study.syntax import Syntax
 
+_MANY = 10  # so many groups of fewer than three cases are no groups
+
 
 def require_columns(syntax: Syntax, names: Sequence[str], data: Any, *, source: str = "") -> None:
     """Refuse a variable of the syntax that is neither latent nor a column, with its place."""
@@ -42,6 +44,11 @@ def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
     if len(labels) < 2:
         raise DataError(
             f"The group column '{group}' has {len(labels)} value. A multi-group model needs at least 2: drop group=, or check the column."
+        )
+    if len(labels) > _MANY and 3 * len(labels) > len(column):
+        raise DataError(
+            f"The group column '{group}' has {len(labels)} values ({', '.join(labels[:3])}, …) for {len(column)} cases, and every group gets a"
+            " model of its own. Is it an identifier, or a measure? Choose a column of a few groups, or use it as cluster=."
         )
     return tuple(labels)
 

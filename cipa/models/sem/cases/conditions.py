@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cipa.data.checks import code_text, suspected_code
+from cipa.data.dataset import Dataset
 from cipa.errors import DataError
-from cipa.numerics.algebra.linalg import Array, cholesky_or_none
+from cipa.numerics.algebra.linalg import Array, BoolArray, cholesky_or_none
 from cipa.numerics.moments.normal import Saturated
 from cipa.results.fit import Notice
 
@@ -15,6 +17,33 @@ _COLLINEAR = 1e-9  # smallest scaled Cholesky pivot; below it an item is a sum o
 _NEARLY = 0.99  # squared multiple correlation: a variance inflation factor of 100
 _UNITS = 1e3  # largest over smallest variance (where lavaan warns)
 _FEW_CLUSTERS = 30
+
+
+def placed_rows(data: Dataset, roles: Mapping[str, str | None]) -> tuple[BoolArray, list[Notice]]:
+    """Rows (n,) that have a group, a cluster, a weight where the model names such columns, and a notice for each that some lack."""
+    placed, notices = np.ones(data.nobs, dtype=bool), []
+    for role, column in roles.items():
+        lost = data.missing(column) if column else np.zeros(data.nobs, dtype=bool)
+        if column and lost.all():
+            raise DataError(
+                f"{data.name}: the {role} column '{column}' has no value in any of the {data.nobs} rows, so no case has its {role}. Choose"
+                " another column, or leave the option out."
+            )
+        if lost.any():
+            first = int(np.argmax(lost)) + 1
+            text = (
+                f"{int(lost.sum())} of {data.nobs} cases were dropped: the {role} '{column}' is missing, first in row {first}. A case"
+                f" without its {role} has no place in the model: fill the column if it is known."
+            )
+            notices.append(Notice(code="rows_dropped", text=text))
+        placed &= ~lost
+    return placed, notices
+
+
+def code_notices(values: Array, variables: Sequence[str]) -> list[Notice]:
+    """A warning on every variable that seems to hold a code for a missing answer."""
+    codes = ((name, suspected_code(values[:, position])) for position, name in enumerate(variables))
+    return [Notice(code="suspected_code", text=code_text(name, *code), severity="warning") for name, code in codes if code]
 
 
 def refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:

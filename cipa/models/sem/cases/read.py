@@ -14,7 +14,7 @@ from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError, one_of
 from cipa.models.sem.cases.columns import group_codes, group_labels, require_columns
-from cipa.models.sem.cases.conditions import condition_notices, refuse_few
+from cipa.models.sem.cases.conditions import code_notices, condition_notices, placed_rows, refuse_few
 from cipa.models.sem.cases.first_stage import first_stage
 from cipa.models.sem.cases.moments import from_moments, refuse_means_without_means
 from cipa.models.sem.cases.sample import GroupSample, Sample
@@ -70,10 +70,11 @@ def prepare(
     clusters, weights = _clusters(dataset, cluster), _weights(dataset, weight)
     values = dataset.numeric(names)
     codes = group_codes(dataset, group, labels)
-    notices: list[Notice] = []
+    placed, notices = placed_rows(dataset, {"group": group, "cluster": cluster, "sampling weight": weight})
+    notices += code_notices(values, names)
     groups = []
     for position, label in enumerate(labels):
-        rows = np.flatnonzero(codes == position) if group is not None else np.arange(len(values))
+        rows = np.flatnonzero(placed & (codes == position))
         columns = np.array([names.index(name) for name in observed[position]], dtype=np.intp)
         block = (
             values
@@ -107,25 +108,24 @@ def _refuse_design(cluster: str | None, weight: str | None) -> None:
 
 
 def _clusters(data: Dataset, name: str | None) -> IntArray | None:
-    """Codes (n,) of the clusters; a case without one is refused."""
+    """Codes (n,) of the clusters, -1 for a case without one."""
     if name is None:
         return None
     codes, labels = category_codes(data, name)
-    missing = np.flatnonzero(codes < 0)
-    if missing.size or len(labels) < 2:
-        what = f"is missing in {missing.size} rows, first in row {missing[0] + 1}" if missing.size else "has one value"
+    if len(labels) < 2:
         raise DataError(
-            f"{data.name}: the cluster column '{name}' {what}. Clustered errors compare clusters: fill it, or choose another."
+            f"{data.name}: the cluster column '{name}' has {len(labels)} value. Clustered errors compare clusters: choose another column, or"
+            " leave cluster= out."
         )
     return codes
 
 
 def _weights(data: Dataset, name: str | None) -> Array | None:
-    """Sampling weights (n,), positive."""
+    """Sampling weights (n,), positive; NaN for a case without one."""
     if name is None:
         return None
     values = data.numeric([name])[:, 0]
-    wrong = np.flatnonzero(~(values > 0))
+    wrong = np.flatnonzero(values <= 0)
     if wrong.size:
         raise DataError(
             f"{data.name}: the sampling weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not positive)."
@@ -173,11 +173,11 @@ def _group_sample(
     own_weights = None if weights is None else weights[rows]
     patterns = patterns_of(values, own_weights)
     mean, variance = available_moments(patterns)
+    refuse_few(values, variables, place=place)
     refuse_constant(values, mean, variance, variables, place=place)
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
-    refuse_few(values, variables, place=place)
     patterns, unrestricted, gamma = first_stage(values, patterns, variables, missing=missing, place=place, notices=notices)
     notices.extend(condition_notices(unrestricted.cov, variables, place=place))
     return GroupSample(

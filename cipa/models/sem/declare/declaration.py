@@ -7,7 +7,17 @@ from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 
 from cipa.errors import SpecificationError, one_of
-from cipa.models.sem.declare.options import ERRORS, ESTIMATORS, MISSING, SCALED_TESTS, TWO_STAGE, WEIGHTS, Recipe, recipe
+from cipa.models.sem.declare.options import (
+    ERRORS,
+    ESTIMATORS,
+    LAVAAN_WORDS,
+    MISSING,
+    SCALED_TESTS,
+    TWO_STAGE,
+    WEIGHTS,
+    Recipe,
+    recipe,
+)
 from cipa.models.sem.declare.parameters import GROUP_EQUAL, roles_of
 from cipa.study.syntax import Syntax, parse
 from cipa.terms import Term
@@ -47,19 +57,20 @@ class Declaration:
 
     def __post_init__(self) -> None:
         where = "ci.SEM"
-        one_of(self.estimator, ESTIMATORS, what="estimator", where=where)
-        one_of(self.missing, MISSING, what="missing", where=where)
-        one_of(self.parameterization, ("delta", "theta"), what="parameterization", where=where)
-        one_of(self.likelihood, ("normal", "wishart"), what="likelihood", where=where)
-        one_of(self.defaults, ("sem", "cfa", "growth", "lavaan"), what="defaults", where=where)
-        allowed = {"information": ("expected", "observed"), "se": (*ERRORS, "robust"), "test": ("standard", *SCALED_TESTS)}
+        allowed = {
+            "estimator": ESTIMATORS, "missing": MISSING, "parameterization": ("delta", "theta"), "likelihood": ("normal", "wishart"),
+            "defaults": ("sem", "cfa", "growth", "lavaan"), "information": ("expected", "observed"), "se": (*ERRORS, "robust"),
+            "test": ("standard", *SCALED_TESTS),
+        }  # fmt: skip
         for name, words in allowed.items():
             given = getattr(self, name)
             if given is not None:
-                word = given.replace(".", "_") if isinstance(given, str) else given  # lavaan's spelling has dots
+                word = LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given)
                 object.__setattr__(self, name, one_of(word, words, what=name, where=where))
-        for word in words_of(self, "group_equal"):
-            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where)
+        equal = tuple(
+            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where) for word in words_of(self, "group_equal")
+        )
+        object.__setattr__(self, "group_equal", equal)
         for word in words_of(self, "group_partial"):
             if not isinstance(word, str):
                 raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")

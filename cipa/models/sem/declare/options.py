@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+LAVAAN_WORDS: Mapping[str, Mapping[str, str]] = {
+    "missing": {"ml": "fiml", "direct": "fiml", "ml.x": "fiml_x", "two.step": "two_stage", "twostage": "two_stage"},
+    "test": {"sb": "satorra_bentler", "satterthwaite": "mean_var_adjusted"},
+}
+"""lavaan's words that are ours by another name; those that differ in dots and case only are understood everywhere."""
 
 MISSING = ("listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise")
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from cipa.errors import SpecificationError
 from cipa.models.sem.answers import factor_scores, structure
+from cipa.models.sem.answers.residuals import residual_table
+from cipa.models.sem.answers.vcov import with_vcov
 from cipa.models.sem.cases.conditions import cluster_notices
 from cipa.models.sem.cases.moments import refuse_without_cases
 from cipa.models.sem.cases.read import layout_for, sample_for
@@ -33,6 +35,7 @@ from cipa.models.sem.steps.indices import as_statistics
 from cipa.models.sem.steps.starts import other_values, starting_values
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Answers
+from cipa.results.display import ResultTable
 from cipa.results.statistics import Statistics
 
 
@@ -121,16 +124,21 @@ def _scores(fit: SEMFit) -> Array | None:
     return scores
 
 
+def _residuals(fit: SEMFit, kind: str | None) -> ResultTable:
+    return residual_table(fit, kind, residuals)
+
+
 def _statistics(fit: SEMFit) -> Statistics:
     return as_statistics({**fit.measures, **robust_fiml.measures(fit)})
 
 
 LIKELIHOOD = Method(
     name="likelihood", serves=lambda declaration: True, refuse=_refuse, problem=_problem, check=_check, outcome=_outcome,
-    scores=factor_scores.of_continuous, residuals=residuals,
+    scores=factor_scores.of_continuous,
     answers=Answers(
         family="fits by maximum likelihood", instead="See docs/after-the-fit.md for what can be asked of it.",
         spread=structure.implied_spread, scores=_scores, statistics=_statistics, reported=structure.reported, headline=structure.headline,
-        refit=refit, law=of_fit, release=structure.released, difference=difference, structure=structure.structure,
+        refit=refit, residuals=_residuals,
+        vcov=with_vcov, law=of_fit, release=structure.released, difference=difference, structure=structure.structure,
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cipa.errors import InferenceError
+from cipa.errors import InferenceError, one_of
 from cipa.models.sem.cases.first_stage import first_moments
 from cipa.models.sem.cases.sample import GroupSample, bases_with_exogenous
 from cipa.models.sem.declare.layout import Layout
@@ -28,16 +28,24 @@ from cipa.numerics.search.replicates import minimize_many
 from cipa.results.answers import Draws, Refit
 from cipa.study.expressions import evaluate
 
+KINDS = ("case", "cluster", "parametric", "bollen_stine")
 
-def refit(fit: SEMFit, kind: str) -> Refit:
+
+def refit(fit: SEMFit, kind: str | None) -> Refit:
     """The model on other cases: moments of complete ones searched together, others one by one."""
+    kind = one_of(kind or "case", KINDS, what="kind", where="ci.bootstrap of a structural equation model")
+    clusters = fit.sample.clusters if kind == "cluster" else None
+    if kind == "cluster" and clusters is None:
+        raise InferenceError(
+            'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
+        )
     if fit.layout.curves:
         raise InferenceError(
             "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws and not"
             " in others. Drop the constraint, or test it with ci.wald_test."
         )
     sizes = tuple(len(group.rows) for group in fit.sample.groups)
-    return Refit(sizes=sizes, clusters=fit.sample.clusters, run=Resampler.of(fit, kind))
+    return Refit(kind=kind, sizes=sizes, clusters=clusters, run=Resampler.of(fit, kind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ import numpy as np
 from cipa.errors import IdentificationError
 from cipa.models.sem.answers import structure
 from cipa.models.sem.answers.difference import scaled_difference
+from cipa.models.sem.answers.residuals import residual_table
 from cipa.models.sem.cases.sample import Levels, Sample
 from cipa.models.sem.declare.declaration import Declaration, recipe_of
 from cipa.models.sem.declare.layout import Layout
@@ -44,6 +45,7 @@ from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.kernel import Unrestricted
 from cipa.results.answers import Answers
+from cipa.results.display import ResultTable
 from cipa.results.questions import refused
 from cipa.results.vcov import VCov
 
@@ -198,7 +200,11 @@ def _held(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
     return np.asarray(covariance | ((parts.t > 0) & (held.sum(axis=0) @ parts.U > 0)))
 
 
-def _residuals(fit: SEMFit, g: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
+def _residuals(fit: SEMFit, kind: str | None) -> ResultTable:
+    return residual_table(fit, kind, _residuals_of_level)
+
+
+def _residuals_of_level(fit: SEMFit, g: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
     if kind in ("standardized", "normalized"):
         refused(fit, f'ci.residuals(kind="{kind}")')
     moments = level_moments(_levels(fit.sample), fit.point.blocks[0].mean, g)
@@ -214,12 +220,12 @@ def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> 
 
 TWO_LEVEL = Method(
     name="two levels", serves=lambda declaration: bool(declaration.parsed.levels), refuse=refuse_underived, problem=_problem, check=_check,
-    outcome=_outcome, lost=_lost, scores=of_levels, residuals=_residuals,
+    outcome=_outcome, lost=_lost, scores=of_levels,
     answers=Answers(
         family="two-level fits",
         instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two"
         " levels.",
         statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
-        difference=_difference, structure=structure.structure,
+        difference=_difference, residuals=_residuals, structure=structure.structure,
     ),
 )  # fmt: skip

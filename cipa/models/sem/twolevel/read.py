@@ -16,6 +16,7 @@ from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError
 from cipa.models.sem.cases.columns import require_columns
+from cipa.models.sem.cases.conditions import placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Levels, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
@@ -51,7 +52,9 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str,
     values = dataset.numeric(names)
     labels, every = _cluster_codes(dataset, cluster)
     within, between = (np.array([names.index(name) for name in block.observed], dtype=np.intp) for block in layout.blocks)
-    keep = _kept(values, layout, within=within, between=between, missing=missing)
+    placed, unplaced = placed_rows(dataset, {"cluster": cluster})
+    rows = np.flatnonzero(placed)
+    keep = rows[_kept(values[rows], layout, within=within, between=between, missing=missing)]
     values, used = values[keep], every[keep]
     kept, codes = np.unique(used, return_inverse=True)
     codes = codes.reshape(-1)
@@ -64,7 +67,7 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str,
         values=values, rows=keep, clusters=codes,
     )  # fmt: skip
     levels = _levels(clusters, layout, direct_moments(values, codes, within=within, between=between))
-    notices = (*_missing_notices(holes, dataset.nobs, missing=missing), *_notices(clusters, levels.free, layout, names))
+    notices = (*unplaced, *_missing_notices(holes, len(rows), missing=missing), *_notices(clusters, levels.free, layout, names))
     return Sample(groups=(group,), data=dataset, notices=notices, missing=missing, levels=levels)
 
 
@@ -99,12 +102,6 @@ def _missing_notices(holes: Array, rows: int, *, missing: str) -> list[Notice]:
 
 def _cluster_codes(data: Dataset, cluster: str) -> tuple[Array, IntArray]:
     codes, labels = category_codes(data, cluster)
-    missing = np.flatnonzero(codes < 0)
-    if missing.size:
-        raise DataError(
-            f"{data.name}: the cluster column '{cluster}' is missing in {missing.size} rows, first in row {missing[0] + 1}. A case without"
-            " its cluster belongs to no between level: fill the column, or drop the rows."
-        )
     return labels, codes
 
 

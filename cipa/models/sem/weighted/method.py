@@ -14,6 +14,7 @@ import numpy as np
 from cipa.errors import IdentificationError, SpecificationError
 from cipa.models.sem.answers import factor_scores, structure
 from cipa.models.sem.answers.difference import Parts, scaled_difference
+from cipa.models.sem.answers.residuals import residual_table
 from cipa.models.sem.cases.columns import group_labels
 from cipa.models.sem.cases.first_stage import second_moments
 from cipa.models.sem.cases.moments import refuse_without_cases
@@ -39,6 +40,7 @@ from cipa.models.sem.weighted.residuals import residuals
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import evaluate, saturated_information
 from cipa.results.answers import Answers
+from cipa.results.display import ResultTable
 from cipa.results.questions import refused
 from cipa.results.vcov import VCov
 
@@ -187,6 +189,10 @@ def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> 
     return scaled_difference(restricted, general, df, method, parts_of=_parts, factor_at=_factor_at)
 
 
+def _residuals(fit: SEMFit, kind: str | None) -> ResultTable:
+    return residual_table(fit, kind, residuals)
+
+
 def _parts(fit: SEMFit) -> Parts:
     objective, point = ends_of(fit)
     groups = zip(point.parts, objective.targets, objective.shares, strict=True)
@@ -199,16 +205,17 @@ def _factor_at(general: SEMFit, restricted: SEMFit) -> float:
 
 _ANSWERS = Answers(
     family="fits by least squares", instead='Fit the model with estimator="mlr" to look at it.',
-    spread=structure.implied_spread, statistics=structure.as_measured, reported=structure.reported, headline=structure.headline, law=of_fit,
+    spread=structure.implied_spread, statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
+    residuals=_residuals, law=of_fit,
     release=structure.released, difference=_difference, structure=structure.structure,
 )  # fmt: skip
 
 WEIGHTED = Method(
     name="least squares", serves=lambda declaration: declaration.estimator in WEIGHTS, refuse=_refuse, problem=_problem, check=_check,
-    outcome=_outcome, answers=_ANSWERS, scores=factor_scores.of_continuous, residuals=residuals,
+    outcome=_outcome, answers=_ANSWERS, scores=factor_scores.of_continuous,
 )  # fmt: skip
 
 ORDERED = Method(
     name="least squares of ordered variables", serves=lambda declaration: bool(declaration.ordered_names), refuse=_refuse_ordered,
-    problem=_ordered_problem, check=_check, outcome=_outcome, answers=_ANSWERS, scores=of_ordered, residuals=residuals,
+    problem=_ordered_problem, check=_check, outcome=_outcome, answers=_ANSWERS, scores=of_ordered,
 )  # fmt: skip

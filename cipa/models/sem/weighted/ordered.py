@@ -19,6 +19,7 @@ from cipa.data.checks import refuse_constant, refuse_empty, refuse_never_togethe
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
 from cipa.models.sem.cases.columns import group_codes, require_columns
+from cipa.models.sem.cases.conditions import placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout
@@ -145,10 +146,12 @@ def response_sample(
 
 def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
     """What was dropped, and what is incomplete."""
-    lost = found.data.nobs - len(found.rows)
+    placed, unplaced = placed_rows(found.data, {"group": declaration.group})
+    yield from unplaced
+    lost = int(placed.sum()) - len(found.rows)
     if lost:
         what = "a covariate" if declaration.missing == "pairwise" else "a variable of the model"
-        yield Notice(code="rows_dropped", text=f"{lost} of {found.data.nobs} cases were dropped: {what} is missing.")
+        yield Notice(code="rows_dropped", text=f"{lost} of {int(placed.sum())} cases were dropped: {what} is missing.")
     holes = np.isnan(found.values)
     if holes.any():
         seen = (~holes).astype(float)

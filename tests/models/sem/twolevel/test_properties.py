@@ -232,7 +232,7 @@ def test_what_is_not_derived_is_refused_by_name(syntax: str, options: dict[str, 
             r"'w2' stands at the within level, but has the same value for all cases of every cluster",
         ),
         (CFA, {"cluster": np.arange(2500) % 3}, "3 clusters .'cluster'. for 3 variables at the between level"),
-        (CFA, {"cluster": [np.nan] + [1] * 2499}, "the cluster column 'cluster' is missing in 1 rows, first in row 1"),
+        (CFA, {"cluster": np.nan}, "the cluster column 'cluster' has no value in any of the 2500 rows"),
         (CFA, {"y3": lambda d: d.y1 + d.y2}, "exact linear combinations of others"),
         (CFA, {"y3": np.nan}, "No case has a value for every variable"),
     ],
@@ -270,3 +270,14 @@ def test_moments_without_cases_are_refused() -> None:
 def test_what_is_not_derived_from_a_two_level_fit_is_refused(asked: Any) -> None:
     with pytest.raises(ci.InferenceError, match=r"levels? within and between|two levels"):
         asked(fit(CFA + "fb ~ 0*w1\n", estimator="mlr"))
+
+
+def test_cases_without_a_cluster_are_dropped_and_counted() -> None:
+    frame = data().astype({"cluster": float})
+    frame.loc[[3, 700, 1900], "cluster"] = np.nan
+    by_hand = fit(CFA, frame.dropna(subset=["cluster"]))
+    found = fit(CFA, frame)
+    assert found.nobs == by_hand.nobs == 2497
+    np.testing.assert_allclose(found.params, by_hand.params, rtol=1e-7)
+    texts = [notice.text for notice in found.notices if notice.code == "rows_dropped"]
+    assert texts[0].startswith("3 of 2500 cases were dropped: the cluster 'cluster' is missing, first in row 4.")

@@ -4,7 +4,7 @@
 - within: sweeps out entity effects, time effects, both, or further ones (`absorb`).
 - between: means over the rows of each entity (or time).
 - first_difference: x_t - x_{t-1} between adjacent periods; a gap is not differenced across.
-- random and mundlak: quasi-demeaning by the estimated variance components (`cipa.models.panel.random`).
+- random and mundlak: quasi-demeaning by the estimated variance components (`cipa.models.panel.linear.random`).
 
 Sources: Wooldridge, J. (2010). Econometric Analysis of Cross Section and Panel Data, ch. 10; Baltagi, B. (2021).
 Econometric Analysis of Panel Data, ch. 2, 3 and 9; Mundlak, Y. (1978). Econometrica, 46, 69-85.
@@ -13,17 +13,17 @@ Econometric Analysis of Panel Data, ch. 2, 3 and 9; Mundlak, Y. (1978). Economet
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cipa.data.panel import PanelKeys
 from cipa.errors import ConvergenceError, DataError
-from cipa.models.panel.covariance import Rows
-from cipa.models.panel.design import Design
-from cipa.models.panel.least_squares import ABSORBED, refuse_absorbed
+from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.least_squares import ABSORBED, refuse_absorbed
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.panel.absorb import DIRECT_LEVELS, Absorbed, Effect, absorb, effect_leverage, group_sums
+from cipa.results.covariance import Rows
 from cipa.results.fit import Notice
 from cipa.terms import Term
 
@@ -59,6 +59,10 @@ class Transformed:
         The share of the mean that is taken off (random effects).
     components : mapping of str to float
         Variance components.
+    source : (m,) int array or None
+        The row of the estimation sample that each of the m rows stands for; None where they are the same.
+    averaged : Effect or None
+        Over whose levels the rows are means (between).
     notices : tuple of Notice
     """
 
@@ -78,6 +82,8 @@ class Transformed:
     root_weights: Array | None = None
     theta: Array | None = None
     components: Mapping[str, float] = field(default_factory=dict)
+    source: IntArray | None = None
+    averaged: Effect | None = None
     notices: tuple[Notice, ...] = ()
 
     def leverage(self, bread: Array, design: Array) -> Array | None:
@@ -87,7 +93,9 @@ class Transformed:
             return None
         weights = None if self.root_weights is None else self.root_weights**2
         dummies = effect_leverage(effects, len(self.y), weights=weights)
-        total: Array = dummies + np.einsum("ij,jk,ik->i", design, bread, design)
+        if not dummies.verified:
+            return None
+        total: Array = dummies.values + np.einsum("ij,jk,ik->i", design, bread, design)
         return total
 
 
@@ -138,7 +146,7 @@ def within(design: Design, effects: Sequence[str]) -> Transformed:
     columns = np.empty((design.nobs, 1 + X.shape[1] + Z.shape[1]), order="F")
     columns[:, 0], columns[:, 1 : 1 + X.shape[1]], columns[:, 1 + X.shape[1] :] = y, X, Z
     found = absorb(columns, swept, weights=design.weights)
-    _refuse_unconverged(found, words)
+    refuse_unconverged(found, words)
     k = X.shape[1]
     ty, tX, tZ = found.values[:, 0], found.values[:, 1 : 1 + k], found.values[:, 1 + k :]
     refuse_absorbed(before, _squares(tX), names, effects=words)
@@ -166,11 +174,12 @@ def between(design: Design, effects: Sequence[str]) -> Transformed:
     means, other = group_means(X, effect), group_means(Z, effect)
     outcome = group_means(y[:, None], effect)[:, 0]
     scale_y, scale_x = deviations(outcome, means, constant)
-    clusters = {name: _constant_within(codes, effect, first, name) for name, codes in design.clusters.items()}
+    clusters = clusters_of_rows(design.clusters, source=first, averaged=effect)
     return Transformed(
         y=outcome, X=means, Z=other, names=names, terms=terms, constant=constant,
         spread=sum_of_squares(X), instrument_spread=sum_of_squares(Z),
-        rows=rows_of(keys.take(first), clusters), keys=keys.take(first), scale_y=scale_y, scale_x=scale_x,
+        rows=_rows_of_means(keys.take(first), clusters, by_time=by_time), keys=keys.take(first), scale_y=scale_y, scale_x=scale_x,
+        source=first, averaged=effect,
     )  # fmt: skip
 
 
@@ -201,11 +210,11 @@ def first_difference(design: Design) -> Transformed:
     keys = design.keys.take(later)
     lost = design.nobs - len(later) - design.keys.n_entities
     notices = (_gap_notice(lost),) if lost > 0 else ()
-    clusters = {name: _recode(codes[later]) for name, codes in design.clusters.items()}
+    clusters = clusters_of_rows(design.clusters, source=later, averaged=None)
     return Transformed(
         y=dy, X=np.asfortranarray(dX), Z=dZ, names=names, terms=terms, constant=constant, spread=spread,
         instrument_spread=sum_of_squares(Z), rows=rows_of(keys, clusters), keys=keys,
-        scale_y=scale_y, scale_x=scale_x, notices=notices,
+        scale_y=scale_y, scale_x=scale_x, notices=notices, source=later,
     )  # fmt: skip
 
 
@@ -263,9 +272,35 @@ def deviations(y: Array, X: Array, constant: BoolArray) -> tuple[float, Array]:
 def rows_of(keys: PanelKeys, clusters: Mapping[str, IntArray], *, effects: tuple[Effect, ...] = (), rank: int = 0) -> Rows:
     """What the sandwich needs to know about the rows."""
     return Rows(
-        entities=keys.entities, periods=keys.periods, times=keys.times, span=keys.span, n_times=keys.n_times,
+        entities=keys.entities, periods=keys.periods, times=keys.times, span=keys.span if keys.named else 0,
+        n_times=keys.n_times if keys.named else 0,
         clusters=clusters, effects=effects, effect_rank=rank,
     )  # fmt: skip
+
+
+def _rows_of_means(keys: PanelKeys, clusters: Mapping[str, IntArray], *, by_time: bool) -> Rows:
+    """Rows of means: those of entities have no time, those of times are the series of one entity."""
+    rows = rows_of(keys, clusters)
+    return replace(rows, entities=np.zeros_like(rows.entities)) if by_time else replace(rows, span=0, n_times=0)
+
+
+def clusters_of_rows(
+    clusters: Mapping[str, IntArray], *, source: IntArray | None, averaged: Effect | None
+) -> dict[str, IntArray]:
+    """The clusters of the rows that a method keeps or averages.
+
+    Parameters
+    ----------
+    clusters : mapping of str to (n,) int array
+        Of the estimation sample.
+    source, averaged
+        As in Transformed.
+    """
+    if source is None:
+        return dict(clusters)
+    if averaged is None:
+        return {name: _recode(codes[source]) for name, codes in clusters.items()}
+    return {name: _constant_within(codes, averaged, source, name) for name, codes in clusters.items()}
 
 
 def _squares(columns: Array) -> Array:
@@ -285,11 +320,14 @@ def _constant_within(codes: IntArray, effect: Effect, first: IntArray, name: str
     return _recode(codes[first])
 
 
-def _refuse_unconverged(found: Absorbed, words: str) -> None:
+def refuse_unconverged(found: Absorbed, words: str) -> None:
+    """Refuse columns that still have means within the levels of an effect."""
     if not found.converged:
+        after = f" after {found.iterations} iterations" if found.iterations else ""
         raise ConvergenceError(
-            f"Sweeping out the {words} did not converge in {found.iterations} iterations. The rows connect the effects too weakly"
-            " to separate them. Drop entities that are seen in one combination only, or one set of effects."
+            f"Sweeping out the {words} left means within their levels that do not vanish{after}. The rows connect the effects too"
+            " weakly to separate them, and every estimate would be off. Drop entities that are seen in one combination only, or one"
+            " set of effects."
         )
 
 

@@ -13,13 +13,12 @@ Maydeu-Olivares, A. (2017). Structural Equation Modeling, 24, 383-394.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from cipa.errors import one_of, public
+from cipa.errors import one_of
 from cipa.models.sem.fit import SEMFit
-from cipa.models.sem.methods import method_of
 from cipa.results.display import ResultTable
-from cipa.results.questions import asked
 
 KINDS = {
     "raw": "sample less implied moments",
@@ -30,35 +29,14 @@ KINDS = {
 }
 
 
-@public
-def residuals(fit: SEMFit, *, kind: str = "cor_bentler") -> ResultTable:
-    """Residual covariances (and means) of the observed variables.
-
-    Parameters
-    ----------
-    fit : SEMFit
-    kind : {"raw", "cor_bentler", "cor", "normalized", "standardized"}
-
-    Returns
-    -------
-    ResultTable
-        group, level, lhs, op ("~~" or "~1"), rhs, residual: lower triangle with diagonal, then means where they are modelled; for least
-        squares the moments that were fitted, with thresholds ("|") and slopes on covariates ("~").
-        Standardized residuals compare with a standard normal variable; one that has no variance of its own is 0. On two levels the
-        residual mean of a variable that has both stands at the between level.
-
-    Examples
-    --------
-    >>> import cipa as ci
-    >>> fit = ci.SEM("f =~ x1 + x2 + x3 + x4").fit(ci.datasets.load("holzinger1939"))
-    >>> ci.residuals(fit).to_frame().loc[1, ["lhs", "rhs"]].tolist(), round(ci.residuals(fit).columns["residual"][1], 3)
-    (['x2', 'x1'], -0.034)
-    """
-    one_of(kind, KINDS, what="kind", where="ci.residuals")
-    residuals_of = asked(fit, method_of(fit.model).residuals, f'ci.residuals(kind="{kind}")')
+def residual_table(
+    fit: SEMFit, kind: str | None, rows_of: Callable[[SEMFit, int, str], Iterable[tuple[str, str, str, float]]]
+) -> ResultTable:  # fmt: skip
+    """One table of all blocks; `rows_of` gives (lhs, op, rhs, residual) of a block."""
+    kind = one_of("cor_bentler" if kind is None else kind, KINDS, what="kind", where="ci.residuals")
     rows: list[tuple[Any, ...]] = []
     for g in range(len(fit.layout.blocks)):
         label = (None, fit.levels[g]) if fit.levels else (fit.block_labels[g], None)
-        rows += [(*label, *row) for row in residuals_of(fit, g, kind)]
+        rows += [(*label, *row) for row in rows_of(fit, g, kind)]
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "level", "lhs", "op", "rhs", "residual"))}
     return ResultTable(title=f"Residuals: {KINDS[kind]}", columns=columns)

@@ -113,8 +113,17 @@ class Formula:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the data that the formula needs, each once."""
-        atoms = [self.response, *(atom for term in (*self.terms, *self.endogenous, *self.instruments) for atom in term)]
-        return tuple(dict.fromkeys(column_of(atom) for atom in atoms))
+        return tuple(dict.fromkeys(column_of(atom) for term in self.products for atom in term))
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """Outcome, regressors and instruments."""
+        return ((self.response,), *self.terms, *self.endogenous, *self.instruments)
+
+    @property
+    def regressor_columns(self) -> tuple[str, ...]:
+        """The columns of the data that the regressors need, each once."""
+        return tuple(dict.fromkeys(column_of(atom) for term in (*self.terms, *self.endogenous) for atom in term))
 
 
 def column_of(atom: Atom) -> str:

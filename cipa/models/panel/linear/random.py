@@ -22,13 +22,14 @@ import numpy as np
 from scipy.linalg import qr
 
 from cipa.errors import IdentificationError, SpecificationError
-from cipa.models.panel.design import Design
-from cipa.models.panel.least_squares import ABSORBED
-from cipa.models.panel.transform import (
+from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.least_squares import ABSORBED
+from cipa.models.panel.linear.transform import (
     CONSTANT,
     Transformed,
     deviations,
     group_means,
+    refuse_unconverged,
     rows_of,
     stacked,
     sum_of_squares,
@@ -156,7 +157,9 @@ def auxiliary(y: Array, X: Array) -> Auxiliary:
 
 
 def _within_regression(y: Array, X: Array, effects: tuple[Effect, ...]) -> Auxiliary:
-    swept = absorb(np.column_stack([y, X]), effects).values
+    found = absorb(np.column_stack([y, X]), effects)
+    refuse_unconverged(found, "effects")
+    swept = found.values
     before = sum_of_squares(X)
     moving = (swept[:, 1:] ** 2).sum(axis=0) > np.maximum(ABSORBED * before, 0.0)
     return auxiliary(swept[:, 0], swept[:, 1:][:, moving & (before > 0)])

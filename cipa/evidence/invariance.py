@@ -1,7 +1,7 @@
 """Measurement invariance: the ladder of equality across groups, and a guarded search for what is not equal.
 
 Each level holds equal what the one before it does and more: configural nothing, thresholds (ordered indicators only), metric loadings,
-scalar intercepts, strict residual variances, means latent means; cipa.inference.ladder writes the models. A level stands when its
+scalar intercepts, strict residual variances, means latent means; cipa.evidence.ladder writes the models. A level stands when its
 difference test (scaled for robust estimators) does not reject and CFI falls by no more than .01 (Cheung & Rensvold 2002; Chen 2007).
 A level that adds no degree of freedom restates the one before, and stands by definition. Comparing paths between groups needs metric,
 comparing latent means needs scalar invariance.
@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cipa.errors import ConvergenceError, IdentificationError, public
-from cipa.inference.ladder import LEVELS, Ladder
+from cipa.evidence.ladder import LEVELS, Ladder
 from cipa.inference.restrictions import lr_test, score_test
-from cipa.results.display import ResultTable
+from cipa.results.display import ResultTable, clipped
 from cipa.results.fit import Fit
 from cipa.terms import Term
 
@@ -71,6 +71,9 @@ class Invariance:
     def __str__(self) -> str:
         parts = [str(self.table), *(str(one) for one in (self.suggestions, self.steps) if len(one))]
         return "\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return "".join(one._repr_html_() for one in (self.table, self.suggestions, self.steps) if len(one))

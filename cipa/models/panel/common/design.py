@@ -6,36 +6,22 @@ rows of the data before that, so that a row dropped for another reason still ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cipa.data.dataset import Dataset, as_dataset, require
-from cipa.data.panel import PanelKeys, category_codes, panel_keys
+from cipa.data.panel import PanelKeys, category_codes, panel_keys, row_keys
+from cipa.data.values import categorical_columns
 from cipa.errors import DataError
-from cipa.models.panel.formula import Atom, Call, Column, Formula, Product, column_of
+from cipa.models.panel.common.formula import Atom, Formula, Product, parse_atom
+from cipa.models.panel.common.variables import Learned, Variables, uses_sample
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.results.fit import Notice
 from cipa.terms import Term
-
-_SIMPLE: Mapping[str, Callable[[Array], Array]] = {
-    "log": np.log,
-    "log1p": np.log1p,
-    "exp": np.exp,
-    "sqrt": np.sqrt,
-    "abs": np.abs,
-    "square": np.square,
-}
-
-_DOMAIN = {
-    "log": "The logarithm needs positive values; write log1p(x) for a count or an amount with zeros",
-    "log1p": "log(1 + x) needs values above -1",
-    "sqrt": "The root needs values of 0 or more",
-    "exp": "The exponential overflows beyond 709; rescale the column",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +50,10 @@ class Design:
     absorbed : mapping of str to (n,) int array
         Codes of the columns (or combinations "a^b") in `absorb`.
     notices : tuple of Notice
+    learned : Learned
+        Levels and means that the sample settled.
+    full_dummies : bool
+        As given to `build_design`.
     """
 
     formula: Formula
@@ -80,6 +70,8 @@ class Design:
     clusters: Mapping[str, IntArray]
     absorbed: Mapping[str, IntArray]
     notices: tuple[Notice, ...]
+    learned: Learned
+    full_dummies: bool = False
 
     @property
     def nobs(self) -> int:
@@ -100,12 +92,26 @@ class Design:
         """The Term of the constant."""
         return Term(lhs=self.response_name, op="~1", rhs="")
 
-    def column(self, atom: Atom) -> Array:
-        """Any variable (n,), as a formula writes it, over the estimation sample."""
-        used = np.zeros(self.data.nobs, dtype=bool)
-        used[self.rows] = True
-        keys = panel_keys(self.data, entity=self.keys.entity, time=self.keys.time)
-        return _Variables(self.data, keys, used).value(atom)[self.rows]
+    def column(self, name: str) -> Array:
+        """Any variable (n,), as a formula writes it, or a regressor such as "south[yes]", over the estimation sample."""
+        if name in self.names:
+            return np.asarray(self.regressors[:, self.names.index(name)])
+        keys = _keys(self.data, self.keys.entity or None, self.keys.time or None, required=self.keys.named)
+        return Variables(self.data, keys, None, self.learned.copy()).value(parse_atom(name))[self.rows]
+
+    def regressors_in(self, data: Any) -> tuple[Array, PanelKeys]:
+        """The regressors (m, k) of other data, with the levels and means of this sample, and the keys of all m rows.
+
+        A row has NaN where a variable is missing, or has a level that the estimation sample does not.
+        """
+        entity, time = self.keys.entity or None, self.keys.time or None
+        wanted = [*self.formula.regressor_columns, *(key for key in (entity, time) if key)]
+        dataset = as_dataset(data, columns=list(dict.fromkeys(wanted)))
+        require(wanted, present=dataset.columns, name=dataset.name)
+        keys = _keys(dataset, entity, time, required=self.keys.named)
+        variables = Variables(dataset, keys, None, self.learned.copy())
+        columns = _Columns(variables, self.formula, full_dummies=self.full_dummies, outcome=False)
+        return _stacked(columns.values, dataset.nobs), keys
 
 
 def build_design(
@@ -118,6 +124,7 @@ def build_design(
     absorb: Sequence[str] = (),
     weights: str | None = None,
     full_dummies: bool = False,
+    keyed: bool = True,
 ) -> Design:
     """The estimation sample of a formula.
 
@@ -133,15 +140,18 @@ def build_design(
         Column of positive weights.
     full_dummies : bool
         Whether the first i(...) keeps all its levels (a model without intercept and effects).
+    keyed : bool
+        Whether the model needs the panel keys; without need and without keys the data are a cross-section.
     """
     parts = [part for name in absorb for part in name.split("^")]
     extra = [*clusters, *parts, *([weights] if weights else []), *(key for key in (entity, time) if key)]
     dataset = as_dataset(data, columns=list(dict.fromkeys([*formula.columns, *extra])))
     require(list(dict.fromkeys([*formula.columns, *extra])), present=dataset.columns, name=dataset.name)
-    keys = panel_keys(dataset, entity=entity, time=time)
+    keys = _keys(dataset, entity, time, required=keyed)
     groupings = {name: _codes(dataset, name) for name in dict.fromkeys([*clusters, *absorb])}
     weight = _weights(dataset, weights)
-    variables = _Variables(dataset, keys, None)
+    learned = Learned(categories=categorical_columns(data, formula.columns))
+    variables = Variables(dataset, keys, None, learned)
     columns = _Columns(variables, formula, full_dummies=full_dummies)
     used = columns.complete
     for codes in groupings.values():
@@ -149,90 +159,46 @@ def build_design(
     if weight is not None:
         used = used & ~np.isnan(weight)
     _refuse_empty(dataset, formula, used, columns)
-    if _centres(formula):
-        columns = _Columns(_Variables(dataset, keys, used), formula, full_dummies=full_dummies)
-    return _assemble(dataset, keys, formula, columns, used, groupings, weight, clusters=clusters, absorb=absorb)
+    if uses_sample(variables, formula.products):
+        learned = Learned(categories=learned.categories)
+        columns = _Columns(Variables(dataset, keys, used, learned), formula, full_dummies=full_dummies)
+    found = _assemble(dataset, keys, formula, columns, used, groupings, weight, clusters=clusters, absorb=absorb)
+    return replace(
+        found, learned=learned, full_dummies=full_dummies, notices=(*found.notices, *_reading_notices(dataset, learned))
+    )
 
 
-class _Variables:
-    """Values of atoms over all rows of the data."""
+def _keys(data: Dataset, entity: str | None, time: str | None, *, required: bool) -> PanelKeys:
+    """The panel keys; those of a cross-section where none are named and none are needed."""
+    named = entity or time or (data.roles.entity and data.roles.time)
+    return panel_keys(data, entity=entity, time=time) if required or named else row_keys(data.nobs)
 
-    def __init__(self, data: Dataset, keys: PanelKeys, used: BoolArray | None) -> None:
-        self.data, self.keys, self.used = data, keys, used
 
-    def value(self, atom: Atom) -> Array:
-        """The (n,) values of an atom other than i(...)."""
-        if isinstance(atom, Column):
-            return self.data.numeric([atom.name])[:, 0]
-        inner = self.value(atom.argument)
-        if atom.function in _SIMPLE:
-            return self._simple(atom, inner)
-        if atom.function == "lag":
-            return self.keys.lag(inner, atom.periods)
-        if atom.function == "lead":
-            return self.keys.lag(inner, -atom.periods)
-        if atom.function == "diff":
-            return inner - self.keys.lag(inner, atom.periods)
-        return self._centred(atom, inner)
-
-    def _simple(self, atom: Call, inner: Array) -> Array:
-        with np.errstate(all="ignore"):
-            found = _SIMPLE[atom.function](inner)
-        if np.isfinite(found.sum()):
-            return found
-        broken = np.flatnonzero(~np.isfinite(found) & np.isfinite(inner))
-        if broken.size:
-            raise DataError(
-                f"{self.data.name}: {atom} is not a number in {broken.size} rows, first in row {broken[0] + 1}, where"
-                f" {atom.argument} is {inner[broken[0]]:g}. {_DOMAIN[atom.function]}, or drop those rows for a stated reason."
-            )
-        return found
-
-    def _centred(self, atom: Call, inner: Array) -> Array:
-        sample = inner if self.used is None else inner[self.used]
-        sample = sample[~np.isnan(sample)]
-        if sample.size < 2 or (atom.function == "standardize" and np.ptp(sample) == 0):
-            raise DataError(
-                f"{self.data.name}: {atom} cannot be formed: '{column_of(atom)}' has {sample.size} usable values and no variance."
-                " A standard deviation needs two different values. Check the column."
-            )
-        centred = inner - sample.mean()
-        return np.asarray(centred if atom.function == "center" else centred / sample.std(ddof=1))
-
-    def dummies(self, atom: Call, *, full: bool) -> tuple[Array, list[str]]:
-        """Columns (n, levels - 1) of i(...), NaN where the value is missing, and their names."""
-        assert isinstance(atom.argument, Column)
-        codes, labels = category_codes(self.data, atom.argument.name)
-        shown = [_label(value) for value in labels]
-        if atom.option and atom.option not in shown:
-            raise DataError(
-                f"{self.data.name}: i({atom.argument}, ref={atom.option}) names a value that '{atom.argument}' does not have."
-                f" It has {', '.join(shown[:12])}. Choose one of them."
-            )
-        reference = shown.index(atom.option) if atom.option else 0
-        kept = [level for level in range(len(shown)) if full or level != reference]
-        values = np.asarray(codes[:, None] == np.asarray(kept)[None, :], dtype=np.float64)
-        values[codes < 0] = np.nan
-        return values, [f"i({atom.argument}){shown[level]}" for level in kept]
+def _reading_notices(data: Dataset, learned: Learned) -> tuple[Notice, ...]:
+    if not learned.as_numbers:
+        return ()
+    names = ", ".join(f"'{name}' ({example}, …)" for name, example in learned.as_numbers.items())
+    text = f"{data.name}: {names} holds numbers that are written as text, and only numbers; it is read as numbers."
+    return (Notice(code="read_as_numbers", text=text),)
 
 
 class _Columns:
-    """All columns that a formula asks for, over all rows of the data."""
+    """All columns that a formula asks for, over all rows of the data; the outcome only where it is needed."""
 
-    def __init__(self, variables: _Variables, formula: Formula, *, full_dummies: bool) -> None:
-        self.response = variables.value(formula.response)
+    def __init__(self, variables: Variables, formula: Formula, *, full_dummies: bool, outcome: bool = True) -> None:
+        self.response = variables.value(formula.response) if outcome else np.zeros(variables.data.nobs)
         self.full = full_dummies and not formula.intercept
         exogenous = self._expand(variables, formula.terms)
         endogenous = self._expand(variables, formula.endogenous)
-        instruments = self._expand(variables, formula.instruments)
+        instruments = self._expand(variables, formula.instruments) if outcome else []
         self.endogenous = len(endogenous)
         self.names = tuple(name for name, _ in (*exogenous, *endogenous))
         self.instrument_names = tuple(name for name, _ in instruments)
         self.values = [values for _, values in (*exogenous, *endogenous)]
         self.instruments = [values for _, values in instruments]
 
-    def _expand(self, variables: _Variables, terms: Sequence[Product]) -> list[tuple[str, Array]]:
-        """Names and values of terms, a term with i(...) giving several."""
+    def _expand(self, variables: Variables, terms: Sequence[Product]) -> list[tuple[str, Array]]:
+        """Names and values of terms, a term with levels giving several."""
         found: list[tuple[str, Array]] = []
         for term in terms:
             parts: list[tuple[str, Array | None]] = [("", None)]
@@ -245,11 +211,11 @@ class _Columns:
             found += [(name, values) for name, values in parts if values is not None]
         return found
 
-    def _atom(self, variables: _Variables, atom: Atom) -> list[tuple[str, Array]]:
-        if isinstance(atom, Call) and atom.function == "i":
-            dummies, names = variables.dummies(atom, full=self.full)
+    def _atom(self, variables: Variables, atom: Atom) -> list[tuple[str, Array]]:
+        if variables.has_levels(atom):
+            indicators = variables.indicators(atom, full=self.full)
             self.full = False  # only the first set may carry the constant
-            return list(zip(names, dummies.T, strict=True))
+            return indicators
         return [(str(atom), variables.value(atom))]
 
     @property
@@ -292,7 +258,7 @@ def _assemble(
         instrument_names=columns.instrument_names,
         weights=None if weight is None else part(weight),
         clusters={name: coded[name] for name in clusters}, absorbed={name: coded[name] for name in absorb},
-        notices=_sample_notices(data, kept, columns, used),
+        notices=_sample_notices(data, kept, columns, used), learned=Learned(),
     )  # fmt: skip
 
 
@@ -331,18 +297,6 @@ def _weights(data: Dataset, name: str | None) -> Array | None:
     return values
 
 
-def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _centres(formula: Formula) -> bool:
-    def inside(atom: Atom) -> bool:
-        return isinstance(atom, Call) and (atom.function in ("center", "standardize") or inside(atom.argument))
-
-    every = (*formula.terms, *formula.endogenous, *formula.instruments, (formula.response,))
-    return any(inside(atom) for term in every for atom in term)
-
-
 def _refuse_empty(data: Dataset, formula: Formula, used: BoolArray, columns: _Columns) -> None:
     named = dict(zip((*columns.names, *columns.instrument_names), (*columns.values, *columns.instruments), strict=True))
     for name, values in {str(formula.response): columns.response, **named}.items():
@@ -372,13 +326,13 @@ def _sample_notices(data: Dataset, keys: PanelKeys, columns: _Columns, used: Boo
             f"{f' (missing values: {worst})' if worst else ''}. The estimates describe the {len(used) - dropped} rows that remain."
         )
         found.append(Notice(code="rows_dropped", text=text))
-    if keys.singletons:
+    if keys.named and keys.singletons:
         text = (
             f"{keys.singletons} of {keys.n_entities} entities have one row only. They stay in the sample (as plm and fixest do by"
             " default); entity effects fit them exactly, so they inform no slope there."
         )
         found.append(Notice(code="singletons", text=text))
-    if keys.gaps:
+    if keys.named and keys.gaps:
         text = (
             f"In {keys.gaps} places the next row of an entity is more than one period later. Lags and differences are taken by"
             " the calendar, so they are missing across such a gap."

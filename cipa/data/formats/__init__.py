@@ -1,0 +1,1 @@
+"""Files into tables: a file a format family, and what each had to be told about its reading."""
