@@ -268,7 +268,9 @@ def _formula(name: str, op: Token, element: list[Token], *, source: str) -> Form
     *before, last = parts
     modifiers = Modifiers()
     for part in before:
-        modifiers = modifiers.merged(_modifier(part, starting=sign == "?", source=source))
+        modifier = _modifier(part, starting=sign == "?", source=source)
+        _refuse_second_label(modifiers, modifier, part[0], _text(last), source=source)
+        modifiers = modifiers.merged(modifier)
     variable = _variable(last, source=source)
     operator = op.text
     if not variable:
@@ -276,6 +278,20 @@ def _formula(name: str, op: Token, element: list[Token], *, source: str) -> Form
     if operator == "|" and not variable.lower().startswith("t"):
         raise at(source, last[0].line, last[0].column, "A threshold is written t1, t2, …: 'item | t1 + t2 + t3'.")
     return Formula(lhs=name, op=operator, rhs=variable, modifiers=modifiers, line=element[0].line, column=element[0].column)
+
+
+def _refuse_second_label(first: Modifiers, second: Modifiers, place: Token, name: str, *, source: str) -> None:
+    """Refuse `a*b*x`, which lavaan refuses too."""
+    if first.label and second.label:
+        one, two = first.label[0], second.label[0]
+        raise at(
+            source,
+            place.line,
+            place.column,
+            f"'{name}' has two labels here, '{one}' and '{two}', and a parameter has one: it would be open which of them ties it to"
+            f" others. Write one of them; that both are equal is a line of its own ({one} == {two}), and an effect that is a product"
+            f" is defined ({one}{two} := {one}*{two}).",
+        )
 
 
 def _intercept(op: Token, last: list[Token], modifiers: Modifiers, *, source: str) -> tuple[str, Modifiers]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import ConvergenceError, IdentificationError, InadmissibleWarning
+from cipa.models.sem.cases.columns import refuse_names_taken
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.options import WEIGHTS
 from cipa.models.sem.fit import SEMFit
@@ -31,6 +32,7 @@ _OTHER_TANGENTS, _STEP = 2, 0.3  # places to look at when the start seems to lea
 def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
     """Declare, read, check, search, describe."""
     method = method_of(declaration)
+    refuse_names_taken(declaration.parsed, data)
     problem = method.problem(declaration, _columns_used(declaration, data))
     refuse_underidentified(problem.layout, problem.moments)
     theta = with_user_starts(problem.start, start or {}, problem.layout, problem.names)

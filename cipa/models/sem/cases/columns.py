@@ -33,6 +33,19 @@ def require_columns(syntax: Syntax, names: Sequence[str], data: Any, *, source: 
                 )
 
 
+def refuse_names_taken(syntax: Syntax, data: Any) -> None:
+    """Refuse a construct that has the name of a column, with its place: it is not clear which of them an equation means."""
+    present = {str(name) for name in getattr(data, "columns", ())}
+    for row in syntax.formulas:
+        if row.op in ("=~", "<~") and row.lhs in present:
+            items = ", ".join(other.rhs for other in syntax.formulas if other.op == row.op and other.lhs == row.lhs)
+            raise syntax.refuse(
+                row,
+                f"'{row.lhs}' is measured here by {items}, and {getattr(data, 'name', 'the data')} has a column of that name. What stands in the"
+                " other equations could be either. Give the construct a name of its own, or drop the column.",
+            )
+
+
 def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
     """Labels of the groups, in order of appearance; ("",) for a single group."""
     if isinstance(data, (list, tuple)) and data and isinstance(data[0], SampleMoments):
