@@ -176,6 +176,9 @@ def test_a_header_of_two_rows_is_joined_and_said(tmp_path: Path) -> None:
     with pytest.warns(DataWarning, match="a header of two rows"):
         data = ci.read(csv(tmp_path, "firm,basic,,result\n,age,size,sales\na,1,2,3\nb,4,5,6\n"))
     assert list(data.columns) == ["firm", "age", "size", "sales"]
+    with pytest.warns(DataWarning, match="a header of two rows"):
+        data = ci.read(csv(tmp_path, "firm,,\n,sales,staff\na,1,2\nb,3,4\n"))
+    assert list(data.columns) == ["firm", "sales", "staff"]
 
 
 @pytest.mark.parametrize("content", ["x,\n1,\n2,\n", "id,,name\na,b,c\nd,e,f\n", ",x\n0,1\n1,2\n"])

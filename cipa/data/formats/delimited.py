@@ -9,7 +9,9 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cipa.data.formats.encodings import decoded
@@ -158,8 +160,8 @@ def _has_decimal_comma(body: str) -> bool:
 def _with_identifiers(table: pd.DataFrame, body: str, *, separator: str) -> tuple[pd.DataFrame, list[str]]:
     """The table with columns of identifiers as they are written, and which these are."""
     cell = rf"(?:^|[\s\"{re.escape(separator)}])(?:0\d|\d{{16}})"
-    numbers = [position for position, kind in enumerate(table.dtypes) if kind.kind in "iufO"]
-    if re.search(cell, body) is None or not numbers:
+    numbers = [position for position, name in enumerate(table.columns) if _is_whole(table[name])]
+    if not numbers or re.search(cell, body) is None:
         return table, []
     words = pd.read_csv(
         io.StringIO(body), sep=separator, header=None, usecols=numbers, names=list(table.columns[numbers]), dtype=str, skipinitialspace=True,
@@ -168,9 +170,16 @@ def _with_identifiers(table: pd.DataFrame, body: str, *, separator: str) -> tupl
     kept = [
         str(name)
         for name, position in zip(words.columns, numbers, strict=True)
-        if table.dtypes.iloc[position].kind in "iuf" and words[name].str.strip().str.fullmatch(IDENTIFIER).any()
+        if words[name].str.strip().str.fullmatch(IDENTIFIER).any()
     ]
     return (table.assign(**{name: words[name].str.strip() for name in kept}) if kept else table), kept
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    """Whether a column of numbers has whole ones only, as identifiers are."""
+    kind = column.dtype.kind
+    values = column.to_numpy()
+    return kind in "iu" or (kind == "f" and bool(np.all((values == np.rint(values)) | np.isnan(values))))
 
 
 def _kept_as_text(names: list[str]) -> list[Note]:
@@ -188,7 +197,16 @@ def _marks(body: str, *, separator: str) -> list[Note]:
         return len(re.findall(rf'(?m)(?:^|(?<={edge}))[ "]*{mark}[ "]*(?={edge}|\r?$)', body))
 
     notes = []
-    dots = count(r"\.") if DOT in body else 0
+    alone = [
+        f"{separator}{DOT}{separator}",
+        f"{separator}{DOT}\n",
+        f"{separator}{DOT}\r",
+        f"\n{DOT}{separator}",
+        f" {DOT}",
+        f"{DOT} ",
+        f'"{DOT}"',
+    ]
+    dots = count(r"\.") if body.startswith(DOT) or body.endswith(separator + DOT) or any(mark in body for mark in alone) else 0
     if dots:
         notes.append(dot_note(dots))
     failed = count("(?:" + "|".join(map(re.escape, ERRORS)) + ")") if "#" in body else 0

@@ -163,6 +163,8 @@ def _title_rows(rows: Sequence[Sequence[Any]]) -> int:
     """How many rows stand above the names: one filled cell each, or none, and below them a row of words that is as wide as the table."""
     for position, row in enumerate(rows[: _TITLES + 1]):
         filled = [cell for cell in row if _filled(cell)]
+        if _merged(rows[position:]):
+            return position
         if len(filled) < 2:
             continue
         wide = len(rows) < position + 2 or len(filled) >= sum(map(_filled, rows[position + 1])) - 1 or _merged(rows[position:])
@@ -179,7 +181,8 @@ def _merged(rows: Sequence[Sequence[Any]]) -> list[str]:
         return []
     upper, lower, case = rows[0], rows[1], rows[2]
     words = [position for position, cell in enumerate(lower) if _filled(cell)]
-    if len(lower) != len(upper) or not words or any(is_number(lower[position]) for position in words):
+    alone = sum(map(_filled, upper)) < 2 and len(words) == len(lower)  # a title above a row of names
+    if alone or len(lower) != len(upper) or not words or any(is_number(lower[position]) for position in words):
         return []
     if not any(is_number(case[position]) for position in words if position < len(case)):
         return []
@@ -188,8 +191,8 @@ def _merged(rows: Sequence[Sequence[Any]]) -> list[str]:
         group = str(_plain(over)).strip() if _filled(over) else group
         names.append((group, str(under).strip()))
     below = [under for _, under in names if under]
-    alone = len(set(below)) == len(below) and not set(below) & {over for over, under in names if not under}
-    return [(under if alone else f"{over} {under}") if under else over for over, under in names]
+    unique = len(set(below)) == len(below) and not set(below) & {over for over, under in names if not under}
+    return [(under if unique else f"{over} {under}") if under else over for over, under in names]
 
 
 def _refuse_names(names: Sequence[str], *, file: str, line: int) -> None:

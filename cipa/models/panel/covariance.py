@@ -139,6 +139,10 @@ def _from_table(table: Mapping[str, Any]) -> VCov:
     kind, value = next(iter(options.items()))
     one_of(kind, ("clustered", "driscoll_kraay", "newey_west"), what="vcov", where="ci.Panel")
     if kind == "clustered":
+        if not isinstance(value, (str, list, tuple)):
+            raise SpecificationError(
+                f'ci.Panel: vcov={dict(table)!r} names no column of clusters. Write vcov = {{ clustered = "firm" }}, or two columns in [ ].'
+            )
         return clustered(*([value] if isinstance(value, str) else value), convention=convention)
     return _kernel(kind, value, convention)
 
