@@ -181,7 +181,9 @@ def test_a_header_of_two_rows_is_joined_and_said(tmp_path: Path) -> None:
     assert list(data.columns) == ["firm", "sales", "staff"]
 
 
-@pytest.mark.parametrize("content", ["x,\n1,\n2,\n", "id,,name\na,b,c\nd,e,f\n", ",x\n0,1\n1,2\n"])
+@pytest.mark.parametrize(
+    "content", ["x,\n1,\n2,\n", "id,,name\na,b,c\nd,e,f\n", ",x\n0,1\n2,2\n", ",x\na,1\nb,2\n", "x,\n1,0\n2,1\n"]
+)
 def test_a_column_without_a_name_is_not_taken_for_a_title(content: str, tmp_path: Path) -> None:
     with pytest.raises(ci.DataError, match=r"line 1: column \d has no name"):
         ci.read(csv(tmp_path, content))
@@ -236,3 +238,19 @@ def test_a_large_table_of_plain_numbers_is_read_unchanged(tmp_path: Path) -> Non
     data = ci.read(csv(tmp_path, frame.to_csv(index=False)))
     np.testing.assert_array_equal(data.numeric(list("abcdef")), frame.to_numpy())
     assert data.notices == ()
+
+
+def test_numbers_of_rows_without_a_name_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"firm": ["a", "b", "c"], "x": [1.5, 2.5, 3.5]})
+    frame.to_excel(tmp_path / "t.xlsx")
+    for path in (
+        csv(tmp_path, frame.to_csv()),
+        csv(tmp_path, '"","firm","x"\n"1","a",1.5\n"2","b",2.5\n"3","c",3.5\n'),
+        tmp_path / "t.xlsx",
+    ):
+        data = ci.read(path)
+        assert list(data.columns) == ["firm", "x"]
+        assert data.notices == ("the first column has no name and counts the rows, as pandas and R write it; it was left out.",)
+    long = "".join(f"{row},{row}\n" for row in [*range(30), 31])
+    with pytest.raises(ci.DataError, match="line 1: column 1 has no name"):
+        ci.read(csv(tmp_path, f",x\n{long}"))

@@ -16,7 +16,18 @@ import pandas as pd
 
 from cipa.data.formats.encodings import decoded
 from cipa.data.formats.kinds import refuse_other_kind
-from cipa.data.formats.table import DOT, ERRORS, IDENTIFIER, Header, Note, Read, dot_note, error_note, header_of
+from cipa.data.formats.table import (
+    DOT,
+    ERRORS,
+    IDENTIFIER,
+    Header,
+    Note,
+    Read,
+    dot_note,
+    error_note,
+    header_of,
+    without_row_numbers,
+)
 from cipa.errors import DataError
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -45,11 +56,12 @@ def read_delimited(path: Path, *, separator: str, encoding: str | None) -> Read:
     _check_widths(text.text, width=len(header.names), above=header.above, separator=used, path=path)
     decimal = "," if used == ";" and _has_decimal_comma(body) else "."
     table = _parsed(body, header, separator=used, decimal=decimal, path=path)
-    notes = list(header.notes)
+    table, numbered = without_row_numbers(table, file=path.name)
+    notes = [*header.notes, *numbered]
     if used != separator or decimal == ",":
         marks = " and decimal commas" if decimal == "," else ""
         notes.append(Note(text=f"the file separates its cells by {_WORDS[used]}{marks}, and was read so."))
-    table, kept = _with_identifiers(table, body, separator=used)
+    table, kept = _with_identifiers(table, header.names, body, separator=used)
     notes += [*_kept_as_text(kept), *_marks(body, separator=used)]
     if text.doubt:
         notes.append(Note(text=text.doubt, serious=True))
@@ -157,14 +169,17 @@ def _has_decimal_comma(body: str) -> bool:
     return any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells) and not any(re.fullmatch(r"-?\d*\.\d+", cell) for cell in cells)
 
 
-def _with_identifiers(table: pd.DataFrame, body: str, *, separator: str) -> tuple[pd.DataFrame, list[str]]:
+def _with_identifiers(
+    table: pd.DataFrame, names: tuple[str, ...], body: str, *, separator: str
+) -> tuple[pd.DataFrame, list[str]]:
     """The table with columns of identifiers as they are written, and which these are."""
     cell = rf"(?:^|[\s\"{re.escape(separator)}])(?:0\d|\d{{16}})"
-    numbers = [position for position, name in enumerate(table.columns) if _is_whole(table[name])]
+    numbers = [position for position, name in enumerate(names) if name in table.columns and _is_whole(table[name])]
     if not numbers or re.search(cell, body) is None:
         return table, []
     words = pd.read_csv(
-        io.StringIO(body), sep=separator, header=None, usecols=numbers, names=list(table.columns[numbers]), dtype=str, skipinitialspace=True,
+        io.StringIO(body), sep=separator, header=None, usecols=numbers, names=[names[position] for position in numbers], dtype=str,
+        skipinitialspace=True,
         na_values=[DOT, *ERRORS], index_col=False,
     )  # fmt: skip
     kept = [

@@ -46,6 +46,9 @@ DOT = "."
 
 IDENTIFIER = re.compile(r"0\d+|\d{16,}")
 
+ROW_NUMBERS = "(row)"
+"""Stands in for the name of a first column that only counts the rows."""
+
 _TITLES = 6  # rows above the names that are looked at
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
@@ -127,8 +130,28 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
     if blank:
         listed = ", ".join(f"'{name}'" for name in blank[:5]) + (", …" if len(blank) > 5 else "")
         notes.append(Note(text=f"blanks around {len(blank)} name{'s' if len(blank) > 1 else ''} were taken away: {listed}."))
+    if names and not names[0] and all(names[1:]) and _counts_up([row[0] for row in rows[first + 1 :] if row]):
+        names[0] = ROW_NUMBERS
     _refuse_names(names, file=file, line=first + 1)
     return Header(names=tuple(names), above=first + (2 if merged else 1), notes=tuple(notes))
+
+
+def without_row_numbers(table: pd.DataFrame, *, file: str) -> tuple[pd.DataFrame, list[Note]]:
+    """The table without its first column, where that has no name and counts the rows, as pandas and R write them."""
+    if not len(table.columns) or table.columns[0] != ROW_NUMBERS:
+        return table, []
+    if not _counts_up(list(table.iloc[:, 0])):
+        _refuse_names([""], file=file, line=1)
+    text = "the first column has no name and counts the rows, as pandas and R write it; it was left out."
+    return table.iloc[:, 1:], [Note(text=text)]
+
+
+def _counts_up(cells: Sequence[Any]) -> bool:
+    """Whether cells are 0, 1, 2, … or 1, 2, 3, …."""
+    if len(cells) < 2 or not all(is_number(cell) for cell in cells):
+        return False
+    first = float(cells[0])
+    return first in (0.0, 1.0) and all(float(cell) == first + place for place, cell in enumerate(cells))
 
 
 def _trimmed(row: Sequence[Any]) -> list[Any]:
@@ -199,7 +222,8 @@ def _refuse_names(names: Sequence[str], *, file: str, line: int) -> None:
     empty = [position + 1 for position, name in enumerate(names) if not name]
     if empty:
         raise DataError(
-            f"'{file}', line {line}: column {empty[0]} has no name. A model names its columns: give it one, or delete the column."
+            f"'{file}', line {line}: column {empty[0]} has no name. A model names its columns: give it one, or drop it (to_csv(index=False),"
+            " write.csv(row.names=FALSE))."
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
