@@ -177,7 +177,9 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
         if source.entity or source.time:
             entity, time = source.entity or data.roles.entity, source.time or data.roles.time
             if not (entity and time):
-                raise SpecificationError("a panel has two keys: name both entity and time.")
+                raise SpecificationError(
+                    "a panel has two keys, and one is named. Rows of one firm are then not in order: name both entity and time."
+                )
             data = data.panel(entity=entity, time=time)
         if source.cluster:
             data[source.cluster]

@@ -64,7 +64,9 @@ class Term:
         op = re.sub(r"\s+", "", match["op"])
         rhs = "" if op == "~1" else re.sub(r"\s*:\s*", ":", match["rhs"])
         if not rhs and op != "~1":
-            raise SpecificationError(f"'{text}' has no right-hand side after '{op}'.")
+            raise SpecificationError(
+                f"'{text}' has no right-hand side after '{op}', so it names no parameter. Write it as 'y ~ x'."
+            )
         block = match["group"] or ""
         level = block.removeprefix("level ").strip() if block.startswith("level ") else None
         group = match["group"] if level is None else None

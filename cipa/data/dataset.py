@@ -184,7 +184,9 @@ class Dataset:
         added = {name: _column(pd.Series(np.asarray(values))) for name, values in new.items()}
         for name, values in added.items():
             if len(values) != self.nobs:
-                raise DataError(f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows.")
+                raise DataError(
+                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows. Add NaN where none is known."
+                )
         labels = {name: words for name, words in self.value_labels.items() if name not in added}
         orders = {name: order for name, order in self.orders.items() if name not in added}
         return replace(self, columns=FrozenDict({**self.columns, **added}), value_labels=labels, orders=orders)
@@ -289,7 +291,8 @@ def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "
     if isinstance(data, pd.DataFrame):
         return Dataset.from_frame(data, name=name, columns=columns)
     raise DataError(
-        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}."
+        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}. Columns are"
+        " found by their names: make a DataFrame with names, or read the file with ci.read."
     )
 
 

@@ -84,7 +84,9 @@ class Construct:
             )
         repeated = sorted({item for item in self.items if self.items.count(item) > 1})
         if repeated:
-            raise SpecificationError(f"The construct '{self.name}' lists {', '.join(repeated)} twice. List each item once.")
+            raise SpecificationError(
+                f"The construct '{self.name}' lists {', '.join(repeated)} twice. An item counts once: list each once."
+            )
         for item in self.reversed:
             if item not in self.items:
                 raise SpecificationError(
