@@ -51,6 +51,7 @@ _ROOMS = {
     "cipa.inference.power": ("power",),
     "cipa.inference.power_rmsea": ("power_rmsea",),
     "cipa.inference.restrictions": ("lr_test", "score_test", "wald_test"),
+    "cipa.data.score": ("derive", "reverse"),
     "cipa.data.screen": ("screen",),
     "cipa.models.cross_check": ("cross_check",),
     "cipa.results.covariance": ("clustered", "driscoll_kraay", "newey_west"),

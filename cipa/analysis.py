@@ -22,8 +22,6 @@ from cipa.data.source import load_source
 from cipa.errors import (
     CipaError,
     ConvergenceError,
-    DataError,
-    IdentificationError,
     InferenceError,
     SpecificationError,
     did_you_mean,
@@ -37,6 +35,7 @@ from cipa.inference.moderation import johnson_neyman, simple_slopes
 from cipa.models.cross_check import cross_check
 from cipa.models.kinds import fit_with, model_class
 from cipa.numerics.algebra.linalg import Array
+from cipa.preflight import refuse_unfit
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit, Notice
 from cipa.results.questions import spread
@@ -87,10 +86,10 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
 
     Raises
     ------
-    SpecificationError, IdentificationError
-        The declaration is wrong: nothing is computed.
-    DataError
-        The data are wrong.
+    SpecificationError, DataError
+        The declaration or the data are wrong: nothing is computed (`ci.check` finds the same).
+    CipaError
+        No model has a fit; where one has, the others stand in `failures`.
 
     Examples
     --------
@@ -110,7 +109,7 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     fits, failures = _fit_all(declared, jobs=jobs, progress=progress)
     total = 2 * len(declared.models) + 2
     progress("tables", len(declared.models) + 1, total)
-    tables = {key: table for name, fit in fits.items() for key, table in _tables(declared, name, fit).items()}
+    tables, notices = _evidence(declared, fits)
     tables |= _cross_checks(declared, fits)
     progress("verdicts", total - 1, total)
     found = declared.study
@@ -118,7 +117,7 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     progress("done", total, total)
     return Analysis(
         study=found, datasets=declared.datasets, fits=fits, failures=failures, verdicts=verdicts, tables=tables, seed=found.seed,
-        notices=_against_the_others(fits),
+        notices=(*_against_the_others(fits), *notices),
     )  # fmt: skip
 
 
@@ -159,14 +158,17 @@ def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Dec
         models[name], engines[name] = _model(study, name, spec, datasets[spec.source], constructs[spec.source])
     for hypothesis in study.hypotheses:
         _refuse_homeless(study, hypothesis, models)
+    refuse_unfit(study, datasets, models, engines)
     return Declared(study=study, datasets=datasets, constructs=constructs, models=models, engines=engines)
 
 
 def _prepared(study: Study, name: str, source: Source) -> Dataset:
     """A source as the models see it: read, screened, reversed items turned round, derived columns added, roles named."""
-    data = load_source(source.path, folder=study.folder, name=name, where=study.where("sources", name))
+    where = study.where("sources", name)
+    data = load_source(source.path, folder=study.folder, name=name, where=where, sheet=source.sheet, encoding=source.encoding)
     rules = study.screening.get(name)
     try:
+        data = _renamed(data, source.rename)
         if rules is not None:
             data = screen(data, attention=rules.attention, min_time=rules.min_time, longstring=rules.longstring)
         data = _turned(marked_reversed(data, study.constructs))
@@ -175,7 +177,9 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
         if source.entity or source.time:
             entity, time = source.entity or data.roles.entity, source.time or data.roles.time
             if not (entity and time):
-                raise SpecificationError("a panel has two keys: name both entity and time.")
+                raise SpecificationError(
+                    "a panel has two keys, and one is named. Rows of one firm are then not in order: name both entity and time."
+                )
             data = data.panel(entity=entity, time=time)
         if source.cluster:
             data[source.cluster]
@@ -183,6 +187,17 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
     except CipaError as problem:
         raise type(problem)(f"{study.where('sources', name)}: {problem}") from problem
     return data
+
+
+def _renamed(data: Dataset, names: Mapping[str, str]) -> Dataset:
+    """The data with the names that a source gives: new = "old", or the other way round where only that makes sense."""
+    turned = {
+        (new if new in data.columns and old not in data.columns else old): (
+            old if new in data.columns and old not in data.columns else new
+        )
+        for new, old in names.items()
+    }
+    return data.rename(turned) if turned else data
 
 
 def _turned(data: Dataset) -> Dataset:
@@ -281,30 +296,48 @@ def _bare(term: Term) -> Term:
 
 
 def _fit_all(declared: Declared, *, jobs: int, progress: Progress) -> tuple[dict[str, Fit], dict[str, str]]:
-    """Every model's fit, or why it has none. A wrong declaration or wrong data stop the run; a failed search does not."""
+    """Every model's fit, or why it has none. One that fails leaves the others; where none has a fit, the first fault stops the run."""
     study, total = declared.study, 2 * len(declared.models) + 2
     done = [1]
 
-    def one(name: str) -> Fit | str:
+    def one(name: str) -> Fit | CipaError:
         spec = study.models[name]
         where = study.where("models", name)
+        outcome: Fit | CipaError
         try:
-            return fit_with(
+            outcome = fit_with(
                 declared.models[name], declared.datasets[spec.source], kind=spec.kind, engine=declared.engines[name], where=where
             )
-        except (SpecificationError, IdentificationError, DataError, InferenceError) as problem:
-            raise type(problem)(f"{where}: {problem}") from problem
         except ConvergenceError as problem:
-            return str(problem)
-        finally:
-            progress(f"fitted {name}", done[0], total)
-            done[0] += 1
+            outcome = problem
+        except CipaError as problem:
+            outcome = type(problem)(f"{where}: {problem}")
+        progress(f"{'failed' if isinstance(outcome, CipaError) else 'fitted'} {name}", done[0], total)
+        done[0] += 1
+        return outcome
 
     with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=jobs) as workers:
         warnings.simplefilter("ignore")  # every warning is a notice of its fit, and the report prints it
         found = dict(zip(declared.models, workers.map(one, declared.models), strict=True))
     fits = {name: fit for name, fit in found.items() if isinstance(fit, Fit)}
-    return fits, {name: message for name, message in found.items() if isinstance(message, str)}
+    faults = {name: problem for name, problem in found.items() if isinstance(problem, CipaError)}
+    stopping = [problem for problem in faults.values() if not isinstance(problem, ConvergenceError)]
+    if stopping and not fits:
+        raise stopping[0]
+    return fits, {name: str(problem) for name, problem in faults.items()}
+
+
+def _evidence(declared: Declared, fits: Mapping[str, Fit]) -> tuple[dict[str, ResultTable], list[Notice]]:
+    """The evidence about every fit; where it cannot be computed for one, a notice says why and the others keep theirs."""
+    tables: dict[str, ResultTable] = {}
+    notices = []
+    for name, fit in fits.items():
+        try:
+            tables |= _tables(declared, name, fit)
+        except CipaError as problem:
+            text = f"Model {name}: its tables of descriptives, measures and slopes could not be made. {problem}"
+            notices.append(Notice(code="no_evidence", text=text, severity="warning"))
+    return tables, notices
 
 
 def _tables(declared: Declared, name: str, fit: Fit) -> dict[str, ResultTable]:

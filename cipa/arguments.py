@@ -101,7 +101,7 @@ def described(value: Any) -> str:
     if value is None:
         return "None"
     if hasattr(value, "fit") and not isinstance(value, type):
-        return f"a model ({type(value).__name__}) that is not fitted"
+        return f"a model ({type(value).__name__})"
     if _named("Fit")(value):
         return f"a fit of kind '{getattr(value, 'kind', '?')}'"
     if isinstance(value, type) or callable(value):

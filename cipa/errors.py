@@ -185,8 +185,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f" Did you mean '{lowered[near[0]]}'?" if near else ""
 
 
-def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") -> str:
-    """Return the one of `choices` that `value` spells, as it is or as lavaan writes it ("MLR", "two.stage"); otherwise refuse it and list them.
+def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", lavaan: bool = False) -> str:
+    """Return the one of `choices` that `value` is, or spells as lavaan does ("MLR", "two.stage"); otherwise refuse it and list them.
 
     Parameters
     ----------
@@ -198,6 +198,8 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") ->
         The option's name, as the user wrote it.
     where : str
         The place, as a prefix of the message ("ci.SEM").
+    lavaan : bool
+        Whether lavaan's spelling is understood, with dots and capitals.
 
     Raises
     ------
@@ -206,7 +208,7 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") ->
     """
     names = list(choices)
     if isinstance(value, str):
-        word = value if value in names else re.sub(r"[.\-\s]+", "_", value.strip().lower())
+        word = value if value in names or not lavaan else re.sub(r"[.\-\s]+", "_", value.strip().lower())
         if word in names:
             return word
     place = f"{where}: " if where else ""
@@ -276,10 +278,12 @@ def _refuse_kind(value: Any, kinds: tuple[str, ...], *, parameter: inspect.Param
     if fits(value, kinds) or value is parameter.default:
         return
     family = InferenceError if kinds == ("SEMFit",) and fits(value, ("Fit",)) else WrongArgumentError
-    remedy = " Fit it first: model.fit(data)." if hasattr(value, "fit") and expected(kinds).startswith("a fit") else ""
+    unfitted = hasattr(value, "fit") and all(kind in ("Fit", "SEMFit", "Bootstrapped") for kind in kinds)
+    remedy = " Fit it first: model.fit(data)." if unfitted else ""
+    state = " that is not fitted" if unfitted else ""
     raise family(
-        f"ci.{name}: {parameter.name}= is {described(value)}. Needed: {expected(kinds)}. Nothing is computed from anything else, as it would"
-        f" answer another question.{remedy} See help(ci.{name.split('.')[0]})."
+        f"ci.{name}: {parameter.name}= is {described(value)}{state}. Needed: {expected(kinds)}. Nothing is computed from anything else, as it"
+        f" would answer another question.{remedy} See help(ci.{name.split('.')[0]})."
     )
 
 

@@ -29,6 +29,7 @@ EXPLANATIONS = {
     " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
+    "no_evidence": "The tables about one model could not be made; the message says why. Its estimates, and all about the other models, stand.",
     "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the construct take"
     ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = true in'
     " the codebook.",
@@ -49,6 +50,7 @@ EXPLANATIONS = {
     " item's loading, and at constructs with two items.",
     "weak_marker": "A construct is counted in the unit of an item that hardly loads on it: its other loadings and variance are large and"
     " uncertain, whatever they are worth. Free that item (`NA*`) and fix a better one at 1, or use `std_lv=True`.",
+    "product_column": "A product of observed variables (`x:z`) was computed case by case, not centred, and used as a column.",
     "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, because its"
     " distribution is then a mixture (Shapiro 1985).",
     "never_together": "Two variables have no two cases in common. Their covariance rests on the model alone, and the chi-square counts a moment"

@@ -26,6 +26,7 @@ from scipy.special import ndtr, ndtri
 from cipa.errors import ConvergenceError, SpecificationError, one_of, public
 from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
+from cipa.progress import watched
 from cipa.results.answers import Refit
 from cipa.results.display import clipped, render_html
 from cipa.results.estimates import Estimates
@@ -151,7 +152,8 @@ def bootstrap(
     if seed is None:
         raise SpecificationError("ci.bootstrap needs a seed, so that the result can be reproduced. Write seed=1.")
     again = refit(fit, kind, "ci.bootstrap")
-    values, chisq, admissible = _refitted(again, (_rows(again, rng) for rng in generators(seed, int(draws))))
+    drawn = watched((_rows(again, rng) for rng in generators(seed, int(draws))), total=int(draws), what="ci.bootstrap")
+    values, chisq, admissible = _refitted(again, drawn)
     if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
             f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"

@@ -36,6 +36,7 @@ from cipa.errors import (
 )
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
+from cipa.progress import watched
 from cipa.results import questions
 from cipa.results.display import ResultTable, clipped
 from cipa.results.estimates import Estimates
@@ -264,7 +265,7 @@ def _needed_ncp(df: int, alpha: float, target: float) -> float:
 def _monte_carlo(
     model: Any, law: Any, claims: Sequence[_Claim], *, draws: int, seed: int, alpha: float, own: bool
 ) -> MonteCarloPower:
-    found = (_try(model, law.draw(rng)) for rng in generators(seed, draws))
+    found = (_try(model, law.draw(rng)) for rng in watched(generators(seed, draws), total=draws, what="ci.power"))
     solved = [one for one in found if one is not None]
     if len(solved) < 2:
         raise ConvergenceError(

@@ -36,7 +36,10 @@ def render_text(table: pd.DataFrame, *, digits: int = 3) -> str:
 
 
 def _words(table: pd.DataFrame) -> dict[Any, Any]:
-    return {name: (lambda value: "" if value is None else str(value)) for name in table if table[name].dtype == object}
+    words: dict[Any, Any] = {
+        name: (lambda value: "" if value is None else str(value)) for name in table if table[name].dtype == object
+    }
+    return words | {name: p_text for name in table if str(name).endswith("p_value") and name not in words}
 
 
 def _number(value: float, *, digits: int) -> str:
@@ -149,7 +152,7 @@ class ResultTable:
 
     def __str__(self) -> str:
         table = self.to_frame()
-        empty = [name for name in table if table[name].isna().all()]
+        empty = [name for name in table if table[name].isna().all() or (name == "df" and np.isinf(table[name]).all())]
         return "\n".join([self.title, render_text(table.drop(columns=empty)), *self.notes])
 
     def __repr__(self) -> str:

@@ -79,6 +79,7 @@ def _collect(name: str, constructs: Mapping[str, Construct], used: dict[str, Non
         if dimension not in constructs:
             raise SpecificationError(
                 f"The construct '{name}' has the dimension '{dimension}', which is not declared.{did_you_mean(dimension, constructs)}"
+                " Nothing measures it then: declare it with its items, or drop it."
             )
         _collect(dimension, constructs, used)
     used[name] = None

@@ -16,7 +16,7 @@ from cipa.errors import did_you_mean
 from cipa.study.expressions import Expression, Parser, evaluate, names_in
 from cipa.study.tokens import LARGEST, Token, at, tokenize
 
-_MODIFIER_FUNCTIONS = ("start", "equal", "label", "c")
+_MODIFIER_FUNCTIONS = ("start", "equal", "label", "lower", "upper", "c")
 _CONSTRAINTS = (":=", "==", "<", ">")
 
 
@@ -31,6 +31,8 @@ class Modifiers:
     label: tuple[str, ...] = ()
     start: tuple[float, ...] = ()
     equal: tuple[str, ...] = ()
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
 
     def merged(self, other: Modifiers) -> Modifiers:
         """Both, where the later wins."""
@@ -39,6 +41,8 @@ class Modifiers:
             label=other.label or self.label,
             start=other.start or self.start,
             equal=other.equal or self.equal,
+            lower=other.lower or self.lower,
+            upper=other.upper or self.upper,
         )
 
 
@@ -166,7 +170,7 @@ def _statements(source: str) -> list[list[Token]]:
                 source,
                 line[0].line,
                 line[0].column,
-                f"No operator in '{_text(line)}'. A formula has one of =~ ~ ~~ <~ | := == < >.",
+                f"No operator in '{_text(line)}', so it says nothing about its variables. A formula has one of =~ ~ ~~ <~ | := == < >.",
             )
         if fresh:
             statements.append(line)
@@ -185,7 +189,12 @@ def _block(tokens: Sequence[Token], *, source: str) -> tuple[str, str]:
     quote = label[:1] if label[:1] in ("'", '"') else ""
     bare = label[1:-1] if quote else label
     if kind == "class":
-        raise at(source, tokens[0].line, tokens[0].column, "latent classes are not a model of cipa.")
+        raise at(
+            source,
+            tokens[0].line,
+            tokens[0].column,
+            "latent classes are not a model of cipa. A group: block holds a model of each observed group; drop the class: blocks.",
+        )
     wrong = label.count(quote) != 2 or label[-1] != quote if quote else re.search("[~=|]", label)
     if wrong or not bare.strip() or len(tokens) > 3:
         problem = f"write '{kind}: LABEL' alone on its line; a label with ~ = | ; # or ! in it stands in quotes."
@@ -199,12 +208,20 @@ def _statement(tokens: list[Token], *, source: str) -> Constraint | list[Formula
     if len(places) > 1:
         second = tokens[places[1]]
         raise at(
-            source, second.line, second.column, f"'{first.text}' and '{second.text}' stand in one formula. Start a new line."
+            source,
+            second.line,
+            second.column,
+            f"'{first.text}' and '{second.text}' stand in one formula, which has one operator. Start a new line for the second.",
         )
     left, right = tokens[: places[0]], tokens[places[0] + 1 :]
     if not left or not right:
         side = "left" if not left else "right"
-        raise at(source, first.line, first.column, f"Nothing stands to the {side} of '{first.text}'.")
+        raise at(
+            source,
+            first.line,
+            first.column,
+            f"Nothing stands to the {side} of '{first.text}'. A formula relates two sides: write the missing name, or drop the line.",
+        )
     if first.text in _CONSTRAINTS:
         return _constraint(left, first, right, source=source)
     return [
@@ -232,7 +249,12 @@ def _constraint(left: list[Token], op: Token, right: list[Token], *, source: str
 def _lhs(tokens: list[Token], *, source: str) -> list[str]:
     names = [_variable(element, source=source) for element in _split(tokens, "+", source=source)]
     if "" in names:
-        raise at(source, tokens[0].line, tokens[0].column, "The left side of a formula is one or more variable names.")
+        raise at(
+            source,
+            tokens[0].line,
+            tokens[0].column,
+            "The left side of a formula is one or more variable names, and no number. Write it as 'y ~ x'.",
+        )
     return names
 
 
@@ -246,7 +268,12 @@ def _split(tokens: list[Token], sign: str, *, source: str) -> list[list[Token]]:
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
         if depth < 0:
-            raise at(source, token.line, token.column, "This ')' closes nothing.")
+            raise at(
+                source,
+                token.line,
+                token.column,
+                "This ')' closes nothing, so what belongs together is not clear. Drop it, or open '(' before.",
+            )
         if token.text == sign and token.kind == "sign" and depth == 0:
             parts.append([])
         else:
@@ -254,9 +281,19 @@ def _split(tokens: list[Token], sign: str, *, source: str) -> list[list[Token]]:
     if not all(parts):
         signs = [token for token in tokens if token.text == sign] or [tokens[0]]
         place = signs[max(parts.index([]) - 1, 0)]
-        raise at(source, place.line, place.column, f"Something is missing next to '{sign}'.")
+        raise at(
+            source,
+            place.line,
+            place.column,
+            f"Something is missing next to '{sign}'. It joins two things: write the missing one, or drop the sign.",
+        )
     if depth:
-        raise at(source, tokens[-1].line, tokens[-1].column, "A ')' is missing.")
+        raise at(
+            source,
+            tokens[-1].line,
+            tokens[-1].column,
+            "A ')' is missing, so what belongs together is not clear. Close every '(' in the formula.",
+        )
     return parts
 
 
@@ -273,7 +310,7 @@ def _formula(name: str, op: Token, element: list[Token], *, source: str) -> Form
         modifiers = modifiers.merged(modifier)
     variable = _variable(last, source=source)
     operator = op.text
-    if not variable:
+    if not variable and not (op.text == "=~" and _number(last) == 0.0 and not before):  # `f =~ 0` measures a phantom by nothing
         operator, modifiers = _intercept(op, last, modifiers, source=source)
     if operator == "|" and not variable.lower().startswith("t"):
         raise at(source, last[0].line, last[0].column, "A threshold is written t1, t2, …: 'item | t1 + t2 + t3'.")
@@ -313,7 +350,12 @@ def _variable(tokens: list[Token], *, source: str) -> str:
         return ":".join(token.text for token in names)
     if _number(tokens) is not None:
         return ""
-    raise at(source, tokens[0].line, tokens[0].column, f"'{_text(tokens)}' is not a variable name.")
+    raise at(
+        source,
+        tokens[0].line,
+        tokens[0].column,
+        f"'{_text(tokens)}' is not a variable name. Names hold letters, digits, dots and underscores; others stand in backticks.",
+    )
 
 
 def _modifier(tokens: list[Token], *, starting: bool, source: str) -> Modifiers:
@@ -334,13 +376,20 @@ def _modifier_call(head: Token, inner: list[Token], *, source: str) -> Modifiers
             source,
             head.line,
             head.column,
-            f"The modifier '{head.text}()' is not known.{hint} Known: start(), equal(), label(), c().",
+            f"The modifier '{head.text}()' is not known.{hint} Known: start(), equal(), label(), lower(), upper(), c().",
         )
     if head.text != "c" and len(inner) > 2 and inner[0].text == "c" and inner[1].text == "(":
         inner = inner[2:-1]
     entries = [_entry(part, source=source) for part in _split(inner, ",", source=source)]
     if head.text == "equal":
         return Modifiers(equal=tuple(str(entry).replace(" ", "") for entry in entries))
+    if head.text in ("lower", "upper"):
+        if not all(isinstance(entry, float) for entry in entries):
+            raise at(
+                source, head.line, head.column, f"{head.text}() takes a number, or one for each group in c(): {head.text}(0)*x."
+            )
+        bounds = tuple(entry for entry in entries if isinstance(entry, float))
+        return Modifiers(lower=bounds) if head.text == "lower" else Modifiers(upper=bounds)
     if head.text == "label":
         return Modifiers(label=tuple(str(entry) for entry in entries))
     return _as_modifiers(entries, starting=head.text == "start")
@@ -371,7 +420,12 @@ def _computed(tokens: list[Token], *, source: str) -> float:
     """The value of an expression without names; refuses one that has no value."""
     expression = Parser(tokens, source=source).parse()
     if names_in(expression):
-        raise at(source, tokens[0].line, tokens[0].column, f"'{_text(tokens)}' is neither a number nor one label.")
+        raise at(
+            source,
+            tokens[0].line,
+            tokens[0].column,
+            f"'{_text(tokens)}' is neither a number nor one label. Before the star stands one of them: '0.5*x' or 'b*x'.",
+        )
     number = float(evaluate(expression, {}, size=0)[0])
     if not abs(number) <= LARGEST:
         problem = f"'{_text(tokens)[:40]}' is {number:g}, and no parameter can be held there. Write NA for a free parameter."

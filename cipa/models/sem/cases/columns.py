@@ -52,7 +52,7 @@ def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
         return tuple(str(one.group or position + 1) for position, one in enumerate(data))
     if group is None or isinstance(data, SampleMoments):
         return ("",)
-    column = as_dataset(data, columns=[group])[group]
+    column = as_dataset(data, columns=[group]).words(group)
     labels = list(dict.fromkeys(_label(value) for value in column if value is not None and value == value))
     if len(labels) < 2:
         raise DataError(
@@ -71,7 +71,7 @@ def group_codes(data: Dataset, group: str | None, labels: Sequence[str]) -> IntA
     if group is None:
         return np.zeros(data.nobs, dtype=np.intp)
     lookup = {label: position for position, label in enumerate(labels)}
-    return np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in data[group]], dtype=np.intp)
+    return np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in data.words(group)], dtype=np.intp)
 
 
 def _label(value: Any) -> str:

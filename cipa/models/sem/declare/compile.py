@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cipa.data.moments import SampleMoments
@@ -10,7 +12,7 @@ from cipa.errors import SpecificationError
 from cipa.models.sem.declare.declaration import Declaration, words_of
 from cipa.models.sem.declare.layout import Layout, build_layout
 from cipa.models.sem.declare.ordered import ordered_rows, refuse_unscalable
-from cipa.models.sem.declare.parameters import Rules, hold_equal, parameter_table
+from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, hold_equal, parameter_table
 
 
 def lay_out(
@@ -30,11 +32,21 @@ def lay_out(
         rows = ordered_rows(
             rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
         )  # fmt: skip
+    rows = tuple(_bounded(row, roles[row.group], declaration.bounds) for row in rows)
     rows = hold_equal(
         rows, roles, classes=classes, partial=words_of(declaration, "group_partial"), automatic=declaration.defaults != "lavaan"
     )
     own_theta = theta and bool(categories)
     return build_layout(rows, roles, syntax, means=means, effect_coding=declaration.effect_coding, theta=own_theta)
+
+
+def _bounded(row: Parameter, roles: Roles, bounds: str | None) -> Parameter:
+    """Variances that `bounds` keeps at 0 or above; a bound that the researcher wrote stays."""
+    wanted = {"pos_var": (*roles.observed, *roles.latent), "pos_ov_var": roles.observed, "pos_lv_var": roles.latent}.get(
+        bounds or "", ()
+    )
+    variance = row.op == "~~" and row.lhs == row.rhs and row.free
+    return replace(row, lower=0.0) if variance and row.lhs in wanted and math.isinf(row.lower) else row
 
 
 def rules_of(declaration: Declaration, *, means: bool) -> Rules:

@@ -18,6 +18,10 @@ _WEAK, _STRONG = 0.1, 0.3  # standardized loadings of a marker that hardly belon
 _Z = 1.96  # below it a loading that is strong when standardized is uncertain in the unit of its marker
 
 
+_ON_THE_BOUND = 1e-7
+"""Distance within which a constraint holds as an equation; the search ends a hundred times nearer."""
+
+
 def admissible_notices(
     layout: Layout, labels: Sequence[str], estimates: Estimates, point: Point, errors: Array
 ) -> tuple[Notice, ...]:
@@ -26,7 +30,7 @@ def admissible_notices(
         *_negative_variances(layout, estimates, errors),
         *_weak_markers(layout, labels, estimates, errors),
         *_latent_covariances(layout, labels, point),
-        *_binding(layout),
+        *_binding(layout, point),
         *_undefined(estimates),
     )
 
@@ -117,14 +121,15 @@ def implied_notices(blocks: Sequence[Implied], patterns: Sequence[int], labels: 
     return tuple(notices)
 
 
-def _binding(layout: Layout) -> list[Notice]:
+def _binding(layout: Layout, point: Point) -> list[Notice]:
     """Inequalities that hold as equations: the chi-square's reference distribution is then a mixture."""
     if not layout.binding:
         return []
+    binding = [curve.text for curve in layout.curves if not curve.equal and abs(curve.at(point.theta)[0]) < _ON_THE_BOUND]
     text = (
-        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'}: the estimates stand on the bound. The"
-        " p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are those"
-        " with the bound held as an equation."
+        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'} ({', '.join(binding)}): the estimates stand on"
+        " the bound. The p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are"
+        " those with the bound held as an equation."
     )
     return [Notice(code="binding", text=text)]
 

@@ -76,7 +76,7 @@ def read_responses(
     dataset = as_dataset(
         data, columns=[*names, *([declaration.group] if declaration.group and declaration.group not in names else [])]
     )
-    values = dataset.numeric(names)
+    values = dataset.numeric(names, ordered=ordered)
     group = group_codes(dataset, declaration.group, labels)
     covariates = [names.index(name) for name in dict.fromkeys(name for here in held for name in here)]
     kept = group >= 0
