@@ -254,3 +254,19 @@ def test_numbers_of_rows_without_a_name_are_left_out(tmp_path: Path) -> None:
     long = "".join(f"{row},{row}\n" for row in [*range(30), 31])
     with pytest.raises(ci.DataError, match="line 1: column 1 has no name"):
         ci.read(csv(tmp_path, f",x\n{long}"))
+
+
+def test_labels_under_the_names_are_no_case(tmp_path: Path) -> None:
+    rows = "Symbol,Year,Sales\n证券代码,年份,销售额\n没有单位,没有单位,万元\n000001,2019,1.5\n000002,2020,2.5\n"
+    with pytest.warns(DataWarning, match=r"rows 2 to 3 under the names hold words.*'证券代码 年份 销售额'"):
+        data = ci.read(csv(tmp_path, rows))
+    assert data["Symbol"].tolist() == ["000001", "000002"]
+    assert data["Sales"].tolist() == [1.5, 2.5]
+    assert data.labels["Sales"] == "销售额"
+    plain = ci.read(csv(tmp_path, "name,score\nAlice,absent\nBob,3\nCy,4\n"))  # a case, as far as anybody can tell
+    assert plain.nobs == 3
+
+
+def test_whole_numbers_beyond_what_a_number_keeps_stay_text(tmp_path: Path) -> None:
+    data = ci.read(csv(tmp_path, "x,y\n99999999999999999999,1\n1,2\n"))
+    assert data["x"].tolist() == ["99999999999999999999", "1"]

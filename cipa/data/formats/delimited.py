@@ -58,6 +58,7 @@ def read_delimited(path: Path, *, separator: str, encoding: str | None) -> Read:
     table = _parsed(body, header, separator=used, decimal=decimal, path=path)
     table, numbered = without_row_numbers(table, file=path.name)
     notes = [*header.notes, *numbered]
+    labels = {name: label for name, label in header.labels.items() if name in table.columns}
     if used != separator or decimal == ",":
         marks = " and decimal commas" if decimal == "," else ""
         notes.append(Note(text=f"the file separates its cells by {_WORDS[used]}{marks}, and was read so."))
@@ -66,7 +67,7 @@ def read_delimited(path: Path, *, separator: str, encoding: str | None) -> Read:
     if text.doubt:
         notes.append(Note(text=text.doubt, serious=True))
     detail = "" if text.encoding in ("utf-8", "utf-8-sig") else f" (encoding {text.encoding})"
-    return Read(table=table, detail=detail, notes=tuple(notes))
+    return Read(table=table, detail=detail, notes=tuple(notes), labels=labels)
 
 
 def _content(path: Path) -> bytes:
@@ -194,6 +195,8 @@ def _is_whole(column: pd.Series[Any]) -> bool:
     """Whether a column of numbers has whole ones only, as identifiers are."""
     kind = column.dtype.kind
     values = column.to_numpy()
+    if kind == "O":  # whole numbers beyond 64 bits
+        return pd.api.types.infer_dtype(column, skipna=True) == "integer"
     return kind in "iu" or (kind == "f" and bool(np.all((values == np.rint(values)) | np.isnan(values))))
 
 

@@ -107,7 +107,11 @@ def _table(rows: list[list[Any]], *, path: Path, notes: list[Note], failed: list
         totals = {key: totals[key] + counts[key] for key in totals}
     notes += _counts(totals, failed, uncomputed)
     table, numbered = without_row_numbers(pd.DataFrame(columns), file=path.name)
-    return Read(table=table, notes=(*notes, *numbered))
+    return Read(
+        table=table,
+        notes=(*notes, *numbered),
+        labels={name: label for name, label in header.labels.items() if name in table.columns},
+    )
 
 
 def _filled(cell: Any) -> bool:

@@ -89,6 +89,7 @@ class Header:
     names: tuple[str, ...]
     above: int
     notes: tuple[Note, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
@@ -133,7 +134,30 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
     if names and not names[0] and all(names[1:]) and _counts_up([row[0] for row in rows[first + 1 :] if row]):
         names[0] = ROW_NUMBERS
     _refuse_names(names, file=file, line=first + 1)
-    return Header(names=tuple(names), above=first + (2 if merged else 1), notes=tuple(notes))
+    above = first + (2 if merged else 1)
+    below = 0 if merged else _label_rows(rows[above:])
+    if below:
+        which = f"rows {above + 1} to {above + below}" if below > 1 else f"row {above + 1}"
+        text = (
+            f"{which} under the names hold words where all other rows have numbers ('{_joined(rows[above])[:60]}'): labels, taken as such,"
+            " and no case."
+        )
+        notes.append(Note(text=text, serious=True))
+    labels = {name: str(cell).strip() for name, cell in zip(names, rows[above], strict=False)} if below else {}
+    return Header(names=tuple(names), above=above + below, notes=tuple(notes), labels=labels)
+
+
+def _label_rows(rows: Sequence[Sequence[Any]]) -> int:
+    """How many rows under the names hold labels or units: words in every cell, in two columns at least that else hold numbers."""
+    for count in (1, 2):
+        head, rest = rows[:count], rows[count : count + 5]
+        if len(rest) < 2 or not all(_filled(cell) and not is_number(cell) for row in head for cell in row):
+            return 0
+        width = min(len(row) for row in (*head, *rest))
+        numbers = sum(all(is_number(row[k]) for row in rest) for k in range(width))
+        if numbers >= 2:
+            return count
+    return 0
 
 
 def without_row_numbers(table: pd.DataFrame, *, file: str) -> tuple[pd.DataFrame, list[Note]]:
