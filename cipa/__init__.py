@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from cipa.data.moments import SampleMoments as SampleMoments
     from cipa.data.read import read as read
     from cipa.data.stream import read_moments as read_moments
-    from cipa.models.panel.covariance import clustered as clustered
-    from cipa.models.panel.covariance import driscoll_kraay as driscoll_kraay
-    from cipa.models.panel.covariance import newey_west as newey_west
-    from cipa.models.panel.model import Panel as Panel
+    from cipa.models.panel.linear.model import Panel as Panel
     from cipa.models.sem.model import SEM as SEM
     from cipa.report.publish import publish as publish
+    from cipa.results.covariance import clustered as clustered
+    from cipa.results.covariance import driscoll_kraay as driscoll_kraay
+    from cipa.results.covariance import newey_west as newey_west
     from cipa.study.study import Study as Study
 
 __version__ = "0.1.0"
@@ -45,7 +45,7 @@ _ROOMS = {
     "cipa.evidence.measurement": ("cronbach_alpha", "fornell_larcker", "htmt", "reliability"),
     "cipa.inference.bootstrap": ("bootstrap",),
     "cipa.inference.compare": ("compare",),
-    "cipa.inference.invariance": ("invariance",),
+    "cipa.evidence.invariance": ("invariance",),
     "cipa.inference.mediation": ("indirect",),
     "cipa.inference.moderation": ("johnson_neyman", "simple_slopes"),
     "cipa.inference.power": ("power",),
@@ -54,18 +54,23 @@ _ROOMS = {
     "cipa.data.score": ("derive", "reverse"),
     "cipa.data.screen": ("screen",),
     "cipa.models.cross_check": ("cross_check",),
-    "cipa.models.panel.covariance": ("clustered", "driscoll_kraay", "newey_west"),
-    "cipa.models.panel.model": ("Panel", "PanelFit"),
+    "cipa.results.covariance": ("clustered", "driscoll_kraay", "newey_west"),
+    "cipa.models.panel.linear.after.rows": ("fixed_effects",),
+    "cipa.models.panel.linear.covariance": ("cr2", "crv3"),
+    "cipa.models.panel.linear.fit": ("PanelFit",),
+    "cipa.models.panel.linear.model": ("Panel",),
+    "cipa.models.panel.linear.ols": ("OLS",),
+    "cipa.inference.vcov": ("vcov",),
     "cipa.models.sem.after.export": ("to_lavaan",),
     "cipa.models.sem.after.r_script": ("r_script",),
     "cipa.models.sem.after.modification": ("modification_indices",),
-    "cipa.models.sem.after.residuals": ("residuals",),
+    "cipa.inference.residuals": ("predict", "residuals"),
     "cipa.models.sem.after.scores": ("factor_scores",),
-    "cipa.models.sem.steps.indices": ("fit_measures",),
+    "cipa.models.sem.after.measures": ("fit_measures",),
     "cipa.models.sem.model": ("SEM", "SEMFit"),
-    "cipa.models.sem.population.simulate": ("simulate",),
-    "cipa.models.sem.steps.standardize": ("r_squared", "standardized"),
-    "cipa.models.sem.twolevel.after": ("icc",),
+    "cipa.models.sem.after.simulate": ("simulate",),
+    "cipa.models.sem.after.standardized": ("r_squared", "standardized"),
+    "cipa.models.sem.after.icc": ("icc",),
     "cipa.report.figures.path_diagram": ("path_diagram",),
     "cipa.report.publish": ("publish",),
     "cipa.results.fit": ("Fit",),

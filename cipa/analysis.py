@@ -38,6 +38,7 @@ from cipa.numerics.algebra.linalg import Array
 from cipa.preflight import refuse_unfit
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit, Notice
+from cipa.results.questions import spread
 from cipa.study.constructs import Construct
 from cipa.study.hypotheses import Hypothesis
 from cipa.study.measurement import unknown_name, whole_model
@@ -464,5 +465,5 @@ def _focal(term: Term, fit: Fit) -> tuple[str, str]:
 
 
 def _binary(fit: Fit, name: str) -> bool:
-    values = fit.spread_of(name).values
+    values = spread(fit, name).values
     return values is not None and set(np.unique(values)) == {0.0, 1.0}

@@ -67,7 +67,7 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
 }  # fmt: skip
 _SEQUENCES = ("Sequence", "list", "tuple")
 _BY_NAME: Mapping[str, tuple[str, ...]] = {
-    "data": ("data",), "fit": ("Fit",), "model": ("model",), "population": ("SEM", "SEMFit", "None"),
+    "data": ("data",), "fit": ("Fit",), "model": ("model",), "population": ("model", "None"),
     "constructs": ("Mapping[str, Sequence[str]]", "Sequence[Construct]"), "values": ("Sequence[float]", "Mapping", "None"),
     "cov": ("DataFrame", "array", "Sequence[Sequence[float]]"), "mean": ("Series", "Mapping", "array", "Sequence[float]", "None"),
     "names": ("Sequence[str]", "None"),

@@ -40,10 +40,17 @@ EXPLANATIONS = {
     "near_collinear": "A variable is nearly a combination of others (R² above .99). What tells them apart is estimated with large errors.",
     "gaps": "Some entities skip periods. Lags and differences go by the calendar, so they are missing across a gap.",
     "gaps_not_differenced": "Rows after a gap have no difference to the period before and were not used (plm would subtract the row above).",
+    "scores_cancel": "Some standard errors are missing: within each cluster (or period) the scores of these estimates add up to zero, so the"
+    " clusters say nothing about their error. Cluster by another column.",
+    "read_as_numbers": "A column of text holds numbers and nothing else, and is used as numbers. If they are codes, write i(column) for"
+    " a dummy of each.",
     "singletons": "Entities with a single row stay in the sample; entity effects fit them exactly, so they inform no slope.",
     # notices about solutions
     "heywood": "A variance is estimated negative. Standard errors and fit measures of such a solution are not trustworthy. Look at the"
     " item's loading, and at constructs with two items.",
+    "weak_marker": "A construct is counted in the unit of an item that hardly loads on it: its other loadings and variance are large and"
+    " uncertain, whatever they are worth. Free that item (`NA*`) and fix a better one at 1, or use `std_lv=True`.",
+    "product_column": "A product of observed variables (`x:z`) was computed case by case, not centred, and used as a column.",
     "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, because its"
     " distribution is then a mixture (Shapiro 1985).",
     "never_together": "Two variables have no two cases in common. Their covariance rests on the model alone, and the chi-square counts a moment"
@@ -69,6 +76,7 @@ EXPLANATIONS = {
     "split_exogenous": "A covariate that stands on both levels is split into two unobserved parts, so exogenous variables are random.",
     "between_cov": "Unrestricted variances and covariances between clusters are not those of any variables: some variable hardly varies"
     " between clusters. The chi-square of the two-level model compares with them as they are.",
+    "vcov": "The standard errors were exchanged after the fit (ci.vcov); the chi-square and the fit indices are still those of the fit.",
     "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
     "effect_rank": "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants.",
 }

@@ -30,6 +30,11 @@ def case(family: str, name: str) -> dict[str, Any]:
     return json.loads((HERE / family / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def per_free_parameter(key: str, value: float, fit: Any) -> float:
+    """A reference measure, `scaling.factor.h0` per free parameter: lavaan divides by the parameters before equality constraints."""
+    return value * fit.layout.nfree / fit.layout.npar if key == "scaling.factor.h0" else value
+
+
 def sem_names() -> list[str]:
     """Names of the structural equation cases."""
     return sorted(path.stem for path in (HERE / "sem").glob("*.json"))

@@ -283,7 +283,11 @@ class Dataset:
         return pd.DataFrame({name: values.copy() for name, values in self.columns.items()})
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}, …)"
+        more = ", …" if len(self.columns) > 8 else ""
+        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}{more})"
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self}>"
 
 
 def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "data") -> Dataset:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cipa.data.dataset import Dataset
 from cipa.data.read import read
-from cipa.data.simulate import Simulated as Simulated
-from cipa.data.simulate import simulate as _simulate
+from cipa.data.simulation.simulate import Simulated as Simulated
+from cipa.data.simulation.simulate import simulate as _simulate
 from cipa.errors import DataError, did_you_mean, public
 
 simulate = public(_simulate)

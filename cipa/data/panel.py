@@ -7,6 +7,7 @@ two in biennial data); times that are not numbers are taken in their sorted orde
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,9 @@ import pandas as pd
 from cipa.data.dataset import Dataset, require
 from cipa.errors import DataError
 from cipa.numerics.algebra.linalg import Array, IntArray
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""Text that is a number and nothing else."""
 
 _NEAR_WHOLE = 1e-6  # a time axis such as 2010.25, 2010.5 is rounded by the file it came from
 
@@ -47,6 +51,11 @@ class PanelKeys:
     periods: IntArray
     times: IntArray
     time_labels: npt.NDArray[Any]
+
+    @property
+    def named(self) -> bool:
+        """Whether the data have keys; a cross-section has none (`row_keys`)."""
+        return bool(self.entity)
 
     @property
     def nobs(self) -> int:
@@ -160,6 +169,14 @@ def panel_keys(data: Dataset, *, entity: str | None = None, time: str | None = N
     return found
 
 
+def row_keys(nobs: int) -> PanelKeys:
+    """The keys of a cross-section: each row an entity of its own, without a name and without time."""
+    rows, none = np.arange(nobs), np.zeros(nobs, dtype=np.intp)
+    return PanelKeys(
+        entity="", time="", entities=rows, entity_labels=rows, periods=none, times=none, time_labels=np.zeros(min(nobs, 1))
+    )
+
+
 def category_codes(data: Dataset, column: str) -> tuple[IntArray, npt.NDArray[Any]]:
     """Codes (n,) of any column's values and the sorted values; -1 marks a missing value."""
     codes, labels = pd.factorize(data[column])
@@ -180,9 +197,20 @@ def _codes(values: npt.NDArray[Any], *, role: str, column: str, name: str) -> tu
 
 
 def _sorted_labels(labels: npt.NDArray[Any]) -> IntArray:
+    """The order of levels: by size where every one is a number, else by the alphabet."""
     if labels.dtype == np.float64:
         return np.argsort(labels, kind="stable")
+    sizes = [as_number(label) for label in labels]
+    if None not in sizes:
+        return np.argsort(np.array(sizes, dtype=np.float64), kind="stable")
     return np.asarray(sorted(range(len(labels)), key=lambda position: str(labels[position])))
+
+
+def as_number(label: Any) -> float | None:
+    """The number that a level is or that its text writes; None where it is another word."""
+    if isinstance(label, (bool, int, float, np.number, np.bool_)):
+        return float(label)
+    return float(label) if isinstance(label, str) and NUMBER.fullmatch(label.strip()) else None
 
 
 def _positions(labels: npt.NDArray[Any]) -> IntArray:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cipa.data.dataset import Dataset
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimate
 from cipa.results.fit import Fit, Notice
 from cipa.study.hypotheses import Hypothesis
-
-if TYPE_CHECKING:
-    from cipa.study.study import Study
+from cipa.study.study import Study
 
 VerdictWord = Literal["supported", "not supported", "contrary", "inconclusive", "not tested"]
 

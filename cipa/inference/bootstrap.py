@@ -2,11 +2,11 @@
 
 - perc   quantiles of the draws;   basic  2 b - quantiles;   norm  b ± z sd(draws);
 - bc     quantiles shifted for bias (Efron 1981);   bca  also for acceleration, from the jackknife (Efron 1987), which leaves out each
-  case in turn, or each cluster for kind cluster.
+  case in turn, or each firm or cluster where these are drawn whole.
 
-Kinds: case (rows within groups), cluster (whole clusters), parametric (from the fitted model), bollen_stine (rows of data that
-were rotated to fit the model; for the p-value of its chi-square). Draws in which the search does not converge are left out
-and counted. Draw r depends on the seed and on r only.
+Kinds: case (rows within groups), entity (whole firms of a panel), cluster (whole clusters), parametric (from the fitted model),
+bollen_stine (rows of data that were rotated to fit the model; for the p-value of its chi-square). Draws in which the search does not
+converge are left out and counted. Draw r depends on the seed and on r only.
 
 Sources: Efron, B. & Tibshirani, R. (1993); Efron, B. (1987). JASA, 82, 171-185; Bollen, K. A. & Stine, R. A. (1992).
 Sociological Methods & Research, 21, 205-229.
@@ -23,16 +23,18 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from cipa.errors import ConvergenceError, InferenceError, SpecificationError, one_of, public
+from cipa.errors import ConvergenceError, SpecificationError, one_of, public
 from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
 from cipa.progress import watched
-from cipa.results.display import render_html, render_text
+from cipa.results.answers import Refit
+from cipa.results.display import clipped, render_html
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
+from cipa.results.questions import refit
 from cipa.threads import one_thread
 
-KINDS = ("case", "cluster", "parametric", "bollen_stine")
+KINDS = ("case", "entity", "cluster", "parametric", "bollen_stine")
 CONF_TYPES = ("perc", "basic", "norm", "bc", "bca")
 _STACK = 200  # draws searched together: enough to spread the cost of a call, few enough for the processor's cache
 _ENOUGH = 0.5  # share of draws that must converge; with fewer the intervals describe a selection
@@ -56,6 +58,8 @@ class Bootstrapped:
         Draws that did not converge; they are left out.
     inadmissible : int
         Draws with a negative variance, or latent correlations beyond what is possible; they are kept.
+    jackknife : (n, m) array or None
+        For intervals of type "bca": the estimates without each case (or each of what is drawn whole).
     """
 
     fit: Fit
@@ -67,6 +71,7 @@ class Bootstrapped:
     kind: str
     conf_type: str
     seed: int
+    jackknife: Array | None = None
 
     @property
     def p_value(self) -> float:
@@ -83,7 +88,10 @@ class Bootstrapped:
         head = f"Bootstrap ({self.kind}), {len(self.draws)} draws, seed {self.seed}, intervals: {self.conf_type}"
         lost = f"; {self.failed} draws did not converge and are left out" if self.failed else ""
         odd = f"; {self.inadmissible} draws are inadmissible (a negative variance, say) and are kept" if self.inadmissible else ""
-        return f"{head}{lost}{odd}\n{render_text(self.to_frame().dropna(axis='columns', how='all'))}"
+        return f"{head}{lost}{odd}\n{self.estimates}"
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return render_html(self.to_frame())
@@ -96,7 +104,7 @@ def bootstrap(
     *,
     draws: int = 5000,
     seed: int | None = None,
-    kind: str = "case",
+    kind: str | None = None,
     conf_type: str = "perc",
     conf_level: float | None = None,
 ) -> Bootstrapped:
@@ -105,12 +113,14 @@ def bootstrap(
     Parameters
     ----------
     fit : Fit
-        Of a structural equation model fitted to cases.
+        Of a structural equation model fitted to cases, or of a linear panel model or cross-section.
     draws : int
         At least 100.
     seed : int
         Needed, so that the result can be reproduced.
-    kind : {"case", "cluster", "parametric", "bollen_stine"}
+    kind : {"case", "entity", "cluster", "parametric", "bollen_stine"}, optional
+        Default: whole firms of a panel, cases otherwise. Structural equation models have all but "entity", panel models "entity" and
+        "cluster", a cross-section "case" and "cluster".
     conf_type : {"perc", "basic", "norm", "bc", "bca"}
     conf_level : float, optional
         Default: the fit's.
@@ -132,7 +142,8 @@ def bootstrap(
     >>> found.draws.shape, found.failed
     ((200, 6), 0)
     """
-    one_of(kind, KINDS, what="kind", where="ci.bootstrap")
+    if kind is not None:
+        one_of(kind, KINDS, what="kind", where="ci.bootstrap")
     one_of(conf_type, CONF_TYPES, what="conf_type", where="ci.bootstrap")
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 100:
         raise SpecificationError(
@@ -140,53 +151,42 @@ def bootstrap(
         )
     if seed is None:
         raise SpecificationError("ci.bootstrap needs a seed, so that the result can be reproduced. Write seed=1.")
-    resampler = getattr(fit, "resampler", None)
-    if resampler is None:
-        raise InferenceError(
-            f"ci.bootstrap: {fit.kind} fits are not resampled here. Clustered errors are available: ci.clustered(...)."
-        )
-    refit = resampler(kind)
-    drawn = watched((_rows(fit, kind, rng) for rng in generators(seed, int(draws))), total=int(draws), what="ci.bootstrap")
-    values, chisq, admissible = _refitted(refit, drawn)
+    again = refit(fit, kind, "ci.bootstrap")
+    drawn = watched((_rows(again, rng) for rng in generators(seed, int(draws))), total=int(draws), what="ci.bootstrap")
+    values, chisq, admissible = _refitted(again, drawn)
     if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
             f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
             " samples. Simplify the model, or use more cases."
         )
     level = fit.conf_level if conf_level is None else conf_level
-    jackknife = _jackknife(fit, kind) if conf_type == "bca" else None
+    jackknife = _jackknife(fit, again) if conf_type == "bca" else None
     estimates = _with_intervals(fit.estimates, values, level, conf_type, jackknife)
     return Bootstrapped(
         fit=fit, estimates=estimates, draws=frozen(values), chisq=frozen(chisq), failed=int(draws) - len(values),
-        inadmissible=int((~admissible).sum()), kind=kind, conf_type=conf_type, seed=seed,
+        inadmissible=int((~admissible).sum()), kind=again.kind, conf_type=conf_type, seed=seed, jackknife=jackknife,
     )  # fmt: skip
 
 
-def _refitted(refit: Any, draws: Iterable[Any]) -> tuple[Array, Array, Array]:
+def _refitted(again: Refit, draws: Iterable[Any]) -> tuple[Array, Array, Array]:
     """Values (R, m), chi-squares (R,) and admissibility (R,) of the draws that converge, a stack at a time."""
     values, chisq, admissible = [], [], []
     remaining = iter(draws)
     while stack := list(islice(remaining, _STACK)):
-        found = refit(stack)
+        found = again.run(stack)
         values.append(found.values[found.converged])
         chisq.append(found.chisq[found.converged])
         admissible.append(found.admissible[found.converged])
     return np.concatenate(values), np.concatenate(chisq), np.concatenate(admissible)
 
 
-def _rows(fit: Any, kind: str, rng: np.random.Generator) -> Any:
+def _rows(again: Refit, rng: np.random.Generator) -> Any:
     """What a draw is made of: rows of each group, or the generator for a parametric draw."""
-    sizes = fit.group_sizes
-    if kind == "parametric":
+    if again.kind == "parametric":
         return rng
-    if kind != "cluster":
-        return case_rows(rng, sizes)
-    codes = fit.cluster_codes
-    if codes is None:
-        raise InferenceError(
-            'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
-        )
-    return _by_group(cluster_rows(rng, codes), sizes)
+    if again.clusters is None:
+        return case_rows(rng, again.sizes)
+    return _by_group(cluster_rows(rng, again.clusters), again.sizes)
 
 
 def _with_intervals(rows: Estimates, draws: Array, level: float, conf_type: str, jackknife: Array | None) -> Estimates:
@@ -196,10 +196,10 @@ def _with_intervals(rows: Estimates, draws: Array, level: float, conf_type: str,
     nan = math.nan
     found = []
     for k, row in enumerate(rows):
-        varies = error[k] > 1e-12 * max(1.0, abs(point[k]))
+        varies = row.status != "fixed" and error[k] > 1e-12 * max(1.0, abs(point[k]))
         bounds = (float(error[k]), float(low[k]), float(high[k])) if varies else (nan, nan, nan)
         found.append(replace(row, std_error=bounds[0], statistic=nan, p_value=nan, conf_low=bounds[1], conf_high=bounds[2]))
-    return Estimates(tuple(found))
+    return Estimates(tuple(found), level)
 
 
 def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackknife: Array | None = None) -> tuple[Array, Array]:
@@ -225,11 +225,12 @@ def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackk
     return bounds[0], bounds[1]
 
 
-def _jackknife(fit: Any, kind: str) -> Array:
-    """Estimates from the data without each case in turn (n, m), or without each cluster (G, m) for kind "cluster"."""
-    units = fit.cluster_codes if kind == "cluster" else np.arange(sum(fit.group_sizes))
-    left_out = (_by_group(np.flatnonzero(units != unit), fit.group_sizes) for unit in np.unique(units))
-    return _refitted(fit.resampler("case"), left_out)[0]
+def _jackknife(fit: Fit, again: Refit) -> Array:
+    """Estimates from the data without each case in turn (n, m), or without each of what is drawn whole (G, m)."""
+    units = np.arange(sum(again.sizes)) if again.clusters is None else again.clusters
+    plain = again if again.kind in ("case", "entity", "cluster") else refit(fit, "case", "ci.bootstrap")
+    left_out = (_by_group(np.flatnonzero(units != unit), again.sizes) for unit in np.unique(units))
+    return _refitted(plain, left_out)[0]
 
 
 def _by_group(rows: IntArray, sizes: Sequence[int]) -> list[IntArray]:

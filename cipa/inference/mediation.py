@@ -84,15 +84,16 @@ def indirect(
 
 
 def _bootstrapped(found: Bootstrapped, chain: Path, *, level: float) -> Estimates:
-    """Products of the draws along the path, with the interval type of the bootstrap (bca as bc: products are not jackknifed)."""
+    """Products of the draws along the path, with the interval type of the bootstrap; for bca of the jackknife's estimates too."""
     rows = []
     where = {row.term: k for k, row in enumerate(found.estimates)}
     for group in groups_of(found.fit, chain.steps[0]):
         steps = coefficients(found.fit, [replace(step, group=group) for step in chain.steps])
         base = _effect(chain, steps, group, level)[0]
-        products = found.draws[:, [where[row.term] for row in steps.rows]].prod(axis=1, keepdims=True)
-        kind = "bc" if found.conf_type == "bca" else found.conf_type
-        low, high = intervals(np.array([base.estimate]), products, level=level, conf_type=kind)
+        columns = [where[row.term] for row in steps.rows]
+        products = found.draws[:, columns].prod(axis=1, keepdims=True)
+        left_out = None if found.jackknife is None else found.jackknife[:, columns].prod(axis=1, keepdims=True)
+        low, high = intervals(np.array([base.estimate]), products, level=level, conf_type=found.conf_type, jackknife=left_out)
         error = float(products.std(ddof=1))
         rows.append(
             replace(base, std_error=error, statistic=np.nan, p_value=np.nan, conf_low=float(low[0]), conf_high=float(high[0]))

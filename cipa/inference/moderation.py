@@ -21,8 +21,10 @@ from scipy.special import stdtr, stdtrit
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, public
 from cipa.inference.effects import Coefficients, coefficients
 from cipa.numerics.algebra.linalg import Array
+from cipa.results import questions
+from cipa.results.answers import Spread
 from cipa.results.display import ResultTable
-from cipa.results.fit import Fit, Spread
+from cipa.results.fit import Fit
 from cipa.terms import Term
 
 _NORMAL = 1e300  # degrees of freedom at which t is the normal distribution in double precision
@@ -183,9 +185,9 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
         )
     held = [term for term in others if term not in wanted]
     found = coefficients(fit, [main, wanted[0], *held])
-    levels = [fit.spread_of(_partner(term, main)).mean for term in held]
+    levels = [questions.spread(fit, _partner(term, main)).mean for term in held]
     weights = np.array([[1.0, 0.0, *levels], [0.0, 1.0, *[0.0] * len(held)]])
-    return _line(found, weights, spread=fit.spread_of(by), held=[_partner(term, main) for term in held])
+    return _line(found, weights, spread=questions.spread(fit, by), held=[_partner(term, main) for term in held])
 
 
 def _line(found: Coefficients, weights: Array, *, spread: Spread, held: Sequence[str]) -> Slope:

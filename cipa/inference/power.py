@@ -37,9 +37,10 @@ from cipa.errors import (
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
 from cipa.progress import watched
-from cipa.results.display import ResultTable
+from cipa.results import questions
+from cipa.results.display import ResultTable, clipped
 from cipa.results.estimates import Estimates
-from cipa.results.fit import Fit
+from cipa.results.fit import Fit, Lawful
 from cipa.study.hypotheses import Hypothesis
 from cipa.terms import Path, Term
 
@@ -76,6 +77,9 @@ class MonteCarloPower:
     def __str__(self) -> str:
         return str(self.table)
 
+    def __repr__(self) -> str:
+        return clipped(str(self))
+
     def _repr_html_(self) -> str:
         return self.table._repr_html_()
 
@@ -98,8 +102,8 @@ def power(
 
     Parameters
     ----------
-    model : SEM
-        The model that will be fitted.
+    model : SEM, or Panel
+        The model that will be fitted. A panel model needs draws and a fit as its population: regressors are held at that sample's.
     params : mapping of label or term to float
         Population values, as in `ci.simulate`.
     nobs : int, list or mapping of group label to int
@@ -142,21 +146,26 @@ def power(
     >>> ci.power(model, params=values, nobs=150, terms=["y ~ f"]).to_frame()["power"].round(2).tolist()
     [0.78]
     """
-    if not hasattr(model, "population"):
-        raise InferenceError(
-            f"ci.power: {type(model).__name__} has no law to draw from or to compute moments of. Give a ci.SEM; for a fitted model its"
-            " declaration, fit.model, with population=fit."
-        )
-    _refuse_numbers(draws, seed, alpha, target)
-    if hasattr(model, "estimates"):
+    if isinstance(model, Fit):
         raise InferenceError(
             "ci.power: this is a fit. Power is that of a model: give fit.model, and population=fit to draw from its estimates."
         )
+    if not isinstance(model, Lawful) and not (draws and isinstance(population, Fit)):
+        raise InferenceError(
+            f"ci.power: {type(model).__name__} has no law of its own to draw from or to compute moments of. Give a ci.SEM, or draw from a fit:"
+            " ci.power(fit.model, population=fit, draws=500, seed=1)."
+        )
+    _refuse_numbers(draws, seed, alpha, target)
     if isinstance(nobs, (list, tuple)) and not nobs:
         raise SpecificationError(
             "ci.power: nobs= is an empty list. Power depends on the number of cases: give one, or one for each group."
         )
-    law = (model if population is None else population).population(params=params, nobs=nobs)
+    source = model if population is None else population
+    law = (
+        questions.law(source, params, nobs, "ci.power")
+        if isinstance(source, Fit)
+        else source.population(params=params, nobs=nobs)
+    )
     claims = _claims(terms, hypotheses)
     if not draws:
         return _noncentral(model, law, claims, alpha=alpha, target=target)
@@ -265,7 +274,8 @@ def _monte_carlo(
         )
     tables, proper = zip(*solved, strict=True)
     admissible, chosen = sum(proper), _chosen(tables[0], claims)
-    truth = law.truth if own or law.ordered else {row.term: row.estimate for row in model.fit_population(law).estimates}
+    exact = own or law.ordered or not isinstance(model, Lawful)
+    truth = law.truth if exact else {row.term: row.estimate for row in model.fit_population(law).estimates}
     rows = [_summary(claim, tables, truth, alpha) for claim in chosen]
     heads = (
         *("term", "population", "average", "relative_bias", "std_error_bias", "coverage", "power"),

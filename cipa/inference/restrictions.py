@@ -1,18 +1,9 @@
 """Tests of restrictions: likelihood ratio (plain and scaled), Wald, and score tests of equality constraints.
 
-    likelihood ratio            X0 - X1,  df0 - df1
-    satorra_bentler_2001        (X0 - X1) / c,  c = (df0 c0 - df1 c1) / (df0 - df1)
-    satorra_bentler_2010        c = (df0 c0 - df1 c10) / (df0 - df1),  c10 of model 1 at the estimates of model 0
-    satorra_2000                a (X0 - X1) + b,  a = sqrt(m / tr((U G)^2)),  b = m - a tr(U G),  U of the restriction
+    likelihood ratio            a (X0 - X1) + b,  df0 - df1; a and b correct scaled tests (`models/sem/answers/difference.py`)
     Wald                        h' (J V J')^-1 h  for restrictions h(theta) = 0 with Jacobian J
 
-U = W D P^-1 A' (A P^-1 A')^-1 A P^-1 D' W with D, W, G the general model's Jacobian, weight and covariance of moments, P = D'W D,
-and A the restriction in its parameters, taken from both Jacobians. The 2001 factor can be negative in small samples; then the test is
-not defined and says so (use 2010, which cannot).
-
-Sources: Satorra, A. (2000). In Heijmans, Pollock & Satorra (eds.), Innovations in multivariate statistical analysis, 233-247;
-Asparouhov & Muthén (2010); Satorra, A. & Bentler, P. M. (2001). Psychometrika, 66, 507-514; Satorra & Bentler (2010). Psychometrika, 75,
-243-248; Bentler, P. M. & Satorra, A. (2010). Psychological Methods, 15, 111-123 (nesting); Bollen (1989), ch. 7.
+Sources: Bentler, P. M. & Satorra, A. (2010). Psychological Methods, 15, 111-123 (nesting); Bollen (1989), ch. 7.
 """
 
 from __future__ import annotations
@@ -25,9 +16,10 @@ import numpy as np
 from scipy.special import chdtrc
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, one_of, public
-from cipa.numerics.algebra.linalg import null_space
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
+from cipa.results.questions import difference
+from cipa.results.questions import release as release_tests
 from cipa.results.statistics import Statistic
 from cipa.study.expressions import Binary, Expression, Parser, gradient_of, names_in
 from cipa.study.tokens import Token, tokenize
@@ -95,64 +87,10 @@ def _difference(restricted: Fit, general: Fit, method: str) -> tuple[float, floa
     _refuse_unnested(restricted, general)
     df = restricted.df_resid - general.df_resid
     gap = _chisq(restricted) - _chisq(general)
-    if method == "default":
-        method = _default(restricted, general)
-    if method == "satorra_2000":
-        scale, shift = _scale_and_shift(restricted, general, df)
-        gap = scale * gap + shift
-    elif method != "none":
-        gap /= _factor(restricted, general, method, df)
+    plain = method == "none" or (method == "default" and general.answers.difference is None)
+    scale, shift = (1.0, 0.0) if plain else difference(restricted, general, df, method)
+    gap = scale * gap + shift
     return gap, df, float(chdtrc(df, max(gap, 0.0)))
-
-
-def _default(*fits: Fit) -> str:
-    if any("chisq.scaling.factor" not in fit.statistics for fit in fits):
-        return "none"
-    return "satorra_2000" if any(_adjusted_in_variance(fit) for fit in fits) else "satorra_bentler_2001"
-
-
-def _adjusted_in_variance(fit: Fit) -> bool:
-    return getattr(fit, "test_used", "") in ("mean_var_adjusted", "scaled_shifted")
-
-
-def _scale_and_shift(restricted: Fit, general: Fit, df: float) -> tuple[float, float]:
-    """Satorra's (2000) difference, adjusted in mean and variance by Asparouhov & Muthén's (2010) shift."""
-    if not all(hasattr(fit, "moment_parts") for fit in (restricted, general)):
-        raise InferenceError('ci.lr_test: method="satorra_2000" compares structural equation models. Use method="none".')
-    parts = general.moment_parts()  # type: ignore[attr-defined]
-    slopes = np.vstack([D for D, *_ in parts])
-    narrow = np.vstack([D for D, *_ in restricted.moment_parts()])  # type: ignore[attr-defined]
-    A = null_space((np.linalg.pinv(slopes) @ narrow).T, tolerance=1e-8).T
-    P = sum(share * D.T @ W @ D for D, W, _, share in parts)
-    inverse = np.linalg.inv(np.asarray(P))
-    M = inverse @ A.T @ np.linalg.pinv(A @ inverse @ A.T, hermitian=True) @ A @ inverse
-    meat = sum(share * (W @ D).T @ G @ (W @ D) for D, W, G, share in parts)
-    UG = M @ meat  # tr(U G) and tr((U G)^2) in the parameters
-    scale = math.sqrt(df / float(np.trace(UG @ UG)))
-    return scale, df - scale * float(np.trace(UG))
-
-
-def _factor(restricted: Fit, general: Fit, method: str, df: float) -> float:
-    statistics = [fit.statistics.values_by_name for fit in (restricted, general)]
-    if any("chisq.scaling.factor" not in one for one in statistics):
-        raise InferenceError(
-            f'ci.lr_test: method="{method}" needs fits with a scaled test (estimator "mlm", "mlr", …). Use method="none".'
-        )
-    if any(_adjusted_in_variance(fit) for fit in (restricted, general)):
-        raise InferenceError(
-            f'ci.lr_test: method="{method}" divides by one factor, and these tests are adjusted in mean and variance. Use "satorra_2000".'
-        )
-    c0, c1 = (one["chisq.scaling.factor"] for one in statistics)
-    if method == "satorra_bentler_2010":
-        c1 = general.scaling_factor_at(restricted)  # type: ignore[attr-defined]
-    inner = general.df_resid * c1 if general.df_resid else 0.0
-    factor = (restricted.df_resid * c0 - inner) / df
-    if not factor > 0:
-        raise InferenceError(
-            f"ci.lr_test: the scaling factor of the difference is estimated at {factor:.3g}, and a variance cannot be negative. It happens"
-            ' in small samples with the 2001 formula: use method="satorra_bentler_2010".'
-        )
-    return float(factor)
 
 
 def _refuse_unnested(restricted: Fit, general: Fit) -> None:
@@ -162,7 +100,7 @@ def _refuse_unnested(restricted: Fit, general: Fit) -> None:
             f"ci.lr_test: the models were fitted to different data or variables ({restricted.nobs} and {general.nobs} cases). A difference"
             " test compares models of the same moments: fit both to the same data, and keep the same variables in both."
         )
-    variables = [set(getattr(fit, "observed", ())) for fit in (restricted, general)]
+    variables = [set(fit.answers.structure(fit).observed) if fit.answers.structure else set() for fit in (restricted, general)]
     if variables[0] != variables[1]:
         names = ", ".join(sorted(variables[0] ^ variables[1]))
         raise InferenceError(
@@ -188,7 +126,8 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     ----------
     fit : Fit
     restrictions : str or sequence of str
-        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit.
+        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit, or of a regression with one outcome its
+        regressors ("value == capital"; in backticks where they are not plain names: "`log(x)` == 0").
 
     Returns
     -------
@@ -210,11 +149,13 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     parsed = [_restriction(line) for line in lines if line.strip()]
     if not parsed:
         raise SpecificationError("ci.wald_test: no restriction is given. Write 'a == b' or 'a*b == 0'.")
-    labels = {row.label: k for k, row in reversed(list(enumerate(_free_rows(fit)))) if row.label}
+    labels = _names(fit)
     for expression in parsed:
         for name in names_in(expression):
             if name not in labels:
-                raise InferenceError(f"ci.wald_test: '{name}' is not the label of a free parameter.{did_you_mean(name, labels)}")
+                raise InferenceError(
+                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one.{did_you_mean(name, labels)}"
+                )
     pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
     h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
     spread = J @ fit.vcov @ J.T
@@ -227,6 +168,15 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     return Statistic(
         name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label="Wald test"
     )
+
+
+def _names(fit: Fit) -> dict[str, int]:
+    """Positions of the free parameters by label, by term, and of a regression with one outcome by the name of the regressor."""
+    rows = _free_rows(fit)
+    single = len({row.term.lhs for row in rows}) == 1
+    names = {row.term.rhs: k for k, row in enumerate(rows) if single and row.term.op == "~"}
+    names |= {str(row.term): k for k, row in enumerate(rows)}
+    return names | {row.label: k for k, row in reversed(list(enumerate(rows))) if row.label}
 
 
 def _free_rows(fit: Fit) -> list[Any]:
@@ -285,28 +235,23 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     >>> found["lhs"][0], found["op"][0], round(found["chisq"][0], 2)
     ('x3', '~1', 20.08)
     """
-    tests = getattr(fit, "release_tests", None)
-    if tests is None:
-        raise InferenceError(
-            f"ci.score_test looks at the constraints of a structural equation model; this fit is a {fit.kind} model."
-        )
-    found = tests()
+    found = release_tests(fit, "ci.score_test")
     if not found:
         raise InferenceError("ci.score_test: this model holds no parameters equal, so there is no constraint to test.")
     if release is not None:
-        known = {str(term): (term, *rest) for term, *rest in found}
+        known = {str(row[0]): row for row in found}
         for name in release:
             if name not in known:
                 raise InferenceError(
                     f"ci.score_test: '{name}' is not held equal to another parameter.{did_you_mean(name, known)}"
                 )
         found = [known[name] for name in release]
-    found = sorted(found, key=lambda one: -one[1])
-    columns = {name: tuple(getattr(one[0], name) for one in found) for name in ("lhs", "op", "rhs", "group")}
-    chisq = [one[1] for one in found]
+    found = sorted(found, key=lambda row: -row[1])
+    columns = {name: tuple(getattr(term, name) for term, *_ in found) for name in ("lhs", "op", "rhs", "group")}
+    chisq = [row[1] for row in found]
     return ResultTable(
         title="Score tests of equality constraints",
         columns={**columns, "chisq": tuple(chisq), "df": (1,) * len(found), "p_value": tuple(chdtrc(1, np.array(chisq)).tolist()),
-                 "epc": tuple(one[2] for one in found)},
+                 "epc": tuple(row[2] for row in found)},
         notes=("Each test frees one parameter; after looking at several, their p-values need correction.",),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from cipa.errors import one_of
 from cipa.results.fit import Fit
 
-KINDS = {"sem": ("cipa.models.sem.model", "SEM"), "panel": ("cipa.models.panel.model", "Panel")}
+KINDS = {"sem": ("cipa.models.sem.model", "SEM"), "panel": ("cipa.models.panel.linear.model", "Panel")}
 """Family -> module and class."""
 
 ENGINES = {

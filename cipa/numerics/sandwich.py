@@ -15,7 +15,13 @@ from itertools import combinations
 
 import numpy as np
 
-from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
+
+UNITS = 1e10
+"""Ratio of variances beyond which eigenvectors of one matrix cannot hold both: rounding of the largest reaches the smallest's digits."""
+
+CANCELLED = 1e-11
+"""Standard error relative to the sum of absolute scores that is left by rounding where they cancel; a true one is about 1/sqrt(n)."""
 
 
 def heteroskedastic_meat(scores: Array) -> Array:
@@ -32,6 +38,25 @@ def clustered_meat(scores: Array, codes: IntArray, groups: int) -> Array:
     """Sum over groups of (sum s_i)(sum s_i)', (k, k)."""
     sums = summed_scores(scores, codes, groups)
     return sums.T @ sums
+
+
+def casewise_meat(scores: Array, clusters: IntArray | None = None, strata: IntArray | None = None) -> Array:
+    """Sum (k, k) of outer products of scores; by cluster with the factor G/(G - 1) where there are clusters.
+
+    Parameters
+    ----------
+    scores : (n, k) array
+    clusters : (n,) int array, optional
+        Codes 0..G-1.
+    strata : (n,) int array, optional
+        Groups of the cases, each with its own G; a cluster may have cases in several of them.
+    """
+    if clusters is None:
+        return heteroskedastic_meat(scores)
+    home = np.zeros(len(clusters), dtype=np.intp) if strata is None else strata
+    counts = np.array([len(np.unique(clusters[home == stratum])) for stratum in range(int(home.max()) + 1)], dtype=np.float64)
+    factors = np.sqrt(counts / np.maximum(counts - 1, 1))
+    return clustered_meat(scores * factors[home, None], clusters, int(clusters.max()) + 1)
 
 
 def multiway_meats(scores: Array, codes: Sequence[IntArray]) -> tuple[tuple[Array, int, int], ...]:
@@ -120,10 +145,33 @@ def newey_west_meat(scores: Array, entities: IntArray, periods: IntArray, lags: 
 def nearest_positive(matrix: Array) -> tuple[Array, bool]:
     """A symmetric (k, k) matrix with its negative eigenvalues set to zero, and whether any was.
 
-    Multi-way clustering subtracts; with few groups the difference need not be positive semidefinite (Cameron, Gelbach
-    and Miller 2011, section 2.3).
+    Multi-way clustering subtracts; with few groups the difference need not be positive semidefinite (Cameron, Gelbach and Miller 2011,
+    section 2.3). The eigenvalues are those of the matrix in the units of the data, as there; where its variances differ by more than
+    `UNITS`, small ones would be lost in the rounding of large ones, and the eigenvalues are those of the matrix with unit diagonal.
     """
-    values, vectors = np.linalg.eigh(symmetric(matrix))
+    spread = np.abs(matrix.diagonal())
+    positive = spread[spread > 0]
+    scale = np.ones(len(matrix))
+    if positive.size and positive.max() > UNITS * positive.min():
+        scale = np.sqrt(np.where(spread > 0, spread, 1.0))
+    values, vectors = np.linalg.eigh(symmetric(matrix / np.outer(scale, scale)))
     if values.size == 0 or values[0] >= -1e-12 * max(float(values[-1]), 1e-300):
         return matrix, False
-    return symmetric((vectors * np.maximum(values, 0.0)) @ vectors.T), True
+    # added to the matrix, so that what is not concerned keeps its digits
+    below = vectors[:, values < 0] * np.sqrt(-values[values < 0])
+    return symmetric(matrix + below @ below.T * np.outer(scale, scale)), True
+
+
+def rounding_only(matrix: Array, bread: Array, scores: Array) -> BoolArray:
+    """Which (k,) variances of a sandwich are nothing but rounding: the scores of each group add up to zero.
+
+    Parameters
+    ----------
+    matrix : (k, k) array
+        bread @ meat @ bread.
+    bread : (k, k) array
+    scores : (n, k) array
+    """
+    size = np.abs(bread) @ np.abs(scores).sum(axis=0)
+    found: BoolArray = np.sqrt(np.maximum(matrix.diagonal(), 0.0)) <= CANCELLED * size
+    return found

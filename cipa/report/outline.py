@@ -22,6 +22,7 @@ from cipa.report.tables.verdicts import verdict_table
 from cipa.report.titles import construct_titles, dataset_of, fits_of, model_title
 from cipa.report.words import counted, decimal, fit_sentence, listed, per_cent
 from cipa.results.display import ResultTable
+from cipa.results.questions import spread
 
 
 def outline(analysis: Analysis) -> Document:
@@ -142,7 +143,7 @@ def _moderation(analysis: Analysis, name: str, key: str, found: ResultTable) -> 
     effect = f"{shown[cause]} → {shown[outcome]}"
     table = slopes_table(found, key=f"slopes-{name}-{cause}-{moderator}", effect=effect, moderator=shown[moderator])
     figure = slopes_figure(
-        found, key=f"slopes-{name}-{cause}-{moderator}", spread=fit.spread_of(cause), cause=shown[cause], outcome=shown[outcome],
+        found, key=f"slopes-{name}-{cause}-{moderator}", spread=spread(fit, cause), cause=shown[cause], outcome=shown[outcome],
         moderator=shown[moderator], two_valued=two_valued,
     )  # fmt: skip
     blocks: list[Block] = [table, figure]

@@ -103,9 +103,8 @@ def fit_sentence(found: Statistics) -> str:
     rmsea = found.corrected("rmsea")
     low, high = (math.nan if bound is None else bound for bound in (rmsea.conf_low, rmsea.conf_high))
     interval = f" (90% interval {unit(low)} to {unit(high)})" if math.isfinite(low) and math.isfinite(high) else ""
-    indices = ", ".join(
-        _index(found.corrected(name), label) for name, label in (("cfi", "CFI"), ("tli", "TLI"), ("rmsea", "RMSEA"))
-    )
+    sizes = [(found.corrected(name), label) for name, label in (("cfi", "CFI"), ("tli", "TLI"), ("rmsea", "RMSEA"))]
+    indices = ", ".join(_index(size, label) for size, label in sizes if math.isfinite(size.value))
     return f"{_test(found)}; {indices}{interval}, SRMR = {unit(found['srmr'].value)}."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from cipa.errors import InferenceError, did_you_mean
 from cipa.numerics.algebra.linalg import Array
-from cipa.results.display import frame, render_html, render_text
+from cipa.results.display import Sections, clipped, frame, p_text, sections_html, sections_text
 from cipa.terms import Term
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimates(Sequence[Estimate]):
-    """An immutable table of estimates, by position, term (`"y ~ x"`) or label."""
+    """An immutable table of estimates, by position, term (`"y ~ x"`) or label; `conf_level` is that of the intervals."""
 
     rows: tuple[Estimate, ...] = ()
+    conf_level: float = 0.95
 
     def __getitem__(self, key: int | str | Term) -> Estimate:  # type: ignore[override]
         if isinstance(key, int):
@@ -74,7 +75,10 @@ class Estimates(Sequence[Estimate]):
         return found
 
     def find(self, key: str | Term) -> Estimate | None:
-        """The estimate of a term or label, or None. A term without a group also finds the only group's."""
+        """The estimate of a term or label, or None.
+
+        What stands in brackets is a group ("y ~ x [Pasteur]"), or else the level of a regressor ("y ~ south[yes]").
+        """
         if isinstance(key, str):
             for row in self.rows:
                 if row.label == key or (row.term.op == ":=" and row.term.lhs == key):
@@ -83,6 +87,9 @@ class Estimates(Sequence[Estimate]):
                 return None
         term = Term.parse(key) if isinstance(key, str) else key
         matches = [row for row in self.rows if row.term == term]
+        if not matches and term.op == "~" and term.group is not None:
+            level = replace(term, rhs=f"{term.rhs}[{term.group}]", group=None)
+            matches = [row for row in self.rows if row.term == level]
         return matches[0] if matches else None
 
     def __len__(self) -> int:
@@ -105,10 +112,63 @@ class Estimates(Sequence[Estimate]):
         return frame(columns)
 
     def __str__(self) -> str:
-        return render_text(self.to_frame().dropna(axis="columns", how="all"))
+        return sections_text(self._heads, self._sections)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
-        return render_html(self.to_frame())
+        return sections_html(self._heads, self._sections)
+
+    @property
+    def _heads(self) -> tuple[str, ...]:
+        word = "z" if all(np.isinf(row.df) for row in self.rows) else "t"
+        return ("", "label", "estimate", "std. error", word, "df", "p", f"{self.conf_level:.0%} interval", "standardized")
+
+    @property
+    def _sections(self) -> Sections:
+        """Rows in groups of a kind, block by block."""
+        degrees = {row.df for row in self.rows if np.isfinite(row.df)}
+        blocks: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+        for row in self.rows:
+            term = row.term
+            place = "".join(
+                f", {word} {value}" for word, value in (("group", term.group), ("level", term.level)) if value is not None
+            )
+            title = _TITLES[_order(term)] if _order(term) < len(_TITLES) else term.op
+            blocks.setdefault((place, title), []).append(_cells(row, degrees=len(degrees) > 1))
+        order = list(dict.fromkeys(place for place, _ in blocks))
+        keys = sorted(blocks, key=lambda key: (order.index(key[0]), _TITLES.index(key[1]) if key[1] in _TITLES else len(_TITLES)))
+        return [(f"{title}{place}", blocks[place, title]) for place, title in keys]
+
+
+_TITLES = (
+    "Loadings", "Weights of composites", "Regressions", "Covariances", "Variances", "Intercepts and means", "Thresholds", "Scales", "Defined",
+)  # fmt: skip
+_OPERATORS = {"=~": 0, "<~": 1, "~": 2, "~1": 5, "|": 6, "~*~": 7, ":=": 8}
+
+
+def _order(term: Term) -> int:
+    """The place of a term's kind among the titles."""
+    if term.op == "~~":
+        return 4 if term.lhs == term.rhs else 3
+    return _OPERATORS.get(term.op, len(_TITLES))
+
+
+def _cells(row: Estimate, *, degrees: bool) -> tuple[str, ...]:
+    """A row in words: numbers to three decimals, nothing where there is no number."""
+    name = row.term.lhs if row.term.op == ":=" else str(replace(row.term, group=None, level=None))
+    interval = f"[{_number(row.conf_low)}, {_number(row.conf_high)}]" if np.isfinite([row.conf_low, row.conf_high]).all() else ""
+    label = "" if row.label == name else row.label
+    df = f"{row.df:.6g}" if degrees and np.isfinite(row.df) else ""
+    numbers = (_number(value) for value in (row.estimate, row.std_error, row.statistic))
+    return (name, label, *numbers, df, p_text(row.p_value), interval, _number(row.standardized))
+
+
+def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return ""
+    return f"{value:.3g}" if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e7) else f"{value:.3f}"
 
 
 def tabulate(
@@ -119,7 +179,7 @@ def tabulate(
     labels: Sequence[str] | None = None,
     statuses: Sequence[Status] | None = None,
     standardized: Array | None = None,
-    df: float = np.inf,
+    df: float | Array = np.inf,
     conf_level: float = 0.95,
 ) -> Estimates:
     """Estimates with their Wald statistics, two-sided p-values and intervals.
@@ -129,7 +189,7 @@ def tabulate(
     terms : sequence of Term, length k
     estimates, std_errors : (k,) array
         A std_error of NaN or 0 marks a parameter that was not estimated.
-    df : float
+    df : float or (k,) array
         Degrees of freedom of t; infinity means the normal distribution.
     conf_level : float
         Level of the two-sided interval.
@@ -137,22 +197,28 @@ def tabulate(
     values = np.asarray(estimates, dtype=np.float64)
     errors = np.where(np.asarray(std_errors) > 0, std_errors, np.nan)
     statistic = values / errors
-    normal = not np.isfinite(df)
-    p_value = 2 * stdtr(1e300 if normal else df, -np.abs(statistic))
-    quantile = float(ndtri((1 + conf_level) / 2) if normal else stdtrit(df, (1 + conf_level) / 2))
+    degrees = np.broadcast_to(np.asarray(df, dtype=np.float64), values.shape)
+    normal = ~np.isfinite(degrees)
+    p_value = 2 * stdtr(np.where(normal, 1e300, degrees), -np.abs(statistic))
+    upper = (1 + conf_level) / 2
+    quantile = np.where(normal, ndtri(upper), stdtrit(np.where(normal, 1.0, degrees), upper))
     low, high = values - quantile * errors, values + quantile * errors
     beta = np.full(len(values), np.nan) if standardized is None else standardized
     columns = zip(
         *(terms, labels or [""] * len(values), statuses or ["free"] * len(values)),
-        *(column.tolist() for column in (values, errors, statistic, p_value, low, high, np.asarray(beta, dtype=np.float64))),
+        *(
+            column.tolist()
+            for column in (values, errors, statistic, degrees, p_value, low, high, np.asarray(beta, dtype=np.float64))
+        ),
         strict=True,
     )
     return Estimates(
         tuple(
             Estimate(
-                term=term, label=label, status=status, estimate=b, std_error=se, statistic=t, df=df,
+                term=term, label=label, status=status, estimate=b, std_error=se, statistic=t, df=t_df,
                 p_value=p, conf_low=lo, conf_high=hi, standardized=std,
             )
-            for term, label, status, b, se, t, p, lo, hi, std in columns
-        )
+            for term, label, status, b, se, t, t_df, p, lo, hi, std in columns
+        ),
+        conf_level,
     )  # fmt: skip

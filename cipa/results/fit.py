@@ -7,22 +7,25 @@ family; `bread` and `scores` make robust errors one function for every family; `
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.special import ndtr
 
 import cipa
-from cipa.errors import CipaWarning, InferenceError
+from cipa.errors import CipaWarning
 from cipa.numerics.algebra.linalg import Array
-from cipa.results.display import render_html
+from cipa.results.answers import Answers
+from cipa.results.display import p_text
 from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.results.vcov import VCov
@@ -97,6 +100,13 @@ class Provenance:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _digest(data: Any) -> str:
+    """SHA-256 of the data; of moments of several groups that of their digests, in order."""
+    if not isinstance(data, tuple):
+        return str(data.digest)
+    return hashlib.sha256("\0".join(moments.digest for moments in data).encode()).hexdigest()
+
+
 def versions_of(*packages: str) -> dict[str, str]:
     """Versions of Python, cipa and the packages named, for a Provenance."""
     found = {"python": platform.python_version(), "cipa": cipa.__version__}
@@ -108,29 +118,6 @@ def versions_of(*packages: str) -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How a variable of a model varies in the estimation sample.
-
-    Parameters
-    ----------
-    mean, sd : float
-        As observed (divisor n - 1), or as implied for a latent variable.
-    values : (n,) array or None
-        Observed values; None for a latent variable, which is taken as normal.
-    """
-
-    mean: float
-    sd: float
-    values: Array | None = None
-
-    def share(self, low: float, high: float) -> float:
-        """Share of the sample (or of the normal distribution) between two values."""
-        if self.values is not None:
-            return float(((self.values >= low) & (self.values <= high)).mean())
-        return float(ndtr((high - self.mean) / self.sd) - ndtr((low - self.mean) / self.sd))
-
-
 class Model(Protocol):
     """A declared model: a value that can be fitted."""
 
@@ -139,7 +126,16 @@ class Model(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@runtime_checkable
+class Lawful(Protocol):
+    """A model whose parameters say how data arise: what power and simulation draw from."""
+
+    def population(self, *, params: Mapping[Any, float] | None = None, nobs: Any = None) -> Any:
+        """The model with a value for every parameter."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Fit:
     """What every family of models returns.
 
@@ -176,6 +172,8 @@ class Fit:
     conf_level : float
     npar : int
         Number of free parameters, less the rank of the equality constraints.
+    answers : Answers
+        What else the family derives; asked through `cipa.results.questions`.
 
     Examples
     --------
@@ -206,11 +204,12 @@ class Fit:
     engine_packages: tuple[str, ...] = ()
     seed: int | None = None
     conf_level: float = 0.95
+    answers: Answers = field(default_factory=Answers, repr=False)
 
-    @property
+    @cached_property
     def scores(self) -> Array | None:
-        """Casewise scores (n, k), for a family that has them."""
-        return None
+        """Casewise gradient (n, k) of the objective, in the order of the cases used; None for a family that has none."""
+        return None if self.answers.scores is None else self.answers.scores(self)
 
     @property
     def provenance(self) -> Provenance:
@@ -218,7 +217,7 @@ class Fit:
         found = versions_of(*self.engine_packages)
         version = found[self.engine_packages[0]] if self.engine_packages else found["cipa"]
         return Provenance(
-            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=self.data.digest
+            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=_digest(self.data)
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -227,29 +226,48 @@ class Fit:
                 value.setflags(write=False)  # a pickled array forgets that it is read-only
         self.__dict__.update(state)
 
-    def spread_of(self, name: str) -> Spread:
-        """How a variable of the model varies; each family says it in its own way."""
-        raise InferenceError(f"A {self.kind} fit by engine '{self.engine}' does not know how '{name}' varies. Give values=[...].")
-
     def __str__(self) -> str:
-        head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
-        found = self.reported_statistics
-        tests = [line for line in (_statistic_line(found, name) for name in self.headline) if line]
-        notes = [f"[{notice.severity}] {notice.text}" for notice in self.notices]
+        head, tests, notes = self._summary()
         return "\n".join([*head, *tests, "", str(self.estimates), *(["", *notes] if notes else [])])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.title}; {self.nobs} observations, {self.npar} parameters; print() shows it>"
+
+    def _summary(self) -> tuple[list[str], list[str], list[str]]:
+        """What was fitted, the statistics that come first, and the notices."""
+        degrees = {row.df for row in self.estimates if np.isfinite(row.df)}
+        t = f"   t with {degrees.pop():.6g} df" if len(degrees) == 1 else ""
+        head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}{t}"]
+        tests = [line for line in (_statistic_line(self.reported_statistics, name) for name in self.headline) if line]
+        return head, tests, [f"[{notice.severity}] {notice.text}" for notice in self.notices]
 
     @property
     def headline(self) -> tuple[str, ...]:
         """The names in `reported_statistics` that a summary shows first."""
-        return tuple(self.statistics)[:8]
+        return tuple(self.statistics)[:8] if self.answers.headline is None else self.answers.headline(self)
+
+    @cached_property
+    def late_statistics(self) -> Statistics:
+        """The statistics, with what a family derives only when it is asked for."""
+        return self.statistics if self.answers.statistics is None else self.answers.statistics(self)
 
     @property
     def reported_statistics(self) -> Statistics:
-        """The statistics, with what a family derives only when it is asked for."""
-        return self.statistics
+        """The statistics that a summary and a report draw from."""
+        return self.statistics if self.answers.reported is None else self.answers.reported(self)
 
     def _repr_html_(self) -> str:
-        return render_html(self.estimates.to_frame())
+        head, tests, notes = self._summary()
+        above = (
+            "".join(f"<p>{escape(line)}</p>" for line in head)
+            + "<ul>"
+            + "".join(f"<li>{escape(line)}</li>" for line in tests)
+            + "</ul>"
+        )
+        return above + self.estimates._repr_html_() + "".join(f"<p>{escape(note)}</p>" for note in notes)
+
+
+_COUNTS = ("nobs", "entities", "times")
 
 
 def _statistic_line(found: Statistics, name: str) -> str:
@@ -258,11 +276,14 @@ def _statistic_line(found: Statistics, name: str) -> str:
     row = found[name]
     if not np.isfinite(row.value):
         return ""
-    text = f"{row.label or row.name}: {row.value:.3f}"
+    text = f"{row.label or row.name}: {f'{row.value:g}' if name in _COUNTS else f'{row.value:.3f}'}"
     if row.df is not None:
-        text += f" ({row.df:g} df)"
-    if row.p_value is not None and np.isfinite(row.p_value):
-        text += f", p = {row.p_value:.3g}"
+        denominator = f", {row.df_denominator:g}" if row.df_denominator is not None else ""
+        text += f" ({row.df:g}{denominator} df)"
     if row.conf_low is not None and row.conf_high is not None:
-        text += f" [{row.conf_low:.3f}, {row.conf_high:.3f}]"
+        level = f"{row.conf_level:.0%} " if row.conf_level is not None else ""
+        text += f", {level}interval [{row.conf_low:.3f}, {row.conf_high:.3f}]"
+    if row.p_value is not None and np.isfinite(row.p_value):
+        p = p_text(row.p_value)
+        text += f", p{' of close fit' if name.startswith('rmsea') else ''} {p if p.startswith('<') else f'= {p}'}"
     return text

@@ -12,9 +12,9 @@ class VCov:
     Parameters
     ----------
     kind : str
-        "iid", "hc0".."hc3", "clustered", "driscoll_kraay", "newey_west", "conley", "crv3"; for SEM the information used.
+        "iid", "hc0".."hc3", "clustered", "driscoll_kraay", "newey_west", "crv3", "cr2"; for SEM the information used.
     clusters : tuple of str
-        The columns that define clusters, for "clustered" and "crv3".
+        The columns that define clusters, for "clustered", "crv3" and "cr2".
     lags : int, optional
         Bandwidth of a kernel estimator.
     convention : {"fixest", "stata", "plm", "none"}

@@ -16,7 +16,7 @@ from cipa.errors import did_you_mean
 from cipa.study.expressions import Expression, Parser, evaluate, names_in
 from cipa.study.tokens import LARGEST, Token, at, tokenize
 
-_MODIFIER_FUNCTIONS = ("start", "equal", "label", "c")
+_MODIFIER_FUNCTIONS = ("start", "equal", "label", "lower", "upper", "c")
 _CONSTRAINTS = (":=", "==", "<", ">")
 
 
@@ -31,6 +31,8 @@ class Modifiers:
     label: tuple[str, ...] = ()
     start: tuple[float, ...] = ()
     equal: tuple[str, ...] = ()
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
 
     def merged(self, other: Modifiers) -> Modifiers:
         """Both, where the later wins."""
@@ -39,6 +41,8 @@ class Modifiers:
             label=other.label or self.label,
             start=other.start or self.start,
             equal=other.equal or self.equal,
+            lower=other.lower or self.lower,
+            upper=other.upper or self.upper,
         )
 
 
@@ -301,14 +305,30 @@ def _formula(name: str, op: Token, element: list[Token], *, source: str) -> Form
     *before, last = parts
     modifiers = Modifiers()
     for part in before:
-        modifiers = modifiers.merged(_modifier(part, starting=sign == "?", source=source))
+        modifier = _modifier(part, starting=sign == "?", source=source)
+        _refuse_second_label(modifiers, modifier, part[0], _text(last), source=source)
+        modifiers = modifiers.merged(modifier)
     variable = _variable(last, source=source)
     operator = op.text
-    if not variable:
+    if not variable and not (op.text == "=~" and _number(last) == 0.0 and not before):  # `f =~ 0` measures a phantom by nothing
         operator, modifiers = _intercept(op, last, modifiers, source=source)
     if operator == "|" and not variable.lower().startswith("t"):
         raise at(source, last[0].line, last[0].column, "A threshold is written t1, t2, …: 'item | t1 + t2 + t3'.")
     return Formula(lhs=name, op=operator, rhs=variable, modifiers=modifiers, line=element[0].line, column=element[0].column)
+
+
+def _refuse_second_label(first: Modifiers, second: Modifiers, place: Token, name: str, *, source: str) -> None:
+    """Refuse `a*b*x`, which lavaan refuses too."""
+    if first.label and second.label:
+        one, two = first.label[0], second.label[0]
+        raise at(
+            source,
+            place.line,
+            place.column,
+            f"'{name}' has two labels here, '{one}' and '{two}', and a parameter has one: it would be open which of them ties it to"
+            f" others. Write one of them; that both are equal is a line of its own ({one} == {two}), and an effect that is a product"
+            f" is defined ({one}{two} := {one}*{two}).",
+        )
 
 
 def _intercept(op: Token, last: list[Token], modifiers: Modifiers, *, source: str) -> tuple[str, Modifiers]:
@@ -356,13 +376,20 @@ def _modifier_call(head: Token, inner: list[Token], *, source: str) -> Modifiers
             source,
             head.line,
             head.column,
-            f"The modifier '{head.text}()' is not known.{hint} Known: start(), equal(), label(), c().",
+            f"The modifier '{head.text}()' is not known.{hint} Known: start(), equal(), label(), lower(), upper(), c().",
         )
     if head.text != "c" and len(inner) > 2 and inner[0].text == "c" and inner[1].text == "(":
         inner = inner[2:-1]
     entries = [_entry(part, source=source) for part in _split(inner, ",", source=source)]
     if head.text == "equal":
         return Modifiers(equal=tuple(str(entry).replace(" ", "") for entry in entries))
+    if head.text in ("lower", "upper"):
+        if not all(isinstance(entry, float) for entry in entries):
+            raise at(
+                source, head.line, head.column, f"{head.text}() takes a number, or one for each group in c(): {head.text}(0)*x."
+            )
+        bounds = tuple(entry for entry in entries if isinstance(entry, float))
+        return Modifiers(lower=bounds) if head.text == "lower" else Modifiers(upper=bounds)
     if head.text == "label":
         return Modifiers(label=tuple(str(entry) for entry in entries))
     return _as_modifiers(entries, starting=head.text == "start")

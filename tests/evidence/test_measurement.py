@@ -28,7 +28,7 @@ def test_omega_is_alpha_for_a_tau_equivalent_model() -> None:
     fit = ci.SEM("f =~ 1*x4 + 1*x5 + 1*x6").fit(data)
     row = ci.reliability(fit).to_frame().iloc[0]
     S = np.cov(data.numeric(["x4", "x5", "x6"]).T, bias=True)
-    phi, theta = fit.latent_cov[0, 0], [fit.estimates[f"x{k} ~~ x{k}"].estimate for k in (4, 5, 6)]
+    phi, theta = fit.latent_covs[0][0, 0], [fit.estimates[f"x{k} ~~ x{k}"].estimate for k in (4, 5, 6)]
     assert row.omega == pytest.approx(9 * phi / (9 * phi + sum(theta)), rel=1e-12)
     assert row.alpha == pytest.approx(1.5 * (1 - np.trace(S) / S.sum()), rel=1e-9)
 

@@ -131,8 +131,6 @@ def test_fits_that_cannot_be_resampled_are_refused() -> None:
     moments = ci.SEM("visual =~ x1 + x2 + x3 + x4").fit(ci.SampleMoments(cov=data[["x1", "x2", "x3", "x4"]].cov(), nobs=301))
     with pytest.raises(ci.InferenceError, match="no cases to draw from"):
         ci.bootstrap(moments, draws=100, seed=1)
-    with pytest.raises(ci.InferenceError, match="panel fits are not resampled"):
-        ci.bootstrap(ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld")), draws=100, seed=1)
 
 
 def test_intervals_of_mediation_against_200_000_draws() -> None:

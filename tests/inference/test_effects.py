@@ -11,6 +11,7 @@ from oracle_files import HERE, case, sem_fit
 from oracle_report import agree
 
 import cipa as ci
+from cipa.results.questions import spread
 
 TOLERANCE = 1e-8  # relative, against fixest's coefficients and the delta method by hand in R
 
@@ -34,7 +35,7 @@ def test_simple_slopes_against_the_reference() -> None:
         for mine, theirs in {"estimate": "effect", "std_error": "se", "statistic": "t", "p_value": "p"}.items():
             agree("panel", "produc_moderation_fe", [(f"simple slope, {mine}", row[mine], other[theirs])], rtol=1e-7)
         assert [row.conf_low, row.conf_high] == pytest.approx(other["ci95"], rel=1e-6)
-    assert fit.spread_of("u_c").sd == pytest.approx(expected["spec"]["moderator_sd"], rel=TOLERANCE)
+    assert spread(fit, "u_c").sd == pytest.approx(expected["spec"]["moderator_sd"], rel=TOLERANCE)
 
 
 def test_johnson_neyman_against_the_reference() -> None:

@@ -12,7 +12,7 @@ from oracle_files import HERE, case
 from oracle_report import agree
 
 import cipa as ci
-from cipa.inference.ladder import Ladder
+from cipa.evidence.ladder import Ladder
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 

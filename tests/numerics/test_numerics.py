@@ -143,3 +143,31 @@ def test_the_search_finds_the_bottom_of_a_bent_valley() -> None:
 def test_a_search_that_is_cut_short_says_so() -> None:
     solution, _ = minimize(Rosenbrock(), np.array([-1.2, 1.0]), max_iterations=2)
     assert not solution.converged
+
+
+def gaps(p: int, n: int, share: float, seed: int) -> np.ndarray:
+    """Values on three factors, in units from 1e-4 to 1e4, with holes."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, 3)) @ rng.normal(size=(3, p)) + rng.normal(size=(n, p))
+    values = values * 10.0 ** rng.integers(-4, 5, p) + 3
+    values[rng.random(values.shape) < share] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("which", [(9, 300, 0.15, 1), (9, 300, 0.5, 2), (3, 60, 0.3, 3), (20, 400, 0.1, 4)], ids=str)
+def test_unrestricted_moments_are_stationary_to_rounding(which: tuple[int, int, float, int]) -> None:
+    """EM alone stops where moments are 3e-6 of a product of standard deviations off."""
+    patterns = patterns_of(gaps(*which))
+    found = saturated(patterns)
+    assert found is not None
+    assert found.converged
+    here, sd = evaluate(patterns, found.cov, found.mean), np.sqrt(found.cov.diagonal())
+    assert here is not None
+    assert np.abs(here.W * np.outer(sd, sd)).max() < 1e-11
+    assert np.abs(here.w * sd).max() < 1e-11
+
+
+def test_moments_that_have_no_maximum_are_not_said_to_have_converged() -> None:
+    """Twelve variables, a hundred cases, two of five values missing: the likelihood rises as the matrix becomes singular."""
+    found = saturated(patterns_of(gaps(12, 60, 0.45, 0)))
+    assert found is None or not found.converged

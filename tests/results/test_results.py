@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 
 import cipa as ci
+from cipa.results.answers import Spread
 from cipa.results.estimates import tabulate
-from cipa.results.fit import Spread
 from cipa.results.statistics import Statistic, Statistics
 
 COLUMNS = [

@@ -15,8 +15,9 @@ import pandas as pd
 from linearmodels.panel import BetweenOLS, FirstDifferenceOLS, PanelOLS, PooledOLS, RandomEffects
 
 from cipa.errors import SpecificationError
-from cipa.models.panel.design import Design
-from cipa.models.panel.model import METHODS, Panel
+from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.fit import METHODS
+from cipa.models.panel.linear.model import Panel
 from cipa.numerics.algebra.linalg import frozen
 from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit
@@ -61,10 +62,20 @@ def fit(model: Panel, data: Any) -> Fit:
         model=model, data=design.data, kind="panel", terms=terms, params=frozen(params), vcov=frozen(vcov), nobs=int(found.nobs),
         df_resid=float(found.df_resid), npar=len(params),
         estimates=tabulate(terms, params, np.sqrt(vcov.diagonal()), df=_degrees(model, design, found)),
-        statistics=Statistics((Statistic(name="r2", value=float(found.rsquared), label="R²"),)),
+        statistics=Statistics(_shares(model, found)),
         vcov_type=replace(model.vcov, note="as computed by linearmodels, without small-sample factor"), notices=design.notices,
         title=f"Panel model, {METHODS[model.method]}, engine linearmodels", engine="linearmodels", engine_packages=("linearmodels",),
     )  # fmt: skip
+
+
+def _shares(model: Panel, found: Any) -> tuple[Statistic, ...]:
+    """R² under the names of the native engine: with the effects, and net of them."""
+    if model.method != "within":
+        return (Statistic(name="r2", value=float(found.rsquared), label="R²"),)
+    return (
+        Statistic(name="r2", value=float(found.rsquared_inclusive), label="R², effects included"),
+        Statistic(name="r2_within", value=float(found.rsquared), label="Within R², net of the effects"),
+    )
 
 
 def _refuse(model: Panel, design: Design) -> None:

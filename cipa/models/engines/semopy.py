@@ -26,11 +26,15 @@ import semopy
 from scipy.stats import chi2
 
 from cipa.errors import ConvergenceError, SpecificationError
-from cipa.models.sem.cases.moments import GroupSample, Sample, prepare
+from cipa.models.sem.cases.moments import refuse_without_cases
+from cipa.models.sem.cases.read import layout_for, prepare
+from cipa.models.sem.cases.sample import GroupSample, Sample
+from cipa.models.sem.declare.declaration import recipe_of
 from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.options import Recipe
 from cipa.models.sem.declare.parameters import Parameter
-from cipa.models.sem.model import SEM, declare
-from cipa.models.sem.steps.covariance import Recipe
+from cipa.models.sem.model import SEM
+from cipa.models.sem.steps.covariance import described
 from cipa.models.sem.steps.starts import starting_values
 from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.numerics.algebra.linalg import Array, frozen
@@ -66,7 +70,7 @@ def fit(model: SEM, data: Any) -> Fit:
         When its gradient does not vanish.
     """
     _refuse_options(model)
-    layout, labels = declare(model, data)
+    layout, labels = layout_for(model, data)
     _refuse_layout(layout)
     sample = prepare(
         data, model.parsed, observed=[block.observed for block in layout.blocks],
@@ -82,7 +86,7 @@ def fit(model: SEM, data: Any) -> Fit:
     return Fit(
         model=model, data=sample.data, kind="sem", terms=terms, params=frozen(params), vcov=frozen(vcov), nobs=sample.nobs,
         df_resid=float("nan") if exogenous else float(semopy.stats.calc_dof(found)), npar=len(found.param_vals),
-        estimates=_table(layout, labels, params, vcov, sample.groups[0]), vcov_type=recipe.described(sample),
+        estimates=_table(layout, labels, params, vcov, sample.groups[0]), vcov_type=described(recipe, sample),
         statistics=Statistics(() if exogenous else _statistics(found, script, sample.groups[0])),
         convergence=Convergence(iterations=steps, criterion=_STILL, message="semopy's L-BFGS-B, then Fisher steps with its gradient"),
         notices=(*sample.notices, *_left_out(recipe, exogenous)), engine="semopy", engine_packages=("semopy",),
@@ -146,7 +150,8 @@ def _observed_exogenous(layout: Layout) -> tuple[str, ...]:
 
 
 def _recipe(model: SEM, sample: Sample) -> Recipe:
-    recipe = model.recipe(sample)
+    recipe = recipe_of(model)
+    refuse_without_cases(model, recipe, sample)
     if recipe.se not in ("standard", "robust_sem"):
         raise _refusal(f'se="{recipe.se}"')
     return recipe

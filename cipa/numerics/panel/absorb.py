@@ -1,21 +1,26 @@
 """Sweeping out effects: the residuals of columns on sets of dummies, without forming the dummies.
 
-One set of effects is a subtraction of group means. Two sets, one of which is small (years), are exact: the Schur
-complement of the dummies' normal equations is solved once. Anything larger is a fixed point of alternating
-projections, found by conjugate gradients.
+One set of effects is a subtraction of group means. Two sets, one of which is small (years), are direct: the Schur complement of the
+dummies' normal equations is solved. It is singular once for each connected component of the bipartite graph of levels; one level of
+each component is the reference, and what is left is positive definite. Anything larger is a fixed point of alternating projections,
+found by conjugate gradients.
 
-Sources: Wansbeek, T. & Kapteyn, A. (1989). Journal of Econometrics, 41, 341-361 (two-way effects, unbalanced);
-Gaure, S. (2013). Computational Statistics & Data Analysis, 66, 8-18; Correia, S. (2017), reghdfe, section 3.
+Every result is verified: what is left of a column has no mean within any level (`SHARE`). Where that fails, what is left is swept
+again, as in iterative refinement; where it still fails, `Absorbed.converged` is False and the model refuses.
+
+Sources: Wansbeek, T. & Kapteyn, A. (1989). Journal of Econometrics, 41, 341-361 (two-way effects, unbalanced); Abowd, J., Creecy, R.
+& Kramarz, F. (2002), Census TP-2002-06 (connected groups); Gaure, S. (2013). Computational Statistics & Data Analysis, 66, 8-18;
+Correia, S. (2017), reghdfe, section 3; Higham, N. (2002). Accuracy and Stability of Numerical Algorithms, ch. 12 (refinement).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import pinvh
-from scipy.sparse import csr_array
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
@@ -23,8 +28,17 @@ from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
 DIRECT_LEVELS = 600
 """Up to so many levels of the smaller of two effects, the dense Schur complement is cheaper than iterations."""
 
-CG_TOLERANCE = 1e-12
-"""Norm of the remaining adjustment, relative to the column: three digits beyond what any estimate reports."""
+SHARE = 1e-10
+"""Largest length of the means within the levels of an effect, relative to what is left of the column: three digits beyond print."""
+
+NOTHING = 1e-15
+"""Length of what is left, relative to the column about its mean, that is rounding of a column which the effects explain fully."""
+
+SWEEPS = 6
+"""The first solution and its refinements; two are enough unless the levels are hardly connected."""
+
+CG_TOLERANCE = 1e-13
+"""Norm of the remaining adjustment, relative to the column: the levels' weak connections enlarge it, up to 1e3 in ordinary panels."""
 
 CG_MAX_ITERATIONS = 2000
 
@@ -59,6 +73,7 @@ class Absorbed:
     iterations : int
         0 for a direct solution.
     converged : bool
+        Whether the means within levels vanish (`SHARE`).
     """
 
     values: Array
@@ -66,6 +81,18 @@ class Absorbed:
     exact_rank: bool = True
     iterations: int = 0
     converged: bool = True
+
+
+Sweep = Callable[[Array], tuple[Array, int]]
+"""From (n, k) columns to what is left of them, and the iterations it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leverage:
+    """Diagonal (n,) of the hat matrix of the dummies, and whether its sum is the rank of the dummies."""
+
+    values: Array
+    verified: bool
 
 
 def group_sums(column: Array, effect: Effect) -> Array:
@@ -91,33 +118,85 @@ def absorb(columns: Array, effects: Sequence[Effect], *, weights: Array | None =
     """
     if not effects:
         return Absorbed(values=np.array(columns, order="F"), rank=0)
-    if len(effects) == 1:
-        return Absorbed(values=_demeaned(columns, effects[0], weights), rank=effects[0].levels)
-    large, small = sorted(effects[:2], key=lambda effect: -effect.levels)
-    if len(effects) == 2 and small.levels <= DIRECT_LEVELS:
-        return _two_effects(columns, large, small, weights)
-    return _alternating(columns, effects, weights)
+    values = np.asfortranarray(columns - columns.mean(axis=0))  # the constant is in the span; means far from 0 cost digits
+    sweep, floor = _sweep(effects, weights), NOTHING**2 * _lengths(values, weights)
+    iterations, loose = 0, np.ones(values.shape[1], dtype=bool)
+    for _ in range(SWEEPS):
+        values[:, loose], taken = sweep(values[:, loose])
+        iterations += taken
+        loose = ~_swept(values, effects, weights, floor=floor)
+        if not loose.any():
+            break
+    rank, exact = _rank(effects)
+    return Absorbed(values=values, rank=rank, exact_rank=exact, iterations=iterations, converged=not loose.any())
 
 
-def effect_leverage(effects: Sequence[Effect], nobs: int, *, weights: Array | None = None) -> Array:
-    """Diagonal (n,) of the hat matrix of at most two sets of dummies, the smaller one within DIRECT_LEVELS."""
+def effect_leverage(effects: Sequence[Effect], nobs: int, *, weights: Array | None = None) -> Leverage:
+    """Diagonal of the hat matrix of at most two sets of dummies, the smaller one within DIRECT_LEVELS."""
     if not effects:
-        return np.zeros(nobs)
+        return Leverage(values=np.zeros(nobs), verified=True)
+    row_weights = np.ones(nobs) if weights is None else weights
     large, *rest = sorted(effects, key=lambda effect: -effect.levels)
-    own = np.ones(nobs) if weights is None else weights
-    mass = group_sums(own, large)
-    leverage = own / mass[large.codes]
-    if not rest:
-        return leverage
-    small = rest[0]
-    shares = _cross(large, small, own).multiply(1 / mass[:, None]).toarray()
-    inverse = pinvh(_schur(large, small, own))
-    # row (i, t) of the swept dummies is e_t - m_i; its quadratic form is expanded to stay (n,)-sized
-    cross = shares @ inverse
-    own_part = np.einsum("it,it->i", cross, shares)
-    quadratic = inverse.diagonal()[small.codes] - 2 * cross[large.codes, small.codes] + own_part[large.codes]
-    total: Array = leverage + own * quadratic
-    return total
+    leverage = row_weights / group_sums(row_weights, large)[large.codes]
+    rank, _ = _rank(effects)
+    direct = TwoEffects.of(large, rest[0], weights) if rest else None
+    if direct is not None:
+        leverage = leverage + row_weights * direct.quadratic_form()
+    return Leverage(values=leverage, verified=bool(abs(float(leverage.sum()) - rank) <= SHARE * nobs))
+
+
+def components(first: Effect, second: Effect) -> tuple[int, IntArray]:
+    """Connected components of the graph whose nodes are the levels and whose edges are the rows.
+
+    Returns
+    -------
+    int, (first.levels + second.levels,) int array
+        Their number, and the component of each level, those of the first effect before those of the second.
+    """
+    size = first.levels + second.levels
+    edges = coo_array((np.ones(len(first.codes)), (first.codes, first.levels + second.codes)), shape=(size, size))
+    count, labels = connected_components(edges.tocsr(), directed=False)
+    return int(count), labels
+
+
+def _rank(effects: Sequence[Effect]) -> tuple[int, bool]:
+    """Dimension of the span of the dummies, and whether it is exact (else an upper bound)."""
+    levels = sum(effect.levels for effect in effects)
+    if len(effects) == 2:
+        return levels - components(effects[0], effects[1])[0], True
+    return levels - (len(effects) - 1), len(effects) == 1
+
+
+def _lengths(values: Array, weights: Array | None) -> Array:
+    """Weighted sum of squares of (n, k) columns, (k,)."""
+    return np.array([column @ (column if weights is None else column * weights) for column in values.T])
+
+
+def _swept(values: Array, effects: Sequence[Effect], weights: Array | None, *, floor: Array) -> BoolArray:
+    """Which (k,) columns have no means within levels any more: the length of the means is SHARE of the column's, or less.
+
+    A column of which no more than `floor` (k,), a sum of squares, is left has nothing left.
+    """
+    done = np.empty(values.shape[1], dtype=bool)
+    masses = [_mass(effect, weights) for effect in effects]
+    for position in range(values.shape[1]):
+        column = values[:, position]
+        weighted = column if weights is None else column * weights
+        length = weighted @ column
+        worst = max(float((group_sums(weighted, effect) ** 2 / mass).sum()) for effect, mass in zip(effects, masses, strict=True))
+        done[position] = worst <= SHARE**2 * length or length <= floor[position]
+    return done
+
+
+def _sweep(effects: Sequence[Effect], weights: Array | None) -> Sweep:
+    """One solution of the normal equations of the dummies, by the road that the number of levels asks for."""
+    if len(effects) == 1:
+        return lambda columns: (_demeaned(columns, effects[0], weights), 0)
+    large, small, *others = sorted(effects, key=lambda effect: -effect.levels)
+    direct = TwoEffects.of(large, small, weights) if not others and small.levels <= DIRECT_LEVELS else None
+    if direct is not None:
+        return lambda columns: (direct.swept(columns), 0)
+    return lambda columns: _alternating(columns, effects, weights)
 
 
 def _demeaned(columns: Array, effect: Effect, weights: Array | None) -> Array:
@@ -135,47 +214,95 @@ def _mass(effect: Effect, weights: Array | None) -> Array:
     return counts.astype(np.float64)
 
 
-def _cross(large: Effect, small: Effect, weights: Array) -> csr_array:
-    """Weight that a level of each effect shares with a level of the other, (large, small), sparse."""
-    return csr_array((weights, (large.codes, small.codes)), shape=(large.levels, small.levels))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoEffects:
+    """The normal equations of two sets of dummies, the large one swept out of the small one.
+
+    The Schur complement D2' M1 D2 is the Laplacian of a graph on the levels of the small effect: off the diagonal minus the weight
+    a_ts = sum_i w_it w_is / m_i by which two levels are connected, on it the sum of its row. Written so, no digits cancel.
+
+    Parameters
+    ----------
+    large, small : Effect
+    weights : (n,) array or None
+    shares : (large.levels, small.levels) sparse array
+        Weight of each small level within each large one, over the large one's.
+    kept : (q,) int array
+        Levels of the small effect other than the reference of each component.
+    factor : (q, q) array
+        Lower Cholesky factor of the Laplacian of the kept levels, on its unit-diagonal scale.
+    scale : (q,) array
+        Square root of that diagonal.
+    """
+
+    large: Effect
+    small: Effect
+    weights: Array | None
+    shares: csr_array
+    kept: IntArray
+    factor: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, large: Effect, small: Effect, weights: Array | None) -> TwoEffects | None:
+        """None where the levels are connected so weakly that the factorisation breaks down."""
+        row_weights = np.ones(len(large.codes)) if weights is None else weights
+        cross = csr_array((row_weights, (large.codes, small.codes)), shape=(large.levels, small.levels))
+        shares = cross.multiply(1 / group_sums(row_weights, large)[:, None]).tocsr()
+        connection = symmetric((cross.T @ shares).toarray())
+        np.fill_diagonal(connection, 0.0)
+        _, labels = components(large, small)
+        references = np.unique(labels[large.levels :], return_index=True)[1]
+        kept = np.setdiff1d(np.arange(small.levels), references)
+        laplacian = np.diag(connection.sum(axis=1)) - connection
+        scale = np.sqrt(laplacian.diagonal()[kept])
+        try:
+            factor, _ = cho_factor(laplacian[np.ix_(kept, kept)] / np.outer(scale, scale), lower=True)
+        except LinAlgError:
+            return None
+        return cls(large=large, small=small, weights=weights, shares=shares, kept=kept, factor=factor, scale=scale)
+
+    def solved(self, right: Array) -> Array:
+        """Effects (small.levels, k) that solve Laplacian @ effects = right, 0 at the references."""
+        effects = np.zeros_like(right)
+        scaled = right[self.kept] / self.scale[:, None]
+        effects[self.kept] = cho_solve((self.factor, True), scaled) / self.scale[:, None]
+        return effects
+
+    def swept(self, columns: Array) -> Array:
+        """What is left of (n, k) columns."""
+        values = _demeaned(columns, self.large, self.weights)
+        effects = self.solved(self.right_side(values))
+        level = self.shares @ effects
+        for position in range(columns.shape[1]):
+            values[:, position] -= effects[self.small.codes, position] - level[self.large.codes, position]
+        return values
+
+    def right_side(self, demeaned: Array) -> Array:
+        """Sums (small.levels, k) within the small effect of (n, k) columns that the large one is swept out of."""
+        right = np.empty((self.small.levels, demeaned.shape[1]))
+        for position in range(demeaned.shape[1]):
+            column = demeaned[:, position]
+            right[:, position] = group_sums(column if self.weights is None else column * self.weights, self.small)
+        return right
+
+    def small_effects(self, column: Array) -> Array:
+        """Coefficients (small.levels,) of the small effect's dummies in the regression of an (n,) column on both, 0 at the references."""
+        effects: Array = self.solved(self.right_side(_demeaned(column[:, None], self.large, self.weights)))[:, 0]
+        return effects
+
+    def quadratic_form(self) -> Array:
+        """The form (n,) of each row e_t - m_i of the swept dummies in the inverse Laplacian, expanded to stay (n,)-sized."""
+        inverse = symmetric(self.solved(np.eye(self.small.levels)))
+        cross = self.shares @ inverse
+        square = self.shares.multiply(cross).sum(axis=1)
+        form: Array = inverse.diagonal()[self.small.codes] - 2 * cross[self.large.codes, self.small.codes]
+        total: Array = form + square[self.large.codes]
+        return total
 
 
-def _schur(large: Effect, small: Effect, weights: Array) -> Array:
-    """D2' M1 D2, (small, small): the dummies of the small effect after the large one is swept out."""
-    cross = _cross(large, small, weights)
-    mass = group_sums(weights, large)
-    scaled = cross.multiply(1 / mass[:, None])
-    schur = np.diag(group_sums(weights, small)) - (cross.T @ scaled).toarray()
-    return symmetric(schur)
-
-
-def _two_effects(columns: Array, large: Effect, small: Effect, weights: Array | None) -> Absorbed:
-    own = np.ones(len(columns)) if weights is None else weights
-    schur = _schur(large, small, own)
-    components = _components(schur)
-    values = _demeaned(columns, large, weights)
-    right = np.empty((small.levels, columns.shape[1]))
-    for position in range(columns.shape[1]):
-        column = values[:, position]
-        right[:, position] = group_sums(column if weights is None else column * own, small)
-    effects = pinvh(schur) @ right
-    mass = group_sums(own, large)
-    shares = _cross(large, small, own).multiply(1 / mass[:, None]).tocsr()
-    for position in range(columns.shape[1]):
-        level = shares @ effects[:, position]
-        values[:, position] -= effects[small.codes, position] - level[large.codes]
-    return Absorbed(values=values, rank=large.levels + small.levels - components)
-
-
-def _components(schur: Array) -> int:
-    """Number of groups of levels that no row connects; the Schur complement is zero between them."""
-    connected = np.abs(schur) > 1e-10 * max(float(np.abs(schur).max()), 1e-300)
-    count, _ = connected_components(csr_array(connected.astype(np.float64)), directed=False)
-    return count
-
-
-def _alternating(columns: Array, effects: Sequence[Effect], weights: Array | None) -> Absorbed:
-    """Solve (I - T) z = (I - T) y by conjugate gradients, T the symmetric sweep; the residual is y - z."""
+def _alternating(columns: Array, effects: Sequence[Effect], weights: Array | None) -> tuple[Array, int]:
+    """Solve (I - T) z = (I - T) y by conjugate gradients, T the symmetric sweep; what is left is y - z."""
     order = [*effects, *effects[-2::-1]]  # forth and back, so that T is symmetric in the weighted inner product
     inner = np.ones(len(columns)) if weights is None else weights
 
@@ -199,11 +326,7 @@ def _alternating(columns: Array, effects: Sequence[Effect], weights: Array | Non
         following = inner @ residual**2
         direction = residual + _ratio(following, norm, active=norm > target) * direction
         norm, iterations = following, iterations + 1
-    values = np.asfortranarray(columns - solution)
-    rank = sum(effect.levels for effect in effects) - (len(effects) - 1)
-    return Absorbed(
-        values=values, rank=rank, exact_rank=False, iterations=iterations, converged=bool((norm <= target).all())
-    )  # fmt: skip
+    return np.asfortranarray(columns - solution), iterations
 
 
 def _ratio(numerator: Array, denominator: Array, *, active: BoolArray) -> Array:

@@ -34,6 +34,7 @@ import numpy as np
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, symmetric
 from cipa.numerics.twolevel.complete import Parts, smooth, sums
 
+_DIGITS = 1e-9  # share of a sum of squares that its difference must keep
 _SINGULAR = (
     1e4  # largest eigenvalue of (I + F S F)^-1, F F = A: 1 when Sigma_B is positive; beyond it the likelihood is unbounded
 )
@@ -157,7 +158,10 @@ def evaluate(c: IncompleteClusters, within: Array, between: Array, mean: Array) 
         return None
     A, omega, logdet_b = inner
     x = np.where(c.seen[c.pattern], c.mean - mean, 0.0)
-    alpha, outer, quadratic = _pulled(c, P, A, omega, K, B, x, np.where(c.known[c.kind], c.z - mean, 0.0))
+    pulled = _pulled(c, P, A, omega, K, B, x, np.where(c.known[c.kind], c.z - mean, 0.0))
+    if pulled is None:
+        return None
+    alpha, outer, quadratic = pulled
     pooled = _by_pattern(c, c.scatter)
     quadratic += float(np.einsum("rij,rij->", P, pooled))
     value = (float(c.cases @ logdet) + float(logdet_b.sum()) + float(logdet_z[c.kind].sum()) + quadratic) / (2 * c.nobs)
@@ -186,8 +190,11 @@ def _given_z(c: IncompleteClusters, P: Array, S: Array) -> tuple[Array, Array, A
 
 def _pulled(
     c: IncompleteClusters, P: Array, A: Array, omega: Array, K: Array, B: Array, x: Array, z: Array
-) -> tuple[Array, Array, float]:
-    """Alpha (J, p), Omega (J, p, p), and the quadratic form of the cells' means x (C, p) and the between-only values z (J, p)."""
+) -> tuple[Array, Array, float] | None:
+    """Alpha (J, p), Omega (J, p, p), and the quadratic form of the cells' means x (C, p) and the between-only values z (J, p).
+
+    None where the form, a difference, has lost its digits: far from any maximum, with means that are thousands of deviations off.
+    """
     BK = (B @ K)[c.kind]
     S, Kz = B - BK @ B, _times(K[c.kind], z)
     apart = x - _times(BK, z)[c.cluster]
@@ -196,8 +203,9 @@ def _pulled(
     Mg = _times(S, g - _times(omega, _times(S, g)))
     Q = np.eye(c.variables) - np.swapaxes(BK, 1, 2)
     alpha, outer = Kz + _times(Q, g - _times(A, Mg)), K[c.kind] + Q @ omega @ np.swapaxes(Q, 1, 2)
-    quadratic = float(c.count @ np.einsum("ci,ci->c", apart, Px)) + float(np.sum(z * Kz)) - float(np.sum(g * Mg))
-    return alpha, outer, quadratic
+    whole = float(c.count @ np.einsum("ci,ci->c", apart, Px)) + float(np.sum(z * Kz))
+    quadratic = whole - float(np.sum(g * Mg))
+    return (alpha, outer, quadratic) if quadratic >= _DIGITS * whole else None
 
 
 def _by_pattern(c: IncompleteClusters, cells: Array) -> Array:

@@ -8,7 +8,7 @@ Source: Lee, S.-Y. (1990). Biometrika, 77, 763-772.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from cipa.numerics.search.optimize import minimize
 from cipa.numerics.twolevel import complete, incomplete
 from cipa.numerics.twolevel.complete import Clusters, Parts, TwoLevel
 from cipa.numerics.twolevel.incomplete import IncompleteClusters, IncompleteTwoLevel
+from cipa.numerics.twolevel.semidefinite import MomentPoint, semidefinite
 
 Sampled = Clusters | IncompleteClusters
 Found = TwoLevel | IncompleteTwoLevel
 
 _SWITCH = 0.3  # decrement per case below which Newton steps replace Fisher steps
 _SWITCH_INCOMPLETE = 1e-5  # an exact Hessian costs several expected ones there, and Fisher steps converge fast
-_SEARCH, _BOUNDED_SEARCH = 60, 500  # iterations; a search that meets a maximum takes about 10
+_SEARCH = 60  # iterations; a search that meets a maximum takes about 10
 
 
 def switch_of(clusters: Sampled) -> float:
@@ -82,7 +83,7 @@ def gradient(found: Found, parts: Parts, clusters: Sampled) -> Array:
 class Unrestricted:
     """Moments estimated freely: Sigma_W (q, q), Sigma_B (r, r), mu (p,), and the likelihood there with its factors.
 
-    `bounded`: Sigma_B was kept positive semidefinite, because without that the likelihood has no maximum nearby.
+    `bounded`: Sigma_B is on the bound of what is possible, singular.
     """
 
     within: Array
@@ -91,15 +92,6 @@ class Unrestricted:
     loglik: float
     converged: bool
     bounded: bool
-    found: Found
-    parts: Parts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Point:
-    eta: Array
-    value: float
-    gradient: Array
     found: Found
     parts: Parts
 
@@ -124,87 +116,38 @@ class _Free:
         B[self.outer] = B[self.outer[::-1]] = eta[m : m + len(self.outer[0])]
         return W, B, eta[m + len(self.outer[0]) :]
 
-    def evaluate(self, eta: Array) -> _Point | None:
+    def evaluate(self, eta: Array) -> MomentPoint | None:
         found = evaluate(self.clusters, *self.moments(eta))
         if found is None:
             return None
-        return _Point(
+        return MomentPoint(
             eta=eta, value=found.value, gradient=gradient(found, self.parts, self.clusters), found=found, parts=self.parts
         )
 
-    def curvature(self, point: _Point, *, exact: bool) -> Array:
+    def curvature(self, point: MomentPoint, *, exact: bool) -> Array:
         return symmetric(curvature(point.found, self.parts, self.clusters, observed=exact))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Root:
-    """The same in L with Sigma_B = L L', which is positive semidefinite everywhere; L has the zeros of a block-diagonal Sigma_B."""
-
-    free: _Free
-
-    @property
-    def switch(self) -> float:
-        return self.free.switch
-
-    def root(self, eta: Array) -> Array:
-        L = np.zeros((len(self.free.clusters.between),) * 2)
-        L[self.free.outer] = eta[self.own]
-        return L
-
-    @property
-    def own(self) -> slice:
-        first = len(self.free.inner[0])
-        return slice(first, first + len(self.free.outer[0]))
-
-    def plain(self, eta: Array) -> Array:
-        """The free entries of Sigma_W, Sigma_B and mu."""
-        L, found = self.root(eta), eta.copy()
-        found[self.own] = (L @ L.T)[self.free.outer]
-        return found
-
-    def slopes(self, eta: Array) -> Array:
-        """Derivatives of `plain` (k, k): dB_ij / dL_ab = L_jb if i = a, and L_ib if j = a."""
-        L, J, (rows, cols) = self.root(eta), np.eye(len(eta)), self.free.outer
-        i, j = rows[:, None], cols[:, None]
-        J[self.own, self.own] = (i == rows) * L[j, cols] + (j == rows) * L[i, cols]
-        return J
-
-    def evaluate(self, eta: Array) -> _Point | None:
-        here = self.free.evaluate(self.plain(eta))
-        return None if here is None else replace(here, gradient=self.slopes(eta).T @ here.gradient, eta=eta)
-
-    def curvature(self, point: _Point, *, exact: bool) -> Array:
-        J = self.slopes(point.eta)
-        H = J.T @ self.free.curvature(point, exact=exact) @ J
-        if exact:
-            rows, cols = self.free.outer
-            H[self.own, self.own] += (cols[:, None] == cols) * point.found.B[rows[:, None], rows]
-        return symmetric(H)
 
 
 def unrestricted(clusters: Sampled, *, within: BoolArray | None = None, between: BoolArray | None = None) -> Unrestricted | None:
     """Maximum-likelihood moments, of which only the entries marked in `within` (q, q) and `between` (r, r) are not zero.
 
-    All entries by default; `between` is block diagonal. Sigma_B may be estimated indefinite, as long as every V_s is positive definite.
-    With few clusters the likelihood can grow without bound as some V_s becomes singular; where the search meets no maximum before, it is
-    repeated with Sigma_B positive semidefinite. None when the likelihood has no value at the starting moments (collinear variables).
+    All entries by default, and then Sigma_B is positive semidefinite, as Mplus and lavaan have it, on its bound where the likelihood
+    falls towards it. The masked form (`between` block diagonal) is a model whose variances may be negative like those of any model.
+    None when the likelihood has no value at the starting moments (collinear variables).
     """
     c = clusters
     w = _lower(np.ones((len(c.within),) * 2, dtype=np.bool_) if within is None else within)
     b = _lower(np.ones((len(c.between),) * 2, dtype=np.bool_) if between is None else between)
     problem = _Free(clusters=c, inner=w, outer=b, parts=_unit_parts(c, w, b))
     W, B, mu = starting_moments(c)
-    solution, point = minimize(problem, np.concatenate([W[w], B[b], mu]), max_iterations=_SEARCH)
-    eta = solution.eta
-    bounded = not solution.converged
-    if bounded:
-        blocks = np.zeros_like(B)
-        blocks[b] = blocks[b[::-1]] = B[b]
-        root = _Root(free=problem)
-        solution, point = minimize(
-            root, np.concatenate([W[w], np.linalg.cholesky(blocks)[b], mu]), max_iterations=_BOUNDED_SEARCH
-        )
-        eta = root.plain(solution.eta)
+    start = np.concatenate([W[w], B[b], mu])
+    solution, point = minimize(problem, start, max_iterations=_SEARCH)
+    eta, bounded = solution.eta, False
+    unit = np.sqrt(B.diagonal())
+    if between is None and not (solution.converged and _possible(problem.moments(eta)[1], unit)):
+        bounded = True
+        eta, point, ended = semidefinite(problem, eta if solution.converged else start, unit)
+        solution = ended or solution
     if point is None:
         return None
     W, B, mean = problem.moments(eta)
@@ -212,6 +155,11 @@ def unrestricted(clusters: Sampled, *, within: BoolArray | None = None, between:
         within=W, between=B, mean=mean, loglik=loglik(c, point.value), converged=solution.converged, bounded=bounded,
         found=point.found, parts=problem.parts,
     )  # fmt: skip
+
+
+def _possible(B: Array, unit: Array) -> bool:
+    """Whether Sigma_B is positive definite, in standard deviations `unit` (r,)."""
+    return bool(np.linalg.eigvalsh(B / np.outer(unit, unit))[0] > 0)
 
 
 def _lower(mask: BoolArray) -> tuple[IntArray, IntArray]:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure as Canvas
 
 from cipa.report.document import Figure
 from cipa.report.words import decimal, level
+from cipa.results.answers import Spread
 from cipa.results.display import ResultTable
-from cipa.results.fit import Spread
 
 STYLE: Any = {
     "svg.hashsalt": "cipa", "svg.fonttype": "path", "font.family": "STIXGeneral", "mathtext.fontset": "stix", "font.size": 10,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oracle_files import HERE
 
 import cipa as ci
-from cipa.models.panel.formula import parse_formula, term_name
+from cipa.models.panel.common.formula import parse_formula, term_name
 
 KEYS = {"entity": "firm", "time": "year"}
 EXACT = 1e-9  # relative; the same numbers by another road
@@ -28,12 +28,22 @@ def gaps() -> pd.DataFrame:
     return pd.read_csv(HERE / "panel/data/sim_clusters_gaps.csv")
 
 
+def ordinary() -> pd.DataFrame:
+    """171 firms in 6 years, balanced, columns with means far from zero."""
+    rng = np.random.default_rng(0)
+    firm, year = np.repeat(np.arange(171), 6), np.tile(np.arange(2010, 2016), 171)
+    x = 10 + rng.normal(size=1026) + rng.normal(size=171)[firm]
+    z = rng.normal(size=1026) + rng.normal(size=6)[year - 2010]
+    y = 0.5 * x - 0.3 * z + rng.normal(size=171)[firm] + rng.normal(size=1026)
+    return pd.DataFrame({"firm": firm, "year": year, "lninnov": y, "collab": x, "rd": z})
+
+
 def fit(formula: str, data: pd.DataFrame, **options: Any) -> Any:
     return ci.Panel(formula, **{**KEYS, **options}).fit(data)
 
 
 @pytest.mark.parametrize("vcov", ["iid", "hc1", "hc3", ci.clustered("firm", convention="none")], ids=str)
-@pytest.mark.parametrize("data", [grunfeld(), gaps()], ids=["balanced", "gaps"])
+@pytest.mark.parametrize("data", [grunfeld(), gaps(), ordinary()], ids=["balanced", "gaps", "171 x 6"])
 def test_sweeping_out_effects_is_the_regression_with_dummies(data: pd.DataFrame, vcov: Any) -> None:
     formula = "inv ~ value + capital" if "inv" in data else "lninnov ~ collab + rd"
     within = fit(formula, data, effects=("entity", "time"), vcov=vcov)
@@ -170,7 +180,9 @@ def test_lags_use_rows_that_are_dropped_for_another_reason() -> None:
         ("inv ~ value + twice", {}, ci.IdentificationError, "'twice' is collinear: it is a linear combination of value"),
         ("inv ~ value + flat", {}, ci.IdentificationError, "'flat' is constant"),
         ("inv ~ value + own", {}, ci.IdentificationError, "absorbed by the effects"),
-        ("inv ~ word", {}, ci.DataError, "holds words"),
+        ("inv ~ word", {}, ci.DataError, r"one value \('w'\)"),
+        ("word ~ value", {}, ci.DataError, "holds words"),
+        ("inv ~ log(word)", {}, ci.DataError, "holds words"),
         ("inv ~ log(zero)", {}, ci.DataError, "The logarithm needs positive values"),
         ("inv ~ empty", {}, ci.DataError, "has no value in any of the 200 rows"),
         ("inv ~ value", {"method": "witihn"}, ci.SpecificationError, "Did you mean 'within'"),

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 import cipa as ci
-from cipa.models.sem.cases.moments import prepare
+from cipa.models.sem.likelihood.method import LIKELIHOOD
 from cipa.models.sem.likelihood.objective import Likelihood
-from cipa.models.sem.model import _held, _objective, declare
 from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.study.syntax import parse
 
@@ -119,14 +118,9 @@ def test_moments_alone_give_the_fit_of_the_data() -> None:
 
 
 def likelihood(data: pd.DataFrame, syntax: str, **options: Any) -> Likelihood:
-    model = ci.SEM(syntax, **options)
-    layout, labels = declare(model, data)
-    sample = prepare(
-        data, model.parsed, observed=[block.observed for block in layout.blocks],
-        exogenous=[_held(model, roles.exogenous) for roles in layout.roles], labels=labels, group=model.group,
-        missing=model.missing, likelihood=model.likelihood,
-    )  # fmt: skip
-    return _objective(model, layout, sample)
+    objective = LIKELIHOOD.problem(ci.SEM(syntax, **options), data).objective
+    assert isinstance(objective, Likelihood)
+    return objective
 
 
 CASES = [
@@ -236,10 +230,11 @@ def test_gradient_of_the_likelihood_against_complex_steps(syntax: str, options: 
     objective = likelihood(data, syntax, **options)
     layout = objective.layout
     theta = ci.SEM(syntax, **options).fit(data).params * 1.02 + 0.01
+    patterns_of = [group.patterns for group in objective.sample.groups]
 
     def value(at: np.ndarray) -> complex:
         total = 0.0 + 0.0j
-        for g, (patterns, base, weight) in enumerate(zip(objective.patterns, objective.bases, objective.weights, strict=True)):
+        for g, (patterns, base, weight) in enumerate(zip(patterns_of, objective.bases, objective.weights, strict=True)):
             Sigma, mu = complex_moments(layout, base, at, g)
             for count, seen, mean, cov in zip(patterns.counts, patterns.observed, patterns.means, patterns.covs, strict=True):
                 P = np.linalg.inv(Sigma[np.ix_(seen, seen)])

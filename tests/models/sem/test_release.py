@@ -11,6 +11,7 @@ from oracle_files import case, sem_fit
 from oracle_report import agree
 
 import cipa as ci
+from cipa.results.questions import release
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 
@@ -31,7 +32,7 @@ def skewed(rng: np.random.Generator, *, n: int = 400, slope: float = 0.8) -> pd.
 
 
 def released(fit: Any) -> dict[str, tuple[float, float]]:
-    return {str(term): (chisq, epc) for term, chisq, epc in fit.release_tests()}
+    return {str(term): (chisq, epc) for term, chisq, epc in release(fit, "a test")}
 
 
 def test_parameters_that_a_constraint_fixes_are_released_as_the_reference_does() -> None:
@@ -55,7 +56,7 @@ def test_a_released_parameter_gains_what_its_modification_index_says() -> None:
 def test_with_the_optimal_weight_the_generalized_test_is_the_classical_one() -> None:
     """W = G^-1: n g^2 / V."""
     fit = ci.SEM(SIX, estimator="wls", group="group", group_equal=["loadings"]).fit(skewed(np.random.default_rng(5)))
-    E, K = fit.objective.information(fit.point), fit.layout.K
+    E, K = fit.objective.information(fit.point, observed=False), fit.layout.K
     g = -sum(
         weight * part.D.T @ target.weight @ (target.s - part.m)
         for target, part, weight in zip(fit.objective.targets, fit.point.parts, fit.objective.weights, strict=True)

@@ -9,6 +9,7 @@ from oracle_files import case, sem_fit, sem_names
 
 import cipa as ci
 from cipa.models.sem.population.nonnormal import fleishman, intermediate
+from cipa.results.questions import law as law_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 
@@ -69,11 +70,11 @@ def test_an_inadmissible_fit_is_no_population(name: str) -> None:
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_the_law_of_a_fit_is_what_the_fit_implies(name: str) -> None:
     fit = sem_fit(name)
-    found = fit.population()
-    for group, point in zip(found.groups, fit.point.groups, strict=True):
+    found = law_of(fit, None, None, "a test")
+    for group, implied in zip(found.groups, fit.point.blocks, strict=True):
         if not fit.model.ordered_names:
-            np.testing.assert_allclose(group.cov, point.moments.cov, rtol=1e-10)
-        assert group.nobs in fit.group_sizes
+            np.testing.assert_allclose(group.cov, implied.cov, rtol=1e-10)
+        assert group.nobs in [len(here.rows) for here in fit.sample.groups]
     for row in fit.estimates:
         assert found.truth[row.term] == pytest.approx(row.estimate, abs=1e-9), row.term
 
@@ -158,7 +159,7 @@ def test_a_fit_may_be_drawn_from_with_one_value_changed() -> None:
     data = ci.simulate(fit, params={"dem60 ~ ind60": 0.0}, nobs=100, seed=1)
     assert data.nobs == 100
     assert ci.simulate(fit, seed=1).nobs == fit.nobs
-    assert fit.population(params={"dem60 ~ ind60": 0.0}).truth[ci.Term.parse("dem60 ~ ind60")] == 0.0
+    assert law_of(fit, {"dem60 ~ ind60": 0.0}, None, "a test").truth[ci.Term.parse("dem60 ~ ind60")] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_refuses_a_wrong_call() -> None:
     model = ci.SEM(CFA)
     with pytest.raises(ci.SpecificationError, match="seed=None"):
         ci.simulate(model)
-    with pytest.raises(ci.SpecificationError, match=r"model= is a model \(Panel\)\. Needed: a model made by ci\.SEM"):
+    with pytest.raises(ci.SpecificationError, match=r"Needed: a model made by ci.SEM or a fit"):
         ci.simulate(ci.Panel("y ~ x"), seed=1)
     with pytest.raises(ci.InferenceError, match="needs a sampling design"):
         ci.simulate(ci.SEM(CFA, cluster="site"), seed=1)
@@ -199,9 +200,9 @@ def test_refuses_a_wrong_call() -> None:
         ci.simulate(sem_fit("hs_cluster"), seed=1)
     with pytest.raises(ci.SpecificationError, match=r"not a continuous observed variable.*'x1'"):
         ci.simulate(model, seed=1, skewness={"x11": 1.0})
-    with pytest.raises(ci.SpecificationError, match=r"skewness= is 'a' .str.. Needed: a number"):
+    with pytest.raises(ci.SpecificationError, match="skewness= is 'a'"):
         ci.simulate(model, seed=1, skewness="a")
-    with pytest.raises(ci.SpecificationError, match=r"params= is .*Needed: a dict of numbers"):
+    with pytest.raises(ci.SpecificationError, match=r"params= is \[0\.5\]"):
         ci.simulate(model, seed=1, params=[0.5])
     with pytest.raises(ci.SpecificationError, match="no cubic"):
         ci.simulate(model, seed=1, skewness=3.0)

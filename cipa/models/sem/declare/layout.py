@@ -6,6 +6,7 @@ constraints; eta (q,) is what the search moves, and q is the number of parameter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from cipa.errors import SpecificationError, did_you_mean
 from cipa.models.sem.declare.parameters import Parameter, Roles
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, null_space
 from cipa.numerics.moments.ram import Matrices, Places
-from cipa.study.expressions import Binary, Expression, gradient_of, names_in, substitute
+from cipa.study.expressions import Binary, Expression, Name, Number, gradient_of, names_in, substitute
 from cipa.study.syntax import Syntax
 
 _KIND = {"=~": 0, "~": 0, "<~": 0, "~~": 1, "~1": 2}
@@ -58,13 +59,15 @@ class Block:
 class Curve:
     """A constraint that K cannot carry: `expression` of the labels is 0 (`equal`), or at least 0.
 
-    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free.
+    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free. `text` is what
+    the researcher wrote.
     """
 
     expression: Expression
     equal: bool
     positions: Mapping[str, int]
     fixed: tuple[float, ...]
+    text: str = ""
 
     def at(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient (k,) at theta (k,)."""
@@ -78,7 +81,8 @@ class Layout:
 
     In a two-level model the blocks are its two `levels` (labels), the within level first.
     At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the inequalities
-    among them, which cost a direction but, as in lavaan, no parameter.
+    among them, which cost a direction but, as in lavaan, no parameter; `bend` (k, k) sums multiplier times second derivatives of the
+    constraints that hold, by which the Hessian along their curve differs from that along the tangent.
     """
 
     rows: tuple[Parameter, ...]
@@ -91,6 +95,7 @@ class Layout:
     means: bool
     curves: tuple[Curve, ...] = ()
     binding: int = 0
+    bend: Array | None = None
     levels: tuple[str, ...] = ()
 
     @property
@@ -252,12 +257,13 @@ def _constraints(
             if first_equal.setdefault(row.equal, k) != k:
                 tie(first_equal[row.equal], k)
         elif row.equal:
-            if row.equal not in names:
+            known = {**labels, **names}
+            if row.equal not in known:
                 raise SpecificationError(
-                    f'equal("{row.equal}") names no free parameter of the model.{did_you_mean(row.equal, names)}'
+                    f'equal("{row.equal}") names no free parameter of the model, by term or by label.{did_you_mean(row.equal, known)}'
                 )
-            tie(names[row.equal], k)
-    curves = []
+            tie(known[row.equal], k)
+    curves = [*_bounds(rows, theta)]
     for curve in _written(syntax, labels=labels, fixed=fixed_labels, size=len(theta)):
         linear = _linear(curve, len(theta)) if curve.equal else None
         if linear is None:
@@ -289,7 +295,25 @@ def _written(syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, f
         gap = Binary("-", right, left) if one.op == "<" else Binary("-", left, right)
         if not any(positions[name] < size for name in names_in(gap)):
             raise syntax.refuse(one, "This constraint has no free parameter in it, so there is nothing to constrain. Remove it.")
-        yield Curve(expression=gap, equal=one.op == "==", positions=positions, fixed=tuple(fixed.values()))
+        text = f"{one.lhs} {one.op} {one.rhs}"
+        yield Curve(expression=gap, equal=one.op == "==", positions=positions, fixed=tuple(fixed.values()), text=text)
+
+
+def _bounds(rows: Sequence[Parameter], theta: Sequence[int]) -> Iterator[Curve]:
+    """The bounds of single parameters, `lower()` and `upper()`."""
+    for k, position in enumerate(theta):
+        row = rows[position]
+        for bound, sign in ((row.lower, ">"), (row.upper, "<")):
+            if math.isfinite(bound):
+                value, limit = Name("@"), Number(bound)
+                gap = Binary("-", value, limit) if sign == ">" else Binary("-", limit, value)
+                yield Curve(
+                    expression=gap,
+                    equal=False,
+                    positions={"@": k},
+                    fixed=(),
+                    text=f"{row.lhs} {row.op} {row.rhs} {sign} {bound:g}",
+                )
 
 
 def _linear(curve: Curve, size: int) -> tuple[Array, float] | None:

@@ -1,114 +1,49 @@
-"""What a declaration cannot mean, or what is not derived for it: refused by name before any number is computed."""
+"""What no declaration can mean, whatever the method: refused by name before any number is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from cipa.errors import IdentificationError, SpecificationError
-from cipa.models.sem.cases.moments import TWO_STAGE, Sample
-from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.steps.scaled import SCALED_TESTS
-from cipa.models.sem.twolevel.declare import refuse_underived
-from cipa.models.sem.weighted.fit import WEIGHTS
+from cipa.errors import SpecificationError
+from cipa.models.sem.declare.declaration import Declaration
 from cipa.study.syntax import Syntax
 
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEM
 
-
-def check_declaration(model: SEM) -> None:
-    """Refuse a model whose options or statements contradict each other, or ask for what is not derived.
+def refuse_impossible(declaration: Declaration) -> None:
+    """Refuse options that this version does not derive, products, and statements that contradict themselves.
 
     Raises
     ------
     SpecificationError
         Naming the option, or the statement with its line.
     """
-    if model.parsed.levels:
-        refuse_underived(model)
-    _refuse_contradictions(model)
-    _refuse_unavailable(model)
-    _refuse_products(model.parsed)
-    _refuse_misplaced(model.parsed, model.ordered_names)
-
-
-def _refuse_contradictions(model: SEM) -> None:
-    """Refuse errors and tests that are not derived for these data."""
-    two_stage = model.missing in TWO_STAGE and not model.ordered_names
-    if two_stage and (model.estimator != "ml" or model.cluster or model.sampling_weight or model.likelihood != "normal"):
-        raise SpecificationError(
-            f'ci.SEM: missing="{model.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its test are'
-            ' corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
-        )
-    fourth = model.estimator in ("mlm", "mlmv", "mlmvs") or model.se == "robust_sem" or model.test in SCALED_TESTS[:3]
-    if fourth and (model.missing not in ("listwise", *TWO_STAGE) or model.cluster or model.sampling_weight):
-        what = f'estimator="{model.estimator}"' if model.estimator != "ml" else "robust_sem and its tests"
-        raise SpecificationError(
-            f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
-            " derived for missing values, clusters and weights."
-        )
-    if two_stage and (model.se in ("robust_huber_white", "first_order") or model.test == "yuan_bentler_mplus"):
-        raise SpecificationError(
-            f'ci.SEM: missing="{model.missing}" has no casewise scores, on which se="{model.se or model.estimator}" or that test would'
-            " rest. Leave se= and test=: they are corrected for the first stage by themselves."
-        )
-    if (model.estimator == "mlf" or model.se == "first_order") and (model.cluster or model.sampling_weight):
-        raise SpecificationError(
-            'ci.SEM: first-order errors (estimator="mlf") are the inverse of what independent, unweighted cases vary by. Use'
-            ' estimator="mlr", whose sandwich sums scores by cluster and takes weights.'
-        )
-    if model.likelihood == "wishart" and (model.estimator != "ml" or model.cluster or model.sampling_weight):
-        raise SpecificationError('ci.SEM: likelihood="wishart" goes with estimator="ml". Leave likelihood="normal".')
-
-
-def _refuse_unavailable(model: SEM) -> None:
-    """Refuse, by name, an option that this version does not derive: better no number than a wrong one."""
-    for name in ("conditional_x", "interaction", "nodes", "bounds"):
-        if getattr(model, name) and not (name == "conditional_x" and model.ordered_names):
+    for name in ("conditional_x", "interaction", "nodes"):
+        if getattr(declaration, name) and not (name == "conditional_x" and declaration.ordered_names):
             raise SpecificationError(
-                f"ci.SEM: {name}={getattr(model, name)!r} is not available in this version, and no other option stands in for it."
+                f"ci.SEM: {name}={getattr(declaration, name)!r} is not available in this version, and no other option stands in for it."
                 " Leave it out, or fit this model with a program that has it."
             )
-    allowed = ("listwise", "pairwise") if model.ordered_names else ("listwise",)
-    if model.estimator_used in WEIGHTS and (model.cluster or model.sampling_weight or model.missing not in allowed):
-        raise SpecificationError(
-            f'ci.SEM: estimator="{model.estimator_used}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
-            " missing values, clusters and weights."
-        )
-    if model.estimator_used in WEIGHTS:
-        _refuse_for_least_squares(model)
-    if model.ordered_names and model.estimator_used not in set(WEIGHTS) - {"gls"}:
-        raise SpecificationError(
-            f'ci.SEM: estimator="{model.estimator}" does not fit ordered variables. Use "wlsmv" (the default), "wlsm",'
-            ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
-        )
+    _refuse_products(declaration)
+    _refuse_misplaced(declaration.parsed, declaration.ordered_names)
 
 
-def _refuse_for_least_squares(model: SEM) -> None:
-    """Least squares has no casewise likelihood: no Huber-White, first-order or observed errors, no Yuan-Bentler test."""
-    wrong = {
-        f'se="{model.se}"': model.se in ("robust_huber_white", "first_order"),
-        'test="yuan_bentler_mplus"': model.test == "yuan_bentler_mplus",
-        'information="observed"': model.information == "observed",
-        "fixed_x=True": model.fixed_x is True and not model.ordered_names,
-    }
-    for option in (name for name, asked in wrong.items() if asked):
-        raise SpecificationError(
-            f'ci.SEM: {option} is not derived for least squares (estimator="{model.estimator_used}"). Robust errors are'
-            ' se="robust_sem", robust tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted"; exogenous variables are random, as'
-            " in lavaan."
-        )
-
-
-def _refuse_products(syntax: Syntax) -> None:
-    """Refuse `x:z`."""
+def _refuse_products(declaration: Declaration) -> None:
+    """Refuse products of constructs, of ordered variables, and products that are anything but a predictor."""
+    syntax = declaration.parsed
+    latent = {row.lhs for row in syntax.formulas if row.op in ("=~", "<~")}
     for row in syntax.formulas:
-        if ":" in row.lhs or ":" in row.rhs:
+        parts = row.rhs.split(":") if ":" in row.rhs else []
+        if ":" in row.lhs or (parts and row.op not in ("~", "~~")):
+            raise syntax.refuse(
+                row, "A product predicts: write it on the right of '~'. It measures nothing and is explained by nothing."
+            )
+        special = next((part for part in parts if part in latent or part in declaration.ordered_names), "")
+        if special:
+            kind = "a construct" if special in latent else "an ordered variable"
             raise syntax.refuse(
                 row,
-                f"The product '{row.rhs}' is not available in this version. For a product of observed variables, compute the column and name"
-                " it.",
+                f"The product '{row.rhs}' is not available in this version: '{special}' is {kind}, whose values are not observed. A product"
+                " of observed variables is made from their columns.",
             )
 
 
@@ -127,31 +62,3 @@ def _refuse_misplaced(syntax: Syntax, ordered: Sequence[str]) -> None:
                 row,
                 f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in ordered=.",
             )
-
-
-def refuse_means_without_means(layout: Layout, sample: Sample) -> None:
-    """Refuse a mean structure for moments that came without means."""
-    if layout.means and any(
-        getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
-    ):
-        raise SpecificationError(
-            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them."
-        )
-
-
-def moment_count(layout: Layout) -> int:
-    """Sample moments that the model explains: those of exogenous variables held at the sample's do not count."""
-    total = 0
-    for block in layout.blocks:
-        p, x = len(block.observed), len(block.exogenous)
-        total += p * (p + 1) // 2 - x * (x + 1) // 2 + ((p - x) if layout.means else 0)
-    return total
-
-
-def refuse_underidentified(npar: int, moments: int) -> None:
-    """The counting rule: no more parameters than moments."""
-    if npar > moments:
-        raise IdentificationError(
-            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates are not unique."
-            " Fix or equate parameters, drop paths, or add indicators."
-        )

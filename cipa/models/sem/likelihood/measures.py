@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipa.models.sem.cases.moments import UNRESTRICTED_FIRST, GroupSample, Sample
+from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.options import SCALED_TESTS, UNRESTRICTED_FIRST, Recipe
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
-from cipa.models.sem.steps.covariance import Recipe
-from cipa.models.sem.steps.indices import GroupMoments, Test, measures
-from cipa.models.sem.steps.scaled import SCALED_TESTS, scaled_measures
+from cipa.models.sem.likelihood.scaled import scaled_measures
+from cipa.models.sem.steps.indices import GroupMoments, Test, chisq_rounded, measures
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import available_moments, complete_pattern, loglik, pairwise_moments, patterns_of, saturated
 
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEM
-
 
 def likelihood_measures(
-    model: SEM, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, recipe: Recipe, nobs: int
+    recipe: Recipe, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, nobs: int, lost: int
 ) -> dict[str, float]:
-    """All fit measures, keyed as lavaan's `fitMeasures`; with a scaled test the scaled and robust ones too."""
-    found = _measures(model, objective.layout, sample, point, nobs=nobs)
+    """All fit measures, keyed as lavaan's `fitMeasures`; with a scaled test the scaled and robust ones too.
+
+    `nobs` is n of the chi-square; `lost` cases of each group do not count in it (1 under the Wishart likelihood).
+    """
+    found = _measures(objective.layout, sample, point, nobs=nobs, lost=lost)
     return found | _scaled(recipe, objective, point, sample, found, nobs=nobs) if recipe.test in SCALED_TESTS else found
 
 
@@ -36,17 +35,16 @@ def _scaled(
     return scaled_measures(recipe, objective, point, sample, test=test, baseline=baseline, nobs=nobs)
 
 
-def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int) -> dict[str, float]:
+def _measures(layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: int, lost: int) -> dict[str, float]:
     model_logl, saturated_logl, excess, base_excess, base_df = 0.0, 0.0, 0.0, 0.0, 0
     groups = []
     df = -layout.npar
-    lost = 1 if model.likelihood == "wishart" else 0
     first = sample.missing in UNRESTRICTED_FIRST  # whose weight is that of the unrestricted moments
     for g, (block, group) in enumerate(zip(layout.blocks, sample.groups, strict=True)):
         p, x = len(block.observed), len(block.exogenous)
         held = x * (x + 1) // 2 + (x if layout.means else 0)
         df += p * (p + 1) // 2 + (p if layout.means else 0) - held
-        own = loglik(group.patterns, point.groups[g].likelihood.value)
+        own = loglik(group.patterns, point.evaluations[g].value)
         scale = (group.nobs - lost) / group.nobs
         excess += 2 * (group.saturated.loglik - own) * scale
         conditional = _exogenous_loglik(group, block.exogenous)
@@ -56,17 +54,17 @@ def _measures(model: SEM, layout: Layout, sample: Sample, point: LikelihoodPoint
         base, count = _baseline(group, exogenous)
         base_excess += 2 * (group.saturated.loglik - base) * scale
         base_df += count
-        moments = point.groups[g].moments
+        moments = point.blocks[g]
         groups.append(
             GroupMoments(
                 sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
                 mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
-                P=np.linalg.inv(group.saturated.cov)[None] if first else point.groups[g].likelihood.P,
-                shares=point.groups[g].likelihood.weights, exogenous=block.exogenous, **_available(group),
+                P=np.linalg.inv(group.saturated.cov)[None] if first else point.evaluations[g].P,
+                shares=point.evaluations[g].weights, exogenous=block.exogenous, **_available(group),
             )
         )  # fmt: skip
     return measures(
-        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df) if base_df else None,
+        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df),
         loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
     )  # fmt: skip
 
@@ -77,11 +75,6 @@ def _available(group: GroupSample) -> dict[str, Array]:
         return {"available_cov": group.saturated.cov, "available_mean": group.saturated.mean}
     cov, mean = pairwise_moments(group.values, group.weights)
     return {"available_cov": np.where(np.isnan(cov), group.saturated.cov, cov), "available_mean": mean}
-
-
-def chisq_rounded(chisq: float, nobs: int) -> float:
-    """A chi-square that is zero up to rounding of the log-likelihood is zero."""
-    return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
 
 
 def _exogenous_loglik(group: GroupSample, exogenous: Array) -> float:

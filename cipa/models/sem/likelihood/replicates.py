@@ -1,4 +1,4 @@
-"""The likelihood of R samples of complete moments as a function of R etas: what `discrepancy.Likelihood` is for one sample."""
+"""The likelihood of R samples of complete moments as a function of R etas: what `objective.Likelihood` is for one sample."""
 
 from __future__ import annotations
 

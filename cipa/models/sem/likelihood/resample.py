@@ -8,33 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from cipa.errors import InferenceError
-from cipa.models.sem.cases.moments import GroupSample, Sample, first_moments
+from cipa.errors import InferenceError, one_of
+from cipa.models.sem.cases.first_stage import first_moments
+from cipa.models.sem.cases.sample import GroupSample, bases_with_exogenous
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint, bases_with_exogenous
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.likelihood.objective import LikelihoodPoint, likelihood_of
 from cipa.models.sem.likelihood.replicates import Replicates
+from cipa.models.sem.steps.table import values_at
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.numerics.moments.normal import loglik, moments, patterns_of
+from cipa.numerics.moments.ram import Implied
 from cipa.numerics.search.optimize import minimize
 from cipa.numerics.search.replicates import minimize_many
+from cipa.results.answers import Draws, Refit
 from cipa.study.expressions import evaluate
 
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
+KINDS = ("case", "cluster", "parametric", "bollen_stine")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draws:
-    """What R draws gave: values (R, m) of all rows of the estimates, chi-square (R,), and which (R,) converged and are admissible."""
-
-    values: Array
-    chisq: Array
-    converged: BoolArray
-    admissible: BoolArray
+def refit(fit: SEMFit, kind: str | None) -> Refit:
+    """The model on other cases: moments of complete ones searched together, others one by one."""
+    kind = one_of(kind or "case", KINDS, what="kind", where="ci.bootstrap of a structural equation model")
+    clusters = fit.sample.clusters if kind == "cluster" else None
+    if kind == "cluster" and clusters is None:
+        raise InferenceError(
+            'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
+        )
+    if fit.layout.curves:
+        raise InferenceError(
+            "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws and not"
+            " in others. Drop the constraint, or test it with ci.wald_test."
+        )
+    sizes = tuple(len(group.rows) for group in fit.sample.groups)
+    return Refit(kind=kind, sizes=sizes, clusters=clusters, run=Resampler.of(fit, kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,9 @@ class Resampler:
                 raise InferenceError(
                     'ci.bootstrap: kind="bollen_stine" rotates complete cases. Use kind="case" with missing values.'
                 )
-            values = tuple(_rotated(group, fit.point, g, means=fit.layout.means) for g, group in enumerate(fit.sample.groups))
+            values = tuple(
+                _rotated(group, fit.point.blocks[g], means=fit.layout.means) for g, group in enumerate(fit.sample.groups)
+            )
         return cls(fit, values, fit.layout.to_eta(fit.params), kind)
 
     def __call__(self, draws: Sequence[Any]) -> Draws:
@@ -114,28 +127,20 @@ class Resampler:
                 return None
             groups.append(replace(group, patterns=patterns, saturated=unrestricted, values=values))
         sample = replace(self.fit.sample, groups=tuple(groups))
-        objective = self._objective(sample)
+        objective = likelihood_of(self.fit.layout, sample, bases_with_exogenous(self.fit.layout, sample))
         solution, point = minimize(objective, self.start)
         if point is None or not solution.converged:
             return None
-        found = self.fit.values_at(point, objective)
-        admissible = _admissible(self.fit.layout, found[None], [one.moments.T[None] for one in point.groups])
+        found = values_at(self.fit.model.parsed.constraints, objective, point)
+        admissible = _admissible(self.fit.layout, found[None], [moments.T[None] for moments in point.blocks])
         return found, _chisq(groups, point), bool(admissible[0])
-
-    def _objective(self, sample: Sample) -> Likelihood:
-        counts = np.array([group.total for group in sample.groups])
-        objective: Likelihood = self.fit.objective
-        return replace(
-            objective, patterns=tuple(group.patterns for group in sample.groups), weights=counts / counts.sum(),
-            bases=bases_with_exogenous(self.fit.layout, sample),
-        )  # fmt: skip
 
     def _simulated(self, rng: np.random.Generator) -> list[Array]:
         """Normal data of the fitted moments, with the holes of the data."""
         found = []
-        for group, here, values in zip(self.fit.sample.groups, self.fit.point.groups, self.values, strict=True):
-            mean = here.moments.mean if self.fit.layout.means else group.saturated.mean
-            root = np.linalg.cholesky(here.moments.cov)
+        for group, implied, values in zip(self.fit.sample.groups, self.fit.point.blocks, self.values, strict=True):
+            mean = implied.mean if self.fit.layout.means else group.saturated.mean
+            root = np.linalg.cholesky(implied.cov)
             drawn = mean + rng.normal(size=values.shape) @ root.T
             found.append(np.where(np.isnan(values), np.nan, drawn))
         return found
@@ -176,14 +181,14 @@ def _stacked(found: Sequence[tuple[Array, float, bool] | None], size: int) -> Dr
 
 
 def _chisq(groups: list[GroupSample], point: LikelihoodPoint) -> float:
-    pairs = zip(groups, point.groups, strict=True)
-    return float(sum(2 * (group.saturated.loglik - loglik(group.patterns, here.likelihood.value)) for group, here in pairs))
+    pairs = zip(groups, point.evaluations, strict=True)
+    return float(sum(2 * (group.saturated.loglik - loglik(group.patterns, normal.value)) for group, normal in pairs))
 
 
-def _rotated(group: GroupSample, point: LikelihoodPoint, g: int, *, means: bool) -> Array:
+def _rotated(group: GroupSample, implied: Implied, *, means: bool) -> Array:
     """Data with exactly the fitted moments: (x - mean) S^-1/2 Sigma^1/2 + mu (Bollen & Stine 1992)."""
     assert group.values is not None
-    S, Sigma = group.saturated.cov, point.groups[g].moments.cov
+    S, Sigma = group.saturated.cov, implied.cov
     rotation = np.linalg.solve(np.linalg.cholesky(S), np.eye(len(S))).T @ np.linalg.cholesky(Sigma).T
-    centre = point.groups[g].moments.mean if means else group.saturated.mean
+    centre = implied.mean if means else group.saturated.mean
     return np.asarray((group.values - group.saturated.mean) @ rotation + centre)

@@ -17,27 +17,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipa.data.checks import never_together
-from cipa.models.sem.cases.moments import GroupSample
+from cipa.models.sem.cases.sample import GroupSample
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.likelihood.objective import ends_of
+from cipa.models.sem.likelihood.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
 from cipa.models.sem.steps.covariance import meat
 from cipa.models.sem.steps.indices import Test, rmsea
-from cipa.models.sem.steps.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
+from cipa.models.sem.steps.scaled import of_saturated
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
 
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
-
 
 def measures(fit: SEMFit) -> Mapping[str, float]:
-    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, a saturated model, or variables never seen together."""
+    """The corrected measures, keyed "cfi.robust", ...; empty with complete data, or variables never seen together."""
     groups = fit.sample.groups
-    if all(group.patterns.complete for group in groups) or fit.df_resid == 0:
+    objective, point = ends_of(fit)
+    if all(group.patterns.complete for group in groups):
         return {}
+    if fit.df_resid == 0:
+        perfect = of_saturated({} if not fit.measures["baseline.df"] else {"baseline.df.scaled": fit.measures["baseline.df"]})
+        return {name: value for name, value in perfect.items() if name.endswith(".robust")}
     if any(group.values is not None and never_together(np.isnan(group.values), group.variables) for group in groups):
         return {}  # the correction needs the information of every covariance
     weights = [group.total / fit.nobs for group in groups]
@@ -51,7 +54,7 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         information,
         kept,
         weights,
-        [moment_jacobian(fit.layout, fit.point, g) for g in range(len(groups))],
+        [moment_jacobian(fit.layout, point, g) for g in range(len(groups))],
         _model_gap(fit),
         fit.df_resid,
     )
@@ -59,7 +62,7 @@ def measures(fit: SEMFit) -> Mapping[str, float]:
         [block.observed.index(name) for name in roles.exogenous]
         for block, roles in zip(fit.layout.blocks, fit.layout.roles, strict=True)
     ]
-    jacobians = list(baseline_candidate(fit.objective, fit.sample, fit.measures["baseline.df"]).jacobians)
+    jacobians = list(baseline_candidate(objective, fit.sample, fit.measures["baseline.df"]).jacobians)
     base = _corrected(fit, information, kept, weights, jacobians, _baseline_gap(fit, exogenous), fit.measures["baseline.df"])
     return _indices(model, base, nobs=fit.nobs, ngroups=len(groups))
 
@@ -79,7 +82,7 @@ def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Ar
 
 
 def _model_gap(fit: SEMFit) -> float:
-    return _gap(fit, [(point.moments.cov, point.moments.mean) for point in fit.point.groups])
+    return _gap(fit, [(moments.cov, moments.mean) for moments in fit.point.blocks])
 
 
 def _baseline_gap(fit: SEMFit, exogenous: list[list[int]]) -> float:
@@ -128,12 +131,12 @@ def _corrected(
 def _indices(model: tuple[float, float, float], base: tuple[float, float, float], *, nobs: int, ngroups: int) -> dict[str, float]:
     (x, df, c), (b, db, cb) = model, base
     excess, worst = max(x - c * df, 0.0), max(x - c * df, b - cb * db, 0.0)
-    tli = 1 - (x - c * df) * db / ((b - cb * db) * df)
+    tli = 1 - (x - c * df) * db / ((b - cb * db) * df) if db else math.nan
     found = {
-        "cfi.robust": 1 - excess / worst if worst else 1.0,
+        "cfi.robust": math.nan if not db else 1 - excess / worst if worst else 1.0,
         "tli.robust": tli,
         "nnfi.robust": tli,
-        "rni.robust": 1 - (x - c * df) / (b - cb * db),
+        "rni.robust": 1 - (x - c * df) / (b - cb * db) if db else math.nan,
     }
     size = rmsea(Test(chisq=x / c, df=df), nobs=nobs, ngroups=ngroups, scale=c)
     for name in ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue"):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from cipa.data.dataset import Roles as DataRoles
 from cipa.data.moments import SampleMoments
 from cipa.errors import InferenceError, SpecificationError, did_you_mean
 from cipa.frozen import FrozenDict
+from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Block, Layout, place_of
 from cipa.models.sem.declare.parameters import Parameter
+from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.population.draws import categories, responses
 from cipa.models.sem.population.values import (
     as_term,
@@ -31,10 +33,6 @@ from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.numerics.moments import ram
 from cipa.study.expressions import evaluate
 from cipa.terms import Term
-
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
-    from cipa.models.sem.model import SEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +76,16 @@ class Population:
         return tuple(dict.fromkeys(name for group in self.groups for name in group.thresholds))
 
     def moments(self) -> Any:
-        """Moments of the population as covariance input whose discrepancy from the truth is exactly 0 (divisor n)."""
+        """Moments of the population as covariance input whose discrepancy from the truth is exactly 0 (divisor n); means where it has them."""
+        means = any(term.op == "~1" for term in self.truth)
         found = tuple(
-            SampleMoments(cov=one.cov * one.nobs / (one.nobs - 1), mean=one.mean, nobs=one.nobs, names=one.variables, group=label)
+            SampleMoments(
+                cov=one.cov * one.nobs / (one.nobs - 1),
+                mean=one.mean if means else None,
+                nobs=one.nobs,
+                names=one.variables,
+                group=label,
+            )
             for one, label in zip(self.groups, self.labels, strict=True)
         )
         return list(found) if len(found) > 1 else found[0]
@@ -135,7 +140,7 @@ def checked(params: Any) -> Mapping[Any, float]:
     return params or {}
 
 
-def refuse_design(model: SEM) -> None:
+def refuse_design(model: Declaration) -> None:
     """Refuse a model of clustered or weighted cases."""
     for name in ("cluster", "sampling_weight"):
         if getattr(model, name):
@@ -145,7 +150,7 @@ def refuse_design(model: SEM) -> None:
             )
 
 
-def group_names(model: SEM, nobs: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def group_names(model: Declaration, nobs: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Labels and sizes of the groups of a model, from `nobs`, the `group:` blocks or the length of `c()`."""
     several = isinstance(nobs, (Mapping, list, tuple))
     labels = tuple(str(key) for key in nobs) if isinstance(nobs, Mapping) else model.parsed.groups
@@ -174,12 +179,12 @@ def sizes_of(labels: Sequence[str], nobs: Any) -> tuple[int, ...]:
     return tuple(int(one) for one in sizes if one is not None)
 
 
-def _columns_of_c(model: SEM) -> int:
+def _columns_of_c(model: Declaration) -> int:
     lengths = [len(getattr(row.modifiers, kind)) for row in model.parsed.formulas for kind in ("fixed", "start", "label")]
     return max([1, *lengths])
 
 
-def categories_of(model: SEM, params: Mapping[str, float]) -> dict[str, int]:
+def categories_of(model: Declaration, params: Mapping[str, float]) -> dict[str, int]:
     """Categories of every ordered variable, from its thresholds in the syntax and in `params`."""
     found = dict.fromkeys(model.ordered_names, 1)
     written = [(row.lhs, row.rhs) for row in model.parsed.formulas if row.op == "|"]
@@ -196,7 +201,9 @@ def categories_of(model: SEM, params: Mapping[str, float]) -> dict[str, int]:
     return found
 
 
-def of_model(model: SEM, layout: Layout, labels: Sequence[str], sizes: Sequence[int], params: Mapping[str, float]) -> Population:
+def of_model(
+    model: Declaration, layout: Layout, labels: Sequence[str], sizes: Sequence[int], params: Mapping[str, float]
+) -> Population:
     """The population of a model that was never fitted."""
     theta = settled(layout, labels, given_values(layout, labels, params))
     bases = []
@@ -209,10 +216,12 @@ def of_model(model: SEM, layout: Layout, labels: Sequence[str], sizes: Sequence[
     return _population(model, layout, labels, theta, bases, sizes, [np.zeros(len(block.observed)) for block in layout.blocks])
 
 
-def of_fit(fit: SEMFit, sizes: Sequence[int], params: Mapping[str, float]) -> Population:
-    """The population of a fit: its estimates, with the values of `params` instead of some of them."""
+def of_fit(fit: SEMFit, params: Mapping[Any, float] | None, nobs: Any) -> Population:
+    """The population of a fit: its estimates, with the values of `params` instead of some of them; `nobs` as many as the fit had."""
+    refuse_design(fit.model)
     layout, labels = fit.layout, fit.group_labels
-    chosen = spread(layout, given_values(layout, labels, params, syntax=False))
+    sizes = [len(group.rows) for group in fit.sample.groups] if nobs is None else sizes_of(labels, nobs)
+    chosen = spread(layout, given_values(layout, labels, checked(params), syntax=False))
     theta = np.where(np.isnan(chosen), fit.params, chosen)
     refuse_broken(layout, labels, theta)
     means = [group.saturated.mean for group in fit.sample.groups]
@@ -220,7 +229,7 @@ def of_fit(fit: SEMFit, sizes: Sequence[int], params: Mapping[str, float]) -> Po
 
 
 def _population(
-    model: SEM, layout: Layout, labels: Sequence[str], theta: Array, bases: Sequence[ram.Matrices], sizes: Sequence[int],
+    model: Declaration, layout: Layout, labels: Sequence[str], theta: Array, bases: Sequence[ram.Matrices], sizes: Sequence[int],
     means: Sequence[Array],
 ) -> Population:  # fmt: skip
     groups = []
@@ -269,7 +278,9 @@ def _thresholds(layout: Layout, group: int, theta: Array) -> Mapping[str, tuple[
     return FrozenDict(thresholds)
 
 
-def _truth(model: SEM, layout: Layout, labels: Sequence[str], theta: Array, groups: Sequence[GroupLaw]) -> Mapping[Term, float]:
+def _truth(
+    model: Declaration, layout: Layout, labels: Sequence[str], theta: Array, groups: Sequence[GroupLaw]
+) -> Mapping[Term, float]:
     """Every row's value, and defined effects."""
     index = {position: k for k, position in enumerate(layout.theta)}
     truth: dict[Term, float] = {}

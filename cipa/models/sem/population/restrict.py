@@ -10,20 +10,20 @@ Source: Satorra, A. & Saris, W. E. (1985). Power of the likelihood ratio test in
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from cipa.errors import InferenceError, did_you_mean
+from cipa.models.sem.declare.declaration import Declaration
+from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.population.law import Population
 from cipa.study.tokens import quoted
 from cipa.terms import Term
 
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
-    from cipa.models.sem.model import SEM
+D = TypeVar("D", bound=Declaration)
 
 
-def fitted_to(model: SEM, law: Population) -> SEMFit:
-    """Fit the model to the exact moments of a population by maximum likelihood.
+def fitted_to(model: D, law: Population) -> D:
+    """The model as it is fitted to the exact moments of a population: by maximum likelihood.
 
     Raises
     ------
@@ -35,17 +35,16 @@ def fitted_to(model: SEM, law: Population) -> SEMFit:
             f"A model of ordered variables ({', '.join(law.ordered or model.ordered_names)}) is not fitted to population moments here: the"
             " noncentrality of WLSMV's test depends on what the cases show. Use Monte Carlo: draws=1000, seed=1."
         )
-    plain = replace(
+    return replace(
         model, estimator="ml", missing="listwise", se=None, test=None, information=None, likelihood="normal", meanstructure=_means(model)
     )  # fmt: skip
-    return plain.fit(law.moments())
 
 
-def _means(model: SEM) -> bool | None:
+def _means(model: Declaration) -> bool | None:
     return True if model.missing != "listwise" and model.meanstructure is None else model.meanstructure
 
 
-def restricted(model: SEM, claim: str, fit: SEMFit) -> SEM:
+def restricted(model: D, claim: str, fit: SEMFit) -> D:
     """The model with a parameter at 0 (a term or label), or with an equation of labels ("a == b").
 
     Raises

@@ -7,21 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import LikelihoodPoint
+from cipa.models.sem.declare.parameters import Parameter
+from cipa.models.sem.problem import Point
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
+from cipa.numerics.moments.ram import Implied
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Notice
 
+_WEAK, _STRONG = 0.1, 0.3  # standardized loadings of a marker that hardly belongs, and of an item that does
+_Z = 1.96  # below it a loading that is strong when standardized is uncertain in the unit of its marker
+
+
+_ON_THE_BOUND = 1e-7
+"""Distance within which a constraint holds as an equation; the search ends a hundred times nearer."""
+
 
 def admissible_notices(
-    layout: Layout, labels: Sequence[str], estimates: Estimates, point: LikelihoodPoint, errors: Array
+    layout: Layout, labels: Sequence[str], estimates: Estimates, point: Point, errors: Array
 ) -> tuple[Notice, ...]:
     """What to know before reading the estimates; errors (rows,) are their standard errors."""
     return (
         *_negative_variances(layout, estimates, errors),
+        *_weak_markers(layout, labels, estimates, errors),
         *_latent_covariances(layout, labels, point),
-        *_implied(layout, labels, point),
-        *_binding(layout),
+        *_binding(layout, point),
         *_undefined(estimates),
     )
 
@@ -31,11 +40,12 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
     found = []
     for position, row in enumerate(layout.rows):
         estimate = estimates.rows[position].estimate
-        if row.op == "~~" and row.lhs == row.rhs and row.free and estimate < 0:
+        if row.op == "~~" and row.lhs == row.rhs and (row.free or _follows(layout, row)) and estimate < 0:
             what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
             place = f" at level {row.level}" if row.level is not None else ""
+            error = f" (SE {errors[position]:.2g})" if row.free else ", from its loadings"
             text = (
-                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g} (SE {errors[position]:.2g}). Standard errors and fit indices of"
+                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g}{error}. Standard errors and fit indices of"
                 " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
                 " or add an item."
             )
@@ -43,12 +53,48 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
     return found
 
 
-def _latent_covariances(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
+def _follows(layout: Layout, row: Parameter) -> bool:
+    """Whether a residual variance is that of an ordered variable, which follows from the rest (delta parameterization)."""
+    block = layout.blocks[row.group]
+    if block.ordinal is None or block.ordinal.theta or row.lhs not in block.observed:
+        return False
+    return bool(block.ordinal.ordered[block.observed.index(row.lhs)])
+
+
+def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, errors: Array) -> list[Notice]:
+    """Constructs that are counted in the unit of an item which hardly belongs to them."""
+    notices = []
+    loadings: dict[tuple[int, str], list[int]] = {}
+    for position, row in enumerate(layout.rows):
+        if row.op == "=~":
+            loadings.setdefault((row.group, row.lhs), []).append(position)
+    for (g, construct), positions in loadings.items():
+        sizes = {position: abs(float(np.nan_to_num(estimates.rows[position].standardized or 0.0))) for position in positions}
+        markers = [position for position in positions if not layout.rows[position].free and layout.rows[position].value]
+        best = max(positions, key=lambda position: sizes[position])
+        if len(markers) != 1 or not layout.rows[best].free or not sizes[best] > _STRONG:
+            continue
+        unsure = abs(estimates.rows[best].estimate) < _Z * errors[best] and sizes[markers[0]] < sizes[best] / 2
+        if not (unsure or sizes[markers[0]] < _WEAK):
+            continue
+        item, other = layout.rows[markers[0]].rhs, layout.rows[best].rhs
+        place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
+        loading = f"{estimates.rows[best].estimate:.3g} (SE {errors[best]:.2g})"
+        text = (
+            f"The marker of {construct}{place}, {item}, hardly loads on it (standardized {sizes[markers[0]]:.2g}), and all of the"
+            f" construct's estimates are counted in its unit: the loading of {other} is {loading}. Their errors and tests tell of"
+            f" {item}, not of them. Set the scale otherwise: {construct} =~ NA*{item} + 1*{other} + ..., or std_lv=True."
+        )
+        notices.append(Notice(code="weak_marker", text=text))
+    return notices
+
+
+def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> list[Notice]:
     """Latent covariance matrices that no variables can have."""
     found = []
-    for g, (block, here) in enumerate(zip(layout.blocks, point.groups, strict=True)):
+    for g, (block, moments) in enumerate(zip(layout.blocks, point.blocks, strict=True)):
         p = len(block.observed)
-        smallest = _smallest_eigenvalue(here.moments.T[p:, p:])
+        smallest = _smallest_eigenvalue(moments.T[p:, p:])
         if smallest < -1e-8:
             place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
             text = (
@@ -60,29 +106,30 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Likelihood
     return found
 
 
-def _implied(layout: Layout, labels: Sequence[str], point: LikelihoodPoint) -> list[Notice]:
-    """Implied covariances of the observed variables that no variables have, although those of each pattern of missing values are."""
-    found = []
-    for g, here in enumerate(point.groups if not layout.levels else ()):
-        if len(here.likelihood.P) > 1 and cholesky_or_none(here.moments.cov) is None:
+def implied_notices(blocks: Sequence[Implied], patterns: Sequence[int], labels: Sequence[str]) -> tuple[Notice, ...]:
+    """Implied covariances of the observed variables that no variables have, although those of each of the missing patterns are."""
+    notices = []
+    for g, moments in enumerate(blocks):
+        if patterns[g] > 1 and cholesky_or_none(moments.cov) is None:
             place = f" in group {labels[g]}" if len(labels) > 1 else ""
             text = (
                 f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each pattern of"
                 " missing values is: the model fits a relation that no complete case can have. Too few cases have the variables together:"
                 " drop the emptiest, or simplify the model."
             )
-            found.append(Notice(code="implied_cov", severity="warning", text=text))
-    return found
+            notices.append(Notice(code="implied_cov", severity="warning", text=text))
+    return tuple(notices)
 
 
-def _binding(layout: Layout) -> list[Notice]:
+def _binding(layout: Layout, point: Point) -> list[Notice]:
     """Inequalities that hold as equations: the chi-square's reference distribution is then a mixture."""
     if not layout.binding:
         return []
+    binding = [curve.text for curve in layout.curves if not curve.equal and abs(curve.at(point.theta)[0]) < _ON_THE_BOUND]
     text = (
-        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'}: the estimates stand on the bound. The"
-        " p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are those"
-        " with the bound held as an equation."
+        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'} ({', '.join(binding)}): the estimates stand on"
+        " the bound. The p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are"
+        " those with the bound held as an equation."
     )
     return [Notice(code="binding", text=text)]
 

@@ -15,84 +15,15 @@ Bentler, P. M. (2000). Sociological Methodology, 30, 165-200.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from cipa.models.sem.cases.moments import GroupSample, Sample
-from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
+from cipa.models.sem.cases.sample import Sample
+from cipa.models.sem.declare.options import ERRORS, Recipe
+from cipa.models.sem.problem import Objective
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
-from cipa.numerics.moments import ram
 from cipa.results.vcov import VCov
-
-ESTIMATORS = {
-    "ml": ("standard", "standard", ""),
-    "mlm": ("robust_sem", "satorra_bentler", "expected"),
-    "mlmv": ("robust_sem", "scaled_shifted", "expected"),
-    "mlmvs": ("robust_sem", "mean_var_adjusted", "expected"),
-    "mlr": ("robust_huber_white", "yuan_bentler_mplus", "observed"),
-    "mlf": ("first_order", "standard", ""),
-    "gls": ("standard", "standard", "expected"),
-    "uls": ("standard", "standard", "expected"),
-    "ulsm": ("robust_sem", "satorra_bentler", "expected"),
-    "ulsmv": ("robust_sem", "scaled_shifted", "expected"),
-    "wls": ("standard", "standard", "expected"),
-    "dwls": ("standard", "standard", "expected"),
-    "wlsm": ("robust_sem", "satorra_bentler", "expected"),
-    "wlsmv": ("robust_sem", "scaled_shifted", "expected"),
-}
-"""Estimator -> standard errors, test, and information ("" is the default for the data)."""
-
-ERRORS = {
-    "standard": "inverse {information} information",
-    "first_order": "inverse mean outer product of casewise scores",
-    "robust_sem": "sandwich of expected information and the sample's fourth moments (Satorra & Bentler 1994)",
-    "robust_huber_white": "sandwich of {information} information and casewise scores (Huber, White)",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Which information, standard errors and test a fit reports."""
-
-    information: str
-    se: str
-    test: str
-    estimator: str = "ml"
-
-    @property
-    def linear(self) -> bool:
-        """Whether A0 of the Yuan-Bentler test leaves out second derivatives of the moments: "ml" with clusters, as lavaan 0.6."""
-        return self.estimator == "ml"
-
-    def described(self, sample: Sample) -> VCov:
-        """The standard errors in words."""
-        note = ERRORS[self.se].format(information=self.information)
-        if self.se == "robust_sem" and any(group.gamma is not None for group in sample.groups):
-            note = "sandwich of expected information and the covariance of the moments that came first (Savalei & Bentler 2009)"
-        if sample.clusters is not None and self.se != "standard":
-            note += f", summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
-        if sample.weights is not None:
-            note += ", sampling weights"
-        kind = f"{self.information} information" if self.se == "standard" else self.se.replace("_", " ")
-        return VCov(kind=kind, convention="none", note=note)
-
-
-def recipe(estimator: str, *, se: str | None, test: str | None, information: str | None, complete: bool, design: bool) -> Recipe:
-    """What an estimator means for these data.
-
-    Parameters
-    ----------
-    design : bool
-        Whether there are clusters or sampling weights, with which only the sandwich is right (ML becomes MLR, as in lavaan).
-    """
-    own_se, own_test, own_information = ESTIMATORS["mlr" if design and estimator == "ml" else estimator]
-    se = {"robust": own_se if own_se.startswith("robust") else "robust_huber_white"}.get(se or "", se) or own_se
-    observed = se == "robust_huber_white" or not complete
-    chosen = information or own_information or ("observed" if observed else "expected")
-    return Recipe(information=chosen, se=se, test=test or own_test, estimator=estimator)
 
 
 def scaled_inverse(matrix: Array) -> Array:
@@ -103,7 +34,7 @@ def scaled_inverse(matrix: Array) -> Array:
     return np.asarray(np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale))
 
 
-def bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nobs: int) -> Array:
+def bread(objective: Objective, point: Any, *, observed: bool, nobs: int) -> Array:
     """Inverse information (k, k) of the whole sample: K (K' I K)^-1 K' / n."""
     layout = objective.layout
     full = objective.information(point, observed=observed)
@@ -112,36 +43,41 @@ def bread(objective: Likelihood, point: LikelihoodPoint, *, observed: bool, nobs
     return np.asarray(layout.K @ scaled_inverse(layout.K.T @ full @ layout.K) @ layout.K.T / nobs)
 
 
-def expected_information(objective: Likelihood, point: LikelihoodPoint) -> Array:
-    """Expected information (k, k) of an average case, with missing values that of the patterns seen."""
-    layout = objective.layout
-    total = np.zeros((layout.nfree, layout.nfree))
-    for block, here, weight in zip(layout.blocks, point.groups, objective.weights, strict=True):
-        found = here.likelihood
-        part = ram.curvature(here.factors, found.P, found.P, np.zeros_like(found.Pd), found.weights)
-        total[np.ix_(block.free, block.free)] += weight * part
-    return total
-
-
-def covariance(se: str, objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, inverse: Array, nobs: int) -> Array:
+def covariance(se: str, objective: Objective, point: Any, *, inverse: Array) -> Array:
     """Covariance (k, k) of the estimates.
 
     Parameters
     ----------
-    se : {"standard", "first_order", "robust_huber_white", "robust_sem"}
+    se : {"standard", "first_order", "robust_huber_white"}
     inverse : (k, k) array
         From `bread`.
-    nobs : int
-        n of the likelihood.
     """
     if se == "standard":
         return inverse
-    layout = objective.layout
+    scores = objective.scores(point)
+    assert scores is not None
     if se == "first_order":
-        B = layout.K.T @ meat(weighted_scores(layout, sample, point), None) @ layout.K
-        return np.asarray(layout.K @ scaled_inverse(B) @ layout.K.T)
-    scores = weighted_scores(layout, sample, point) if se == "robust_huber_white" else moment_scores(layout, sample, point)
-    return symmetric(inverse @ meat(scores, sample.clusters, sample.strata) @ inverse)
+        K = objective.layout.K
+        return np.asarray(K @ scaled_inverse(K.T @ meat(scores, None) @ K) @ K.T)
+    return sandwich(inverse, scores, objective.units)
+
+
+def sandwich(inverse: Array, scores: Array, units: tuple[IntArray, IntArray] | None) -> Array:
+    """A^-1 B A^-1 (k, k), B the meat of scores (n, k) by their clusters and groups."""
+    return symmetric(inverse @ meat(scores, *(units or (None,))) @ inverse)
+
+
+def described(recipe: Recipe, sample: Sample) -> VCov:
+    """The standard errors in words."""
+    note = ERRORS[recipe.se].format(information=recipe.information)
+    if recipe.se == "robust_sem" and any(group.gamma is not None for group in sample.groups):
+        note = "sandwich of expected information and the covariance of the moments that came first (Savalei & Bentler 2009)"
+    if sample.clusters is not None and recipe.se != "standard":
+        note += f", summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
+    if sample.weights is not None:
+        note += ", sampling weights"
+    kind = f"{recipe.information} information" if recipe.se == "standard" else recipe.se.replace("_", " ")
+    return VCov(kind=kind, convention="none", note=note)
 
 
 def meat(scores: Array, clusters: IntArray | None, strata: IntArray | None = None) -> Array:
@@ -156,42 +92,3 @@ def meat(scores: Array, clusters: IntArray | None, strata: IntArray | None = Non
     sums = np.zeros((int(clusters.max()) + 1, scores.shape[1]))
     np.add.at(sums, clusters, scores * np.sqrt(counts / np.maximum(counts - 1, 1))[home, None])
     return np.asarray(sums.T @ sums)
-
-
-def weighted_scores(layout: Layout, sample: Sample, point: LikelihoodPoint) -> Array:
-    """Casewise gradient (n, k) of the log-likelihood, times the sampling weight."""
-    scores = casewise_scores(layout, sample.groups, point)
-    assert scores is not None
-    weights = sample.weights
-    return scores if weights is None else scores * weights[:, None]
-
-
-def casewise_scores(layout: Layout, groups: Sequence[GroupSample], point: LikelihoodPoint) -> Array | None:
-    """Derivatives of the log-likelihood of each case: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu)."""
-    return _scores(layout, groups, point, model_centred=True)
-
-
-def moment_scores(layout: Layout, sample: Sample, point: LikelihoodPoint) -> Array:
-    """D'W z of each case (complete data), with z its second moments (and values) about the sample's: sums are zero."""
-    scores = _scores(layout, sample.groups, point, model_centred=False)
-    assert scores is not None
-    return scores
-
-
-def _scores(layout: Layout, groups: Sequence[GroupSample], point: LikelihoodPoint, *, model_centred: bool) -> Array | None:
-    if any(group.values is None for group in groups):
-        return None
-    found = []
-    for block, group, here in zip(layout.blocks, groups, point.groups, strict=True):
-        assert group.values is not None
-        part = np.zeros((len(group.values), layout.nfree))
-        mean = here.moments.mean if layout.means and model_centred else group.saturated.mean
-        for r, P in enumerate(here.likelihood.P):
-            rows = np.flatnonzero(group.patterns.membership == r)
-            a = np.where(group.patterns.observed[r], group.values[rows] - mean, 0.0) @ P
-            aU, aV = a @ here.factors.U, a @ here.factors.V
-            middle = P if model_centred else P @ group.saturated.cov @ P
-            base = np.einsum("ik,ik->k", here.factors.U, middle @ here.factors.V)
-            part[np.ix_(rows, block.free)] = aU * aV - base + here.factors.t * aU
-        found.append(part)
-    return np.vstack(found)

@@ -11,13 +11,14 @@ Computer Algebra.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cipa.errors import IdentificationError
 from cipa.models.sem.declare.layout import Block, Layout
-from cipa.models.sem.likelihood.objective import Likelihood
+from cipa.models.sem.problem import Objective
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 from cipa.numerics.moments import ram
 
@@ -27,7 +28,26 @@ _SHARE = 0.1  # a parameter is confounded when it carries this much of a null di
 _DRAWS = 2
 
 
-def check_identified(objective: Likelihood, theta: Array, names: list[str], scales: tuple[Array, ...]) -> None:
+def moment_count(layout: Layout) -> int:
+    """Sample moments that the model explains: those of exogenous variables held at the sample's do not count."""
+    total = 0
+    for block in layout.blocks:
+        p, x = len(block.observed), len(block.exogenous)
+        total += p * (p + 1) // 2 - x * (x + 1) // 2 + ((p - x) if layout.means else 0)
+    return total
+
+
+def refuse_underidentified(layout: Layout, moments: int) -> None:
+    """The counting rule: no more parameters, less curved equations, than moments."""
+    npar = layout.npar - sum(curve.equal for curve in layout.curves)
+    if npar > moments:
+        raise IdentificationError(
+            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates are not unique."
+            " Fix or equate parameters, drop paths, or add indicators."
+        )
+
+
+def check_identified(objective: Objective, theta: Array, names: list[str], scales: tuple[Array, ...]) -> None:
     """Refuse a model whose parameters the moments cannot tell apart.
 
     Parameters
@@ -67,23 +87,38 @@ def check_identified(objective: Likelihood, theta: Array, names: list[str], scal
 
 
 def natural_units(layout: Layout, scales: Sequence[Array]) -> Array:
-    """A unit for every parameter, from the standard deviations of the variables it joins (1 for latent ones)."""
+    """A unit for every parameter, from the standard deviations of the variables it joins."""
     units = np.ones(layout.nfree)
-    for block, sd in zip(layout.blocks, scales, strict=True):
-        full = np.concatenate([sd, np.full(len(block.variables) - len(sd), float(np.median(sd)))])
+    for g, (block, sd) in enumerate(zip(layout.blocks, scales, strict=True)):
+        full = np.concatenate([sd, _construct_units(layout, g, sd)])
         kind, row, col = block.places.kind, block.places.row, block.places.col
         units[block.free] = np.where(kind == 0, full[row] / full[col], np.where(kind == 1, full[row] * full[col], full[row]))
     return units
 
 
-def _points(objective: Likelihood, theta: Array) -> Iterator[tuple[Block, ram.Factors]]:
+def _construct_units(layout: Layout, g: int, sd: Array) -> Array:
+    """The units of a block's constructs: of the item that marks it, of its fixed variance, or else the items' median."""
+    block, middle = layout.blocks[g], float(np.median(sd))
+    units = dict(zip(block.observed, sd.tolist(), strict=True))
+    rows = [row for row in layout.rows if row.group == g and not row.free and row.value]
+    for construct in block.variables[len(sd) :]:
+        variance = next((row.value for row in rows if row.op == "~~" and row.lhs == row.rhs == construct), 0.0)
+        units[construct] = math.sqrt(variance) if variance > 0 else middle
+    for _ in block.variables[len(sd) :]:  # as often as constructs may stand above one another
+        for row in reversed(rows):
+            if row.op == "=~":
+                units[row.lhs] = units[row.rhs] / abs(row.value)
+    return np.array([units[name] for name in block.variables[len(sd) :]])
+
+
+def _points(objective: Objective, theta: Array) -> Iterator[tuple[Block, ram.Factors]]:
     for block, base in zip(objective.layout.blocks, objective.bases, strict=True):
         moments = ram.implied(ram.place(block.places, theta[block.free], base))
         if moments is not None:
             yield block, ram.factors(moments, block.places)
 
 
-def _gram(objective: Likelihood, theta: Array, scales: tuple[Array, ...]) -> Array:
+def _gram(objective: Objective, theta: Array, scales: tuple[Array, ...]) -> Array:
     """J'WJ (q, q) with W the information of independent variables: the rank of J, without forming J."""
     layout = objective.layout
     total = np.zeros((layout.nfree, layout.nfree))
@@ -101,7 +136,7 @@ def _clearly_full_rank(gram: Array) -> bool:
     return factor is not None and bool(factor.diagonal().min() > _PIVOT)
 
 
-def _jacobian(objective: Likelihood, theta: Array, scales: tuple[Array, ...]) -> Array:
+def _jacobian(objective: Objective, theta: Array, scales: tuple[Array, ...]) -> Array:
     layout = objective.layout
     parts = []
     for (block, factors), sd in zip(_points(objective, theta), scales, strict=False):

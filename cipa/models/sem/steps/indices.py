@@ -16,39 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, chndtr, chndtrinc
 
-from cipa.errors import public
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.results.statistics import Statistic, Statistics
 
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEMFit
-
 RMSEA_LEVEL = 0.90
 CLOSE, NOT_CLOSE = 0.05, 0.08
-
-
-@public
-def fit_measures(fit: SEMFit) -> dict[str, float]:
-    """All fit measures of a structural equation model, keyed as lavaan's `fitMeasures`.
-
-    Parameters
-    ----------
-    fit : SEMFit
-
-    Examples
-    --------
-    >>> import cipa as ci
-    >>> data = ci.datasets.load("holzinger1939")
-    >>> fit = ci.SEM("visual =~ x1 + x2 + x3", std_lv=True).fit(data)
-    >>> ci.fit_measures(fit)["df"]
-    0.0
-    """
-    return {**fit.measures, **fit.robust_measures}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +39,11 @@ class Test:
     def p_value(self) -> float:
         """Upper tail of the central chi-square."""
         return float(chdtrc(self.df, self.chisq)) if self.df > 0 else math.nan
+
+
+def chisq_rounded(chisq: float, nobs: int) -> float:
+    """A chi-square that is zero up to rounding of the log-likelihood is zero."""
+    return 0.0 if abs(chisq) < 1e-11 * nobs * 10 else chisq
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +113,14 @@ def likelihood_measures(
 
 
 def incremental(test: Test, baseline: Test) -> dict[str, float]:
-    """Comparisons with the baseline model."""
+    """Comparisons with the baseline model; NaN where that is saturated (a single outcome), as nothing can be worse."""
     x, df, b, db = test.chisq, test.df, baseline.chisq, baseline.df
+    if db == 0:
+        undefined = dict.fromkeys(("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni"), math.nan)
+        return {"baseline.chisq": 0.0, "baseline.df": 0.0, "baseline.pvalue": math.nan, **undefined}
     excess, worst = max(x - df, 0.0), max(x - df, b - db, 0.0)
     cfi = 1.0 if worst == 0 else 1 - excess / worst
-    if df > 0 and db > 0 and b != db:
+    if df > 0 and b != db:
         tli = (b / db - x / df) / (b / db - 1)
         rfi = (b / db - x / df) / (b / db) if b and b / db >= x / df else 1.0 if b else math.nan  # as lavaan
     else:
@@ -145,7 +130,7 @@ def incremental(test: Test, baseline: Test) -> dict[str, float]:
     rni = 1 - (x - df) / (b - db) if b != db else math.nan
     return {
         "baseline.chisq": b, "baseline.df": float(db), "baseline.pvalue": baseline.p_value, "cfi": cfi, "tli": tli, "nnfi": tli,
-        "rfi": rfi, "nfi": nfi, "pnfi": df / db * nfi if db else math.nan, "ifi": ifi, "rni": rni,
+        "rfi": rfi, "nfi": nfi, "pnfi": df / db * nfi, "ifi": ifi, "rni": rni,
     }  # fmt: skip
 
 

@@ -22,52 +22,32 @@ Sources: Boos, D. D. (1992). The American Statistician, 46, 327-333 (generalized
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
-from cipa.models.sem.steps.covariance import expected_information, scaled_inverse
-from cipa.numerics.algebra.linalg import Array
-from cipa.numerics.moments import ram
+from cipa.models.sem.problem import Objective, Point
+from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.terms import Term
-
-if TYPE_CHECKING:
-    from cipa.models.sem.fit import SEMFit
 
 _FREE = 1e-8
 """Share of a parameter's own information below which nothing new is left: it is free already, or could not be freed alone."""
 
 
-def release_tests(fit: SEMFit) -> list[tuple[Term, float, float]]:
+def release_tests(
+    objective: Objective, point: Point, terms: Sequence[Term], *, nobs: int
+) -> list[tuple[Term, float, float]]:  # fmt: skip
     """(term, chi-square, expected parting) of freeing each parameter that a constraint holds."""
-    K = fit.layout.K
-    if not fit.layout.tied:
+    layout = objective.layout
+    K = layout.K
+    if not layout.tied:
         return []
-    gradient, E, M = _likelihood(fit) if fit.by_likelihood else _least_squares(fit)
+    gradient, E = objective.derivatives(layout, point, np.empty(0))
+    M = objective.noise(point)
     across = scaled_inverse(K.T @ E @ K) @ K.T @ E
     C = np.eye(len(E)) - K @ across  # column k is c
     left = ((E @ C) * C).sum(axis=0)
     spread = left if M is None else ((M @ C) * C).sum(axis=0)
     slope = C.T @ gradient
-    held = np.flatnonzero(left > _FREE * E.diagonal())
-    return [(fit.terms[k], float(fit.nobs * slope[k] ** 2 / spread[k]), float(-slope[k] / left[k])) for k in held]
-
-
-def _likelihood(fit: SEMFit) -> tuple[Array, Array, None]:
-    """Gradient (k,) and expected information (k, k) of an average case."""
-    gradient = np.zeros(fit.layout.nfree)
-    for block, here, weight in zip(fit.layout.blocks, fit.point.groups, fit.objective.weights, strict=True):
-        gradient[block.free] += weight * ram.gradient(here.factors, here.likelihood.W, here.likelihood.w)
-    return gradient, expected_information(fit.objective, fit.point), None
-
-
-def _least_squares(fit: SEMFit) -> tuple[Array, Array, Array]:
-    """Gradient (k,), D'W D and D'W G W D (k, k) of an average case."""
-    objective = fit.objective
-    gradient, M = np.zeros(fit.layout.nfree), np.zeros((fit.layout.nfree, fit.layout.nfree))
-    parts = zip(objective.targets, fit.point.parts, objective.weights, objective.shares, strict=True)  # type: ignore[attr-defined]
-    for target, part, weight, share in parts:
-        WD = target.weight @ part.D
-        gradient -= weight * WD.T @ (target.s - part.m)
-        M += share * WD.T @ target.gamma @ WD
-    return gradient, objective.information(fit.point), M
+    held = map(int, np.flatnonzero(left > _FREE * E.diagonal()))
+    return [(terms[k], float(nobs * slope[k] ** 2 / spread[k]), float(-slope[k] / left[k])) for k in held]

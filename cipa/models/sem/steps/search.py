@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cipa.errors import ConvergenceError, SpecificationError
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.likelihood.objective import LikelihoodPoint
-from cipa.numerics.algebra.linalg import Array, null_space
+from cipa.models.sem.problem import Objective
+from cipa.numerics.algebra.derivatives import central_jacobian
+from cipa.numerics.algebra.linalg import Array, null_space, symmetric
 from cipa.numerics.search.constrained import minimize_constrained
 from cipa.numerics.search.optimize import Solution, minimize
 
+Kind = TypeVar("Kind", bound=Objective)
+
 _CONTRADICTION = 1e-6
+_PLACES, _ASIDE = 10, 0.1  # where to look for values of constraints that have none at the start
 _AGAIN = 100  # iterations from another place to start, which leads there in a dozen or not at all
 
 
-def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
+def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) -> tuple[Any, Any, Solution]:
     """Minimise from theta (k,), under all constraints; from `others` (k,) where that does not end at a stationary point.
 
     Returns
@@ -50,7 +54,8 @@ def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tup
                 break
         return objective, *_checked(solution, point)
     equal = np.array([curve.equal for curve in layout.curves])
-    solution, point, binding = minimize_constrained(objective, _inside(objective, theta), lambda at: _curves(layout, at), equal)
+    start = _inside(objective, _where_defined(layout, theta))
+    solution, point, binding = minimize_constrained(objective, start, lambda at: _curves(layout, at), equal)
     if point is not None and not solution.converged and _distance(layout, solution.eta) > _CONTRADICTION:
         raise SpecificationError(
             f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they contradict"
@@ -60,7 +65,39 @@ def search(objective: Any, theta: Array, *, others: Iterable[Array] = ()) -> tup
     found = replace(objective, layout=at_tangent(layout, point.theta, binding))
     ended = found.evaluate(found.layout.to_eta(point.theta))
     assert ended is not None
-    return found, ended, solution
+    gradient, _ = found.derivatives(found.layout, ended, np.empty(0))
+    bend = _bend(layout, gradient, point.theta, binding)
+    return replace(found, layout=replace(found.layout, bend=bend)), ended, solution
+
+
+def _where_defined(layout: Layout, theta: Array) -> Array:
+    """Theta (k,), or a place near it where every constraint has a value and a slope."""
+    rng = np.random.default_rng(20190707)
+    for attempt in range(_PLACES):
+        place = theta + (0.0 if attempt == 0 else _ASIDE * rng.uniform(0.5, 1.5, len(theta)))
+        if all(np.isfinite(value) and np.isfinite(slope).all() for value, slope in (curve.at(place) for curve in layout.curves)):
+            return place
+    return theta
+
+
+def _bend(layout: Layout, gradient: Array, theta: Array, holding: Array) -> Array:
+    """Sum of multiplier times second derivatives (k, k) of the constraints that hold, at the solution theta (k,).
+
+    Along the curve h(theta) = 0 the second derivative of F is that of F - multiplier h, with K'(dF - multiplier dh) = 0: without the
+    second part, observed information depends on how a model is parametrized (Aitchison & Silvey, 1958, Annals of Mathematical
+    Statistics, 29, 813-828).
+    """
+    curves = [curve for curve, holds in zip(layout.curves, holding, strict=True) if holds]
+    if not curves:
+        return np.zeros((layout.nfree, layout.nfree))
+    slopes = np.array([curve.at(theta)[1] for curve in curves])
+    multipliers = np.linalg.lstsq(layout.K.T @ slopes.T, layout.K.T @ gradient, rcond=None)[0]
+    return symmetric(central_jacobian(lambda at: multipliers @ np.array([curve.at(at)[1] for curve in curves]), theta))
+
+
+def tangent(objective: Kind, theta: Array) -> Kind:
+    """The objective with the layout tangent, at theta (k,), to the equalities."""
+    return replace(objective, layout=at_tangent(objective.layout, theta))
 
 
 def at_tangent(layout: Layout, theta: Array, binding: Array | None = None) -> Layout:
@@ -70,6 +107,7 @@ def at_tangent(layout: Layout, theta: Array, binding: Array | None = None) -> La
     if not held.any():
         return layout
     slopes = np.array([curve.at(theta)[1] for curve, holds in zip(layout.curves, held, strict=True) if holds])
+    slopes[~np.isfinite(slopes).all(axis=1)] = 0.0  # a division by 0, or a root of it: here the equation says nothing
     K = layout.K @ null_space(slopes @ layout.K)
     equations = layout.K @ null_space(slopes[equal[held]] @ layout.K) if equal.any() else layout.K
     return replace(layout, K=K, offset=theta, binding=equations.shape[1] - K.shape[1])
@@ -105,7 +143,7 @@ def _diagonal_start(layout: Layout, theta: Array) -> Array:
     return layout.to_eta(values)
 
 
-def _checked(solution: Solution, point: LikelihoodPoint | None) -> tuple[LikelihoodPoint, Solution]:
+def _checked(solution: Solution, point: Any | None) -> tuple[Any, Solution]:
     if point is None or not solution.converged:
         raise ConvergenceError(
             f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"

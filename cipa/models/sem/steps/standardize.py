@@ -15,78 +15,13 @@ deviations, as lavaan does; semopy divides by total ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipa.errors import one_of, public
 from cipa.models.sem.declare.layout import Block, Layout, Ordinal
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.ram import Implied
-from cipa.results.display import ResultTable
-from cipa.results.estimates import Estimates
-
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEMFit
-
-KINDS = ("std_all", "std_lv", "std_nox")
-
-
-@public
-def standardized(fit: SEMFit, *, kind: str = "std_all") -> Estimates:
-    """Standardized parameters with delta-method standard errors and intervals.
-
-    Parameters
-    ----------
-    fit : SEMFit
-    kind : {"std_all", "std_lv", "std_nox"}
-        Standardize all variables, latent variables only, or all but exogenous observed ones.
-
-    Returns
-    -------
-    Estimates
-        One row per parameter; the standard error is of the standardized parameter (not the unstandardized one's).
-
-    Examples
-    --------
-    >>> import cipa as ci
-    >>> fit = ci.SEM("visual =~ x1 + x2 + x3").fit(ci.datasets.load("holzinger1939"))
-    >>> row = ci.standardized(fit)["visual =~ x2"]
-    >>> round(row.estimate, 3), round(row.std_error, 3)
-    (0.479, 0.063)
-    """
-    one_of(kind, KINDS, what="kind", where="ci.standardized")
-    return fit.standardized_solution(kind)
-
-
-@public
-def r_squared(fit: SEMFit) -> ResultTable:
-    """Explained variance of every dependent variable: 1 - residual variance / total variance, as implied.
-
-    NaN where the residual variance is estimated negative: no share of the variance is explained by an impossible one.
-
-    Parameters
-    ----------
-    fit : SEMFit
-
-    Examples
-    --------
-    >>> import cipa as ci
-    >>> fit = ci.SEM("x4 ~ x1 + x2").fit(ci.datasets.load("holzinger1939"))
-    >>> round(ci.r_squared(fit).columns["r_squared"][0], 3)
-    0.141
-    """
-    rows = fit.r_squared_rows
-    return ResultTable(
-        title="Explained variance (R² = 1 - residual / implied total variance)",
-        columns={
-            "variable": tuple(row[0] for row in rows),
-            "group": tuple(None if fit.levels else row[1] for row in rows),
-            "level": tuple(row[1] if fit.levels else None for row in rows),
-            "r_squared": tuple(row[2] for row in rows),
-        },
-    )
 
 
 def explained_variance(

@@ -15,15 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from cipa.errors import SpecificationError
+from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout, build_layout
 from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, block_rows, roles_of
 from cipa.study.syntax import Formula, Syntax
-
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEM
 
 _OPTIONS = (
     "group",
@@ -38,36 +35,36 @@ _OPTIONS = (
 )
 
 
-def refuse_underived(model: SEM) -> None:
+def refuse_underived(declaration: Declaration) -> None:
     """Refuse, by name, what is not derived for two levels."""
-    _refuse_blocks(model.parsed)
-    if model.cluster is None:
+    _refuse_blocks(declaration.parsed)
+    if declaration.cluster is None:
         raise SpecificationError(
             "ci.SEM: the syntax has 'level:' blocks, but no cluster= says which column holds the clusters. Without it there is no between"
             " level: give cluster=, or remove the 'level:' lines."
         )
     for name in _OPTIONS:
-        if getattr(model, name):
+        if getattr(declaration, name):
             raise SpecificationError(
-                f"ci.SEM: {name}={getattr(model, name)!r} is not derived for two-level models ('level:' blocks) in this version. Leave it"
+                f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models ('level:' blocks) in this version. Leave it"
                 " out, or drop the 'level:' lines and keep cluster=, which corrects the standard errors for the clusters."
             )
-    if model.estimator not in ("ml", "mlr"):
+    if declaration.estimator not in ("ml", "mlr"):
         raise SpecificationError(
-            f'ci.SEM: estimator="{model.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and a test that are'
+            f'ci.SEM: estimator="{declaration.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and a test that are'
             " robust to non-normality."
         )
-    if model.missing not in ("listwise", "fiml", "fiml_x"):
+    if declaration.missing not in ("listwise", "fiml", "fiml_x"):
         raise SpecificationError(
-            f'ci.SEM: missing="{model.missing}" is not derived for two-level models: its corrections are those of independent cases. Use'
+            f'ci.SEM: missing="{declaration.missing}" is not derived for two-level models: its corrections are those of independent cases. Use'
             ' missing="fiml", which takes every value into the two-level likelihood.'
         )
-    wrong = [model.likelihood != "normal", model.se not in (None, "standard", "robust", "robust_huber_white"),
-             model.test not in (None, "standard", "yuan_bentler_mplus"), model.meanstructure is False]  # fmt: skip
+    wrong = [declaration.likelihood != "normal", declaration.se not in (None, "standard", "robust", "robust_huber_white"),
+             declaration.test not in (None, "standard", "yuan_bentler_mplus"), declaration.meanstructure is False]  # fmt: skip
     names = ("likelihood", "se", "test", "meanstructure")
     for name in (name for name, is_wrong in zip(names, wrong, strict=True) if is_wrong):
         raise SpecificationError(
-            f"ci.SEM: {name}={getattr(model, name)!r} is not derived for two-level models, which estimate means by normal maximum"
+            f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models, which estimate means by normal maximum"
             ' likelihood. Leave it out; estimator="mlr" gives robust errors and a scaled test.'
         )
 
@@ -102,29 +99,29 @@ def levels_of(syntax: Syntax, cluster: str | None) -> tuple[str, str]:
     return (second, first) if turned else (first, second)
 
 
-def declare_levels(model: SEM) -> Layout:
+def declare_levels(declaration: Declaration) -> Layout:
     """The layout of a two-level model."""
-    syntax = model.parsed
-    labels = levels_of(syntax, model.cluster)
+    syntax = declaration.parsed
+    labels = levels_of(syntax, declaration.cluster)
     formulas = [[row for row in syntax.formulas if row.level == label] for label in labels]
     roles = [roles_of(rows) for rows in formulas]
     _refuse_unmeasured(syntax, formulas, roles, labels)
     split = split_exogenous(roles)
-    if split and model.fixed_x and model.missing != "fiml_x":
+    if split and declaration.fixed_x and declaration.missing != "fiml_x":
         raise SpecificationError(
             f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are not observed."
             " Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for example its cluster mean"
             " between and its deviation within)."
         )
     rules = Rules(
-        defaults=model.defaults, means=True, std_lv=model.std_lv, orthogonal=model.orthogonal,
-        fixed_x=model.fixed_x is not False and model.missing != "fiml_x" and not split, effect_coding=model.effect_coding,
+        defaults=declaration.defaults, means=True, std_lv=declaration.std_lv, orthogonal=declaration.orthogonal,
+        fixed_x=declaration.fixed_x is not False and declaration.missing != "fiml_x" and not split, effect_coding=declaration.effect_coding,
     )  # fmt: skip
     rows: list[Parameter] = []
     for position, (label, own, here) in enumerate(zip(labels, formulas, roles, strict=True)):
         rows += [replace(row, level=label) for row in _rows(syntax, own, here, rules=rules, position=position)]
     rows = [_within_mean(row, roles) for row in rows]
-    layout = build_layout(rows, roles, syntax, means=True, effect_coding=model.effect_coding)
+    layout = build_layout(rows, roles, syntax, means=True, effect_coding=declaration.effect_coding)
     return replace(layout, levels=labels)
 
 

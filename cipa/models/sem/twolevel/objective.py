@@ -7,12 +7,14 @@ Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Rosse
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from cipa.models.sem.cases.sample import Levels
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.twolevel.sample import Levels
+from cipa.models.sem.fit import SEMFit
 from cipa.numerics.algebra.linalg import Array, symmetric
 from cipa.numerics.moments import ram
 from cipa.numerics.twolevel import kernel
@@ -21,21 +23,13 @@ from cipa.numerics.twolevel.kernel import Found, Sampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LevelPoint:
-    """A level at one eta: its implied moments and the factors of their derivatives."""
-
-    moments: ram.Implied
-    factors: ram.Factors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TwoLevelPoint:
-    """Both levels at one eta: theta (k,), value, gradient (q,), the likelihood, and the factors of all parameters."""
+    """Both levels at one eta: theta (k,), value, gradient (q,), implied moments, the likelihood, and the factors of all parameters."""
 
     theta: Array
     value: float
     gradient: Array
-    groups: tuple[LevelPoint, ...]
+    blocks: tuple[ram.Implied, ...]
     likelihood: Found
     parts: Parts
 
@@ -56,6 +50,11 @@ class TwoLevelLikelihood:
         """Decrement at which the search turns to exact curvature."""
         return kernel.switch_of(self.clusters)
 
+    @property
+    def units(self) -> None:
+        """None: each row of the scores is a cluster."""
+        return
+
     def evaluate(self, eta: Array) -> TwoLevelPoint | None:
         """Value and gradient at eta (q,); None where a covariance is not positive definite."""
         layout, c = self.layout, self.clusters
@@ -65,18 +64,18 @@ class TwoLevelLikelihood:
             moments = ram.implied(ram.place(block.places, theta[block.free], base))
             if moments is None:
                 return None
-            levels.append(LevelPoint(moments=moments, factors=ram.factors(moments, block.places)))
-        inner, outer = levels[0].moments, levels[1].moments
+            levels.append(moments)
+        inner, outer = levels
         mean = np.zeros(c.variables)
         mean[c.within] += inner.mean
         mean[c.between] += outer.mean
         found = kernel.evaluate(c, inner.cov, outer.cov, mean)
         if found is None or not np.isfinite(found.value):
             return None
-        parts = stacked(layout, tuple(one.factors for one in levels), c)
+        parts = stacked(layout, levels, c)
         slope = kernel.gradient(found, parts, c)
         return TwoLevelPoint(
-            theta=theta, value=found.value, gradient=layout.K.T @ slope if layout.tied else slope, groups=tuple(levels),
+            theta=theta, value=found.value, gradient=layout.K.T @ slope if layout.tied else slope, blocks=tuple(levels),
             likelihood=found, parts=parts,
         )  # fmt: skip
 
@@ -91,8 +90,9 @@ class TwoLevelLikelihood:
         total = kernel.curvature(found, point.parts, c, observed=observed)
         if observed:
             weights = ((found.W, found.w[c.within]), (found.B, found.w[c.between]))
-            for block, here, (W, w) in zip(self.layout.blocks, point.groups, weights, strict=True):
-                total[np.ix_(block.free, block.free)] += ram.second_order(here.moments, block.places, W, w)
+            for block, moments, (W, w) in zip(self.layout.blocks, point.blocks, weights, strict=True):
+                total[np.ix_(block.free, block.free)] += ram.second_order(moments, block.places, W, w)
+            total -= 0.0 if self.layout.bend is None else self.layout.bend
         return symmetric(total)
 
     def derivatives(self, extended: Layout, point: TwoLevelPoint, values: Array) -> tuple[Array, Array]:
@@ -100,18 +100,32 @@ class TwoLevelLikelihood:
 
         At the same moments: `values` of the parameters that are new are in them already.
         """
-        pairs = zip(extended.blocks, point.groups, strict=True)
-        parts = stacked(extended, tuple(ram.factors(here.moments, block.places) for block, here in pairs), self.clusters)
+        parts = stacked(extended, point.blocks, self.clusters)
         information = kernel.curvature(point.likelihood, parts, self.clusters, observed=False)
         return kernel.gradient(point.likelihood, parts, self.clusters), symmetric(information)
 
+    def scores(self, point: TwoLevelPoint) -> Array:
+        """Gradient (J, k) of the log-likelihood of each cluster."""
+        return kernel.scores(point.likelihood, point.parts, self.clusters)
 
-def stacked(layout: Layout, factors: tuple[ram.Factors, ...], clusters: Sampled) -> Parts:
+    def noise(self, point: TwoLevelPoint) -> None:
+        """None: the gradient varies as the expected information says."""
+        return
+
+
+def ends_of(fit: SEMFit) -> tuple[TwoLevelLikelihood, TwoLevelPoint]:
+    """Objective and end point of a fit by this method."""
+    assert isinstance(fit.objective, TwoLevelLikelihood)
+    assert isinstance(fit.point, TwoLevelPoint)
+    return fit.objective, fit.point
+
+
+def stacked(layout: Layout, levels: Sequence[ram.Implied], clusters: Sampled) -> Parts:
     """The factors of all parameters, in the order of theta, over the p variables of both levels."""
     p, k = clusters.variables, layout.nfree
     U, V, t, within = np.zeros((p, k)), np.zeros((p, k)), np.zeros(k), np.zeros(k, dtype=np.bool_)
-    for block, own, rows in zip(layout.blocks, factors, (clusters.within, clusters.between), strict=True):
-        index = np.ix_(rows, block.free)
+    for block, moments, rows in zip(layout.blocks, levels, (clusters.within, clusters.between), strict=True):
+        own, index = ram.factors(moments, block.places), np.ix_(rows, block.free)
         U[index], V[index], t[block.free] = own.U, own.V, own.t
     within[layout.blocks[0].free] = True
     return Parts(U=U, V=V, t=t, within=within)

@@ -17,10 +17,11 @@ from scipy.linalg import block_diag
 from scipy.special import chdtri
 
 from cipa.errors import DataError
-from cipa.models.sem.cases.moments import Sample
-from cipa.models.sem.steps.covariance import Recipe, scaled_inverse
+from cipa.models.sem.cases.sample import Sample
+from cipa.models.sem.declare.options import Recipe
+from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.models.sem.steps.indices import GroupMoments, Test, incremental, residual_measures, rmsea
-from cipa.models.sem.steps.scaled import nothing_to_test
+from cipa.models.sem.steps.scaled import of_saturated
 from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, baseline, traces
 from cipa.numerics.algebra.linalg import Array, inverse_and_logdet
 from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
@@ -46,11 +47,9 @@ def weighted_measures(
         "pvalue": math.nan if naive else test.p_value, "ntotal": float(nobs),
     }  # fmt: skip
     found |= incremental(test, base) | rmsea(test, nobs=n, ngroups=len(sample.groups))
-    if recipe.test != "standard" and df == 0:
-        found |= nothing_to_test(base if base_df else None)
-    if recipe.test != "standard" and df > 0:
+    if recipe.test != "standard":
         found |= _scaled(recipe.test, objective, point, test, base, base_jacobians, n)
-        if ordinal and _purely_categorical(objective):
+        if ordinal and df > 0 and _purely_categorical(objective):
             found |= _categorical(objective, point, test.df, base_df)
     found |= _ordinal_residuals(objective, point) if ordinal else _continuous_residuals(objective, point, sample)
     gfi = 1 - _residual_share(objective, point)
@@ -89,7 +88,8 @@ def _scaled(
     K = objective.layout.K
     found: dict[str, float] = {}
     scaled = []
-    for stem, one, jacobians in (("", test, [D @ K for D in objective.jacobians(point)]), ("baseline.", base, base_jacobians)):
+    tests = [("", test, [D @ K for D in objective.jacobians(point)]), ("baseline.", base, base_jacobians)]
+    for stem, one, jacobians in (each for each in tests if each[1].df):  # the baseline of a single outcome is saturated
         ug, ug2 = traces(objective, list(jacobians))
         if not (ug > 0 and ug2 > 0):
             raise DataError(
@@ -105,14 +105,19 @@ def _scaled(
             f"{stem}chisq.scaled": corrected.chisq, f"{stem}df.scaled": corrected.df, f"{stem}pvalue.scaled": corrected.p_value,
             f"{stem}chisq.scaling.factor": factor,
         }  # fmt: skip
-    (model, plain, factor), (independent, base_plain, _) = scaled
-    indices = incremental(model, independent)
-    found |= {f"{name}.scaled": indices[name] for name in ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")}
+    if not test.df:
+        return of_saturated(found)
+    (model, plain, factor), *independent = scaled
+    for corrected, _, _ in independent:
+        indices = incremental(model, corrected)
+        found |= {f"{name}.scaled": indices[name] for name in ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")}
     shifted = kind == "scaled_shifted"
     sizes = rmsea(model if shifted else Test(chisq=test.chisq, df=plain * test.df), nobs=n, ngroups=len(objective.targets))
     found |= {f"{name}.scaled": sizes[name] for name in SIZES}
     inner = model if shifted else Test(chisq=test.chisq / plain, df=test.df)
-    return found | _robust(test, plain, base, base_plain, n, len(objective.targets), inner, factor if shifted else plain)
+    base_plain = independent[0][1] if independent else math.nan
+    robust = _robust(test, plain, base, base_plain, n, len(objective.targets), inner, factor if shifted else plain)
+    return found | (robust if independent else {name: value for name, value in robust.items() if name.startswith("rmsea")})
 
 
 def _robust(test: Test, c: float, base: Test, cb: float, n: int, groups: int, inner: Test, scale: float) -> dict[str, float]:
@@ -152,7 +157,7 @@ def _categorical(objective: WeightedSquares, point: WeightedPoint, df: float, ba
         G.append(target.gamma[first:, first:] / share)
         D.append((part.D @ K)[first:])
         base_trace += float(np.trace(target.gamma[first:, first:])) / share
-    inverse = scaled_inverse(K.T @ objective.information(point) @ K)
+    inverse = scaled_inverse(K.T @ objective.information(point, observed=False) @ K)
     slopes = np.vstack(D)
     Q = np.eye(len(slopes)) - slopes @ inverse @ slopes.T @ block_diag(*W)
     c = float(np.trace(Q.T @ block_diag(*V) @ Q @ block_diag(*G))) / df
@@ -191,7 +196,7 @@ def _root_mean_squares(target: Target, m: Array) -> dict[str, float]:
         ("crmr", correlations(cov, variances) - correlations(cov_m, variances_m), below),
     ):
         square = float(residual[~own] @ residual[~own])
-        found[f"{name}_nomean"] = math.sqrt(square / count)
+        found[f"{name}_nomean"] = math.sqrt(square / count) if count else 0.0  # a single outcome has no correlation
         found[name] = math.sqrt((square + outside) / (count + len(th)))
     return found | {"srmr": found["srmr_bentler_nomean"]}
 
@@ -199,11 +204,11 @@ def _root_mean_squares(target: Target, m: Array) -> dict[str, float]:
 def _continuous_residuals(objective: WeightedSquares, point: WeightedPoint, sample: Sample) -> dict[str, float]:
     """Residual measures of covariances with divisor n - 1."""
     groups = []
-    for group, here, share in zip(sample.groups, point.groups, objective.shares, strict=True):
+    for group, implied, share in zip(sample.groups, point.blocks, objective.shares, strict=True):
         cov, p = group.saturated.cov * group.nobs / (group.nobs - 1), len(group.variables)
-        mean = here.moments.mean if objective.layout.means else group.saturated.mean
+        mean = implied.mean if objective.layout.means else group.saturated.mean
         moments = GroupMoments(
-            sample_cov=cov, sample_mean=group.saturated.mean, cov=here.moments.cov, mean=mean, weight=float(share), P=np.zeros((1, p, p)),
+            sample_cov=cov, sample_mean=group.saturated.mean, cov=implied.cov, mean=mean, weight=float(share), P=np.zeros((1, p, p)),
             shares=np.ones(1), available_cov=cov, available_mean=group.saturated.mean, exogenous=np.empty(0, dtype=np.intp),
         )  # fmt: skip
         groups.append(moments)

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cipa.models.sem.declare.layout import Block, Layout
-from cipa.models.sem.likelihood.objective import GroupPoint, LikelihoodPoint
+from cipa.models.sem.fit import SEMFit
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.moments import ram
-from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information
+from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
 from cipa.numerics.responses.stages import Moments
 
 
@@ -76,9 +76,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightedPoint(LikelihoodPoint):
-    """A point of weighted least squares: besides theta, value, gradient and groups, the parts from which they come."""
+class WeightedPoint:
+    """All groups at one eta: theta (k,), value, gradient (q,), implied moments, and the parts from which they come."""
 
+    theta: Array
+    value: float
+    gradient: Array
+    blocks: tuple[ram.Implied, ...]
     parts: tuple[Part, ...]
 
 
@@ -106,11 +110,16 @@ class WeightedSquares:
         """Cases of all groups."""
         return sum(target.nobs for target in self.targets)
 
+    @property
+    def units(self) -> None:
+        """None: there are no casewise scores."""
+        return
+
     def evaluate(self, eta: Array) -> WeightedPoint | None:
         """Value and gradient at eta (q,)."""
         layout = self.layout
         theta = layout.to_theta(eta)
-        total, slope, parts, points = 0.0, np.zeros(layout.nfree), [], []
+        total, slope, parts, blocks = 0.0, np.zeros(layout.nfree), [], []
         for block, base, target, share in zip(layout.blocks, self.bases, self.targets, self.weights, strict=True):
             part = _part(block, base, target, theta)
             if part is None:
@@ -119,9 +128,9 @@ class WeightedSquares:
             total += share * float((target.s - part.m) @ v) / 2
             slope -= share * part.D.T @ v
             parts.append(part)
-            points.append(_described(block, base, theta, part))
+            blocks.append(ram.implied(ram.place(block.places, theta[block.free], base)) or part.given)
         return WeightedPoint(
-            theta=theta, value=total, gradient=layout.K.T @ slope if layout.tied else slope, groups=tuple(points), parts=tuple(parts)
+            theta=theta, value=total, gradient=layout.K.T @ slope if layout.tied else slope, blocks=tuple(blocks), parts=tuple(parts)
         )  # fmt: skip
 
     def curvature(self, point: WeightedPoint, *, exact: bool) -> Array:
@@ -133,8 +142,9 @@ class WeightedSquares:
         full = symmetric(full)
         return self.layout.K.T @ full @ self.layout.K if self.layout.tied else full
 
-    def information(self, point: WeightedPoint) -> Array:
-        """D'W D (k, k), the mean over cases."""
+    def information(self, point: WeightedPoint, *, observed: bool) -> Array:
+        """D'W D (k, k), the mean over cases; the weight takes the place of an information, and there is no observed one."""
+        assert not observed
         return symmetric(self._squares(point, self.shares))
 
     def derivatives(self, extended: Layout, point: WeightedPoint, values: Array) -> tuple[Array, Array]:
@@ -153,9 +163,17 @@ class WeightedSquares:
         parts = zip(self.targets, point.parts, weights, strict=True)
         return np.asarray(sum(weight * part.D.T @ target.weight @ part.D for target, part, weight in parts))
 
-    def part(self, point: WeightedPoint, group: int) -> Part:
-        """What a group's moments are made of at a point."""
-        return point.parts[group]
+    def scores(self, point: WeightedPoint) -> None:
+        """None: there is no likelihood."""
+        return
+
+    def noise(self, point: WeightedPoint) -> Array:
+        """D'W G W D (k, k), the covariance of sqrt(n) times the gradient."""
+        noise = np.zeros((self.layout.nfree, self.layout.nfree))
+        for target, part, share in zip(self.targets, point.parts, self.shares, strict=True):
+            WD = target.weight @ part.D
+            noise += share * WD.T @ target.gamma @ WD
+        return noise
 
     def jacobians(self, point: WeightedPoint) -> list[Array]:
         """D (m, k) of each group."""
@@ -279,14 +297,11 @@ def _of_scales(block: Block, target: Target, part: Part, v: Array, off: Array, h
     return np.asarray(total)
 
 
-def _described(block: Block, base: ram.Matrices, theta: Array, part: Part) -> GroupPoint:
-    """What later steps read of a point: the moments with the covariates in."""
-    moments = ram.implied(ram.place(block.places, theta[block.free], base)) or part.given
-    p = base.observed
-    nothing = Evaluation(
-        value=0.0, W=np.zeros((p, p)), w=np.zeros(p), P=np.zeros((1, p, p)), Q=np.zeros((1, p, p)), Pd=np.zeros((1, p)), weights=np.ones(1)
-    )  # fmt: skip
-    return GroupPoint(moments=moments, likelihood=nothing, factors=part.factors)
+def ends_of(fit: SEMFit) -> tuple[WeightedSquares, WeightedPoint]:
+    """Objective and end point of a fit by this method."""
+    assert isinstance(fit.objective, WeightedSquares)
+    assert isinstance(fit.point, WeightedPoint)
+    return fit.objective, fit.point
 
 
 def continuous_target(kind: str, cov: Array, mean: Array, gamma: Array, *, means: bool, nobs: int) -> Target:

@@ -9,20 +9,21 @@ Multivariate Behavioral Research, 39, 479-515.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cipa.data.checks import refuse_constant, refuse_empty, refuse_never_together
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
+from cipa.models.sem.cases.columns import group_codes, require_columns
 from cipa.models.sem.cases.conditions import placed_rows
-from cipa.models.sem.cases.moments import GroupSample, Sample, group_codes, require_columns
+from cipa.models.sem.cases.sample import GroupSample, Sample
+from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.declare.parameters import Parameter, Roles
+from cipa.models.sem.declare.parameters import Roles
 from cipa.models.sem.weighted.objective import Target, response_target, without_covariates
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.numerics.moments import ram
@@ -30,11 +31,7 @@ from cipa.numerics.moments.normal import Saturated, complete_pattern, evaluate, 
 from cipa.numerics.responses.stages import Moments, moments_of
 from cipa.results.fit import Notice
 
-if TYPE_CHECKING:
-    from cipa.models.sem.model import SEM
-
 _CATEGORIES = 30
-_THRESHOLD = re.compile(r"t([1-9][0-9]?)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class Responses:
 
 
 def read_responses(
-    model: SEM, data: Any, *, roles: Sequence[Roles], held: Sequence[Sequence[str]], labels: Sequence[str]
+    declaration: Declaration, data: Any, *, roles: Sequence[Roles], held: Sequence[Sequence[str]], labels: Sequence[str]
 ) -> Responses:
     """Read and code the cases.
 
@@ -66,22 +63,24 @@ def read_responses(
         An ordered variable with one category or too many, or with a category that a group lacks.
     """
     names = tuple(dict.fromkeys(name for here in roles for name in here.observed))
-    ordered = model.ordered_names
+    ordered = declaration.ordered_names
     for name in ordered:
         if name not in names:
-            raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the model.{did_you_mean(name, names)}")
+            raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the declaration.{did_you_mean(name, names)}")
         if any(name in here for here in held):
             raise SpecificationError(
                 f"ci.SEM: '{name}' is declared ordered, but it only predicts. What predicts has no threshold: take it out of ordered=, and"
                 " code its categories as 0/1 columns."
             )
-    require_columns(model.parsed, names, data)
-    dataset = as_dataset(data, columns=[*names, *([model.group] if model.group and model.group not in names else [])])
+    require_columns(declaration.parsed, names, data)
+    dataset = as_dataset(
+        data, columns=[*names, *([declaration.group] if declaration.group and declaration.group not in names else [])]
+    )
     values = dataset.numeric(names, ordered=ordered)
-    group = group_codes(dataset, model.group, labels)
+    group = group_codes(dataset, declaration.group, labels)
     covariates = [names.index(name) for name in dict.fromkeys(name for here in held for name in here)]
     kept = group >= 0
-    needed = covariates if model.missing == "pairwise" else list(range(len(names)))
+    needed = covariates if declaration.missing == "pairwise" else list(range(len(names)))
     kept &= ~np.isnan(values[:, needed]).any(axis=1)
     values, group = values[kept].copy(), group[kept]
     if len(values) < 3:
@@ -111,66 +110,11 @@ def _code(data: Dataset, name: str, column: Array, group: IntArray, labels: Sequ
     return len(found)
 
 
-def ordered_rows(
-    rows: Sequence[Parameter], categories: Mapping[str, int], *, ngroups: int, theta: bool, equal_thresholds: bool
-) -> tuple[Parameter, ...]:
-    """The table of a model with ordered variables: thresholds and scales are added, intercepts are 0."""
-    written = {(row.group, row.lhs, row.op, row.rhs) for row in rows}
-    found = [_settled(row, categories, theta=theta, equal_thresholds=equal_thresholds) for row in rows]
-    for g in range(ngroups):
-        for name, count in categories.items():
-            missing = [f"t{k}" for k in range(1, count) if (g, name, "|", f"t{k}") not in written]
-            found += [Parameter(lhs=name, op="|", rhs=rhs, group=g) for rhs in missing]
-            if (g, name, "~*~", name) not in written:
-                free = g > 0 and equal_thresholds and not theta
-                found.append(Parameter(lhs=name, op="~*~", rhs=name, group=g, free=free, value=1.0))
-    return tuple(found)
-
-
-def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equal_thresholds: bool) -> Parameter:
-    if row.op in ("|", "~*~"):
-        if row.lhs not in categories:
-            raise SpecificationError(
-                f"The model writes '{row.lhs} {row.op} {row.rhs}', but '{row.lhs}' is not declared ordered. Name it in ordered=."
-            )
-        number = _THRESHOLD.fullmatch(row.rhs)
-        if row.op == "|" and (number is None or int(number[1]) >= categories[row.lhs]):
-            last = categories[row.lhs] - 1
-            raise SpecificationError(
-                f"'{row.lhs} | {row.rhs}': the thresholds of '{row.lhs}' are t1{f' to t{last}' if last > 1 else ''}."
-            )
-        return replace(row, value=1.0) if row.op == "~*~" and np.isnan(row.value) else row
-    if row.lhs not in categories or row.user:
-        return row
-    if row.op == "~1":
-        return replace(row, free=False, value=0.0)
-    if row.op == "~~" and row.lhs == row.rhs:
-        return replace(row, free=theta and row.group > 0 and equal_thresholds, value=1.0)
-    return row
-
-
-def refuse_unscalable(rows: Sequence[Parameter], categories: Mapping[str, int], *, theta: bool) -> None:
-    """Delta cannot have ordered predictors, nor residual variances of its own."""
-    if theta:
-        return
-    for row in rows:
-        predicts = (row.op == "~" and row.rhs in categories) or (row.op == "=~" and row.lhs in categories)
-        variance = row.op == "~~" and row.lhs == row.rhs and row.lhs in categories and row.user
-        if predicts or variance:
-            what = (
-                f"the ordered variable '{row.rhs}' predicts '{row.lhs}'" if predicts else f"'{row.lhs} ~~ {row.rhs}' is written"
-            )
-            raise SpecificationError(
-                f'ci.SEM: {what}. With parameterization="delta" the residual variance of an ordered variable follows from the rest, and'
-                ' cannot be written or passed on. Use parameterization="theta".'
-            )
-
-
 def response_sample(
-    model: SEM, found: Responses, layout: Layout, labels: Sequence[str], kind: str
+    declaration: Declaration, found: Responses, layout: Layout, labels: Sequence[str], kind: str
 ) -> tuple[Sample, tuple[Target, ...]]:
     """Every group's moments, as a sample and as targets."""
-    groups, targets, notices = [], [], list(_counted(model, found))
+    groups, targets, notices = [], [], list(_counted(declaration, found))
     for g, block in enumerate(layout.blocks):
         here = found.group == g
         columns = [found.names.index(name) for name in block.observed]
@@ -197,16 +141,16 @@ def response_sample(
             notices.append(Notice(code="empty_cell", text=text))
         groups.append(_group(labels[g], block.observed, cov, mean, values, found.rows[here]))
         targets.append(response_target(kind, moments, y, x, int(here.sum())))
-    return Sample(groups=tuple(groups), data=found.data, notices=tuple(notices), missing=model.missing), tuple(targets)
+    return Sample(groups=tuple(groups), data=found.data, notices=tuple(notices), missing=declaration.missing), tuple(targets)
 
 
-def _counted(model: SEM, found: Responses) -> Iterator[Notice]:
+def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
     """What was dropped, and what is incomplete."""
-    placed, unplaced = placed_rows(found.data, {"group": model.group})
+    placed, unplaced = placed_rows(found.data, {"group": declaration.group})
     yield from unplaced
     lost = int(placed.sum()) - len(found.rows)
     if lost:
-        what = "a covariate" if model.missing == "pairwise" else "a variable of the model"
+        what = "a covariate" if declaration.missing == "pairwise" else "a variable of the model"
         yield Notice(code="rows_dropped", text=f"{lost} of {int(placed.sum())} cases were dropped: {what} is missing.")
     holes = np.isnan(found.values)
     if holes.any():

@@ -11,7 +11,9 @@ from oracle_files import HERE
 
 import cipa as ci
 from cipa.errors import InadmissibleWarning
+from cipa.models.sem.twolevel.read import level_moments
 from cipa.numerics.twolevel import complete, kernel
+from cipa.results.questions import spread
 
 CFA = "level: within\nfw =~ y1 + y2 + y3\nlevel: between\nfb =~ y1 + y2 + y3\n"
 MODEL = "level: within\nfw =~ y1 + y2 + y3\nfw ~ x1\nlevel: between\nfb =~ y1 + b*y2 + y3\nfb ~ a*w1\nab := a*b\n"
@@ -49,10 +51,10 @@ def test_units_of_variables_do_not_change_the_tests() -> None:
 def test_a_saturated_model_reproduces_the_unrestricted_moments() -> None:
     here = fit(CFA)
     assert (here.df_resid, here.measures["chisq"]) == (0, 0.0)
-    for level, (sample, point) in enumerate(zip((0, 1), here.point.groups, strict=True)):
-        cov, mean = here.sample_moments(sample)
-        assert point.moments.cov == pytest.approx(cov, abs=1e-8)
-        assert point.moments.mean == pytest.approx(mean, abs=1e-8), level
+    for level, (sample, point) in enumerate(zip((0, 1), here.point.blocks, strict=True)):
+        cov, mean = level_moments(here.sample.levels, here.point.blocks[0].mean, sample)
+        assert point.cov == pytest.approx(cov, abs=1e-8)
+        assert point.mean == pytest.approx(mean, abs=1e-8), level
 
 
 def test_the_choice_of_scale_does_not_change_the_fit() -> None:
@@ -262,7 +264,7 @@ def test_moments_without_cases_are_refused() -> None:
         lambda one: ci.fornell_larcker(one),
         lambda one: ci.path_diagram(one),
         lambda one: ci.lr_test(one, fit(CFA + "fb ~ w1\n"), method="satorra_2000"),
-        lambda one: one.spread_of("y1"),
+        lambda one: spread(one, "y1"),
     ],
 )
 def test_what_is_not_derived_from_a_two_level_fit_is_refused(asked: Any) -> None:

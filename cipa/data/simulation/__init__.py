@@ -1,0 +1,1 @@
+"""The generating process of the shipped survey, network and panel."""

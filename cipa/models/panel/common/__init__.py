@@ -1,0 +1,1 @@
+"""What every family of panel models reads: formula, estimation sample, covariance."""

@@ -1,0 +1,1 @@
+"""Linear panel models by least squares."""

@@ -1,0 +1,34 @@
+"""What can be asked of a linear panel fit beyond its estimates."""
+
+from __future__ import annotations
+
+from cipa.models.panel.linear.after.law import law_of
+from cipa.models.panel.linear.after.refit import refit
+from cipa.models.panel.linear.after.rows import predict, residuals
+from cipa.models.panel.linear.after.vcov import with_vcov
+from cipa.models.panel.linear.fit import PanelFit
+from cipa.numerics.algebra.linalg import Array, frozen
+from cipa.results.answers import Answers, Spread
+
+
+def _spread(fit: PanelFit, name: str) -> Spread:
+    """Mean and standard deviation of a variable over the estimation sample."""
+    values = fit.design.column(name)
+    return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))
+
+
+def _scores(fit: PanelFit) -> Array:
+    """Scores (m, k): the (transformed) regressors times the residuals."""
+    return fit.solution.design * fit.solution.residuals[:, None]
+
+
+def _headline(fit: PanelFit) -> tuple[str, ...]:
+    """The statistics that a summary shows first."""
+    first = ("entities", "times", "r2", "r2_within", "r2_between", "r2_overall", "f", "wald")
+    return tuple(name for name in first if name in fit.statistics)
+
+
+ANSWERS = Answers(
+    family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread, scores=_scores, headline=_headline,
+    residuals=residuals, predict=predict, refit=refit, law=law_of, vcov=with_vcov,
+)  # fmt: skip

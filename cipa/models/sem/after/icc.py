@@ -1,0 +1,61 @@
+"""Intraclass correlations of a two-level fit: ICC = sigma_B / (sigma_B + sigma_W), of the unrestricted model.
+
+Source: Snijders, T. & Bosker, R. (2012). Multilevel Analysis, 2nd ed., ch. 3.
+"""
+
+from __future__ import annotations
+
+from cipa.errors import InferenceError, public
+from cipa.models.sem.cases.sample import Levels
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.twolevel.read import variances_by_level
+from cipa.results.display import ResultTable
+
+
+@public
+def icc(fit: SEMFit) -> ResultTable:
+    r"""Intraclass correlations: the share of each variable's variance that lies between clusters.
+
+    Parameters
+    ----------
+    fit : SEMFit
+        Of a two-level model.
+
+    Returns
+    -------
+    ResultTable
+        variable, icc, within_variance, between_variance (maximum likelihood, of the unrestricted two-level model), clusters,
+        average_size (cases per cluster). A variable that the model has at one level only varies there alone: icc 0 or 1.
+
+    Raises
+    ------
+    InferenceError
+        For a fit without `level:` blocks.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> data = ci.datasets.load("cluster_survey")
+    >>> model = ci.SEM("level: within\ninet1 ~ inet2\nlevel: between\ninet1 ~~ inet1", cluster="cluster_id")
+    >>> [round(value, 2) for value in ci.icc(model.fit(data)).columns["icc"]]
+    [0.01, 0.0]
+    """
+    levels = _levels(fit)
+    within, between = variances_by_level(levels.clusters, levels.free)
+    names, count = fit.sample.groups[0].variables, levels.clusters.nclusters
+    columns = {
+        "variable": names, "icc": tuple((between / (within + between)).tolist()), "within_variance": tuple(within.tolist()),
+        "between_variance": tuple(between.tolist()), "clusters": (count,) * len(names),
+        "average_size": (levels.clusters.nobs / count,) * len(names),
+    }  # fmt: skip
+    return ResultTable(title="Intraclass correlations (between / total variance, unrestricted model)", columns=columns)
+
+
+def _levels(fit: SEMFit) -> Levels:
+    levels = fit.sample.levels
+    if levels is None:
+        raise InferenceError(
+            "ci.icc: this fit has one level, and an intraclass correlation compares two. Write the model with 'level: within' and 'level:"
+            " between' blocks and cluster=."
+        )
+    return levels

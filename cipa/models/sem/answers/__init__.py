@@ -1,0 +1,1 @@
+"""What several methods answer alike of their fits."""

@@ -1,0 +1,60 @@
+"""What every structural equation fit answers alike: how a variable varies, its structure, score tests."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cipa.errors import InferenceError, did_you_mean
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.steps.indices import as_statistics
+from cipa.models.sem.steps.release import release_tests
+from cipa.results.answers import Spread, Structure
+from cipa.results.statistics import Statistics
+from cipa.terms import Term
+
+
+def implied_spread(fit: SEMFit, name: str) -> Spread:
+    """Mean and standard deviation of a variable as the model implies them (first group)."""
+    block, moments = fit.layout.blocks[0], fit.point.blocks[0]
+    if name not in block.variables:
+        raise InferenceError(f"'{name}' is not a variable of this model.{did_you_mean(name, block.variables)}")
+    position = block.variables.index(name)
+    return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
+
+
+def structure(fit: SEMFit) -> Structure:
+    """Constructs, observed variables, their covariances and R², block by block."""
+    return Structure(
+        labels=fit.block_labels, levels=bool(fit.levels), latent=fit.latent, observed=fit.observed, latent_covs=fit.latent_covs,
+        sample_covs=fit.sample_covs, r_squared=fit.r_squared_rows,
+    )  # fmt: skip
+
+
+def released(fit: SEMFit) -> list[tuple[Term, float, float]]:
+    """Score tests of the constraints."""
+    return release_tests(fit.objective, fit.point, fit.terms, nobs=fit.nobs)
+
+
+def has_scaled_test(fit: SEMFit) -> bool:
+    """Whether the chi-square has a scaled form."""
+    return math.isfinite(fit.measures.get("chisq.scaling.factor", math.nan))
+
+
+def reported(fit: SEMFit) -> Statistics:
+    """The statistics; beside a scaled test, indices corrected for missing values replace those that are not."""
+    return fit.late_statistics if has_scaled_test(fit) else fit.statistics
+
+
+def headline(fit: SEMFit) -> tuple[str, ...]:
+    """The statistics that a summary shows first: with a scaled test the scaled chi-square too, and corrected indices."""
+    if not has_scaled_test(fit):
+        return ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
+    indices = (fit.reported_statistics.corrected(name).name for name in ("cfi", "tli", "rmsea"))
+    return ("chisq", "chisq.scaled", "chisq.scaling.factor", *indices, "srmr", "aic", "bic", "logl")
+
+
+def as_measured(fit: SEMFit) -> Statistics:
+    """All measures of a method that derives none later."""
+    return as_statistics(fit.measures)

@@ -1,0 +1,75 @@
+"""Rows of ordered variables in the parameter table: thresholds, scales, and what is not free beside them.
+
+Delta parameterization: the scale of a response variable is 1 (free in later groups when thresholds are equal), and its residual
+variance follows. Theta: the residual variance is 1 (free there), and the scale follows.
+
+Sources: Muthén & Asparouhov (2002). Mplus Web Note 4; Millsap & Yun-Tein (2004). Multivariate Behavioral Research, 39, 479-515.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cipa.errors import SpecificationError
+from cipa.models.sem.declare.parameters import Parameter
+
+_THRESHOLD = re.compile(r"t([1-9][0-9]?)")
+
+
+def ordered_rows(
+    rows: Sequence[Parameter], categories: Mapping[str, int], *, ngroups: int, theta: bool, equal_thresholds: bool
+) -> tuple[Parameter, ...]:
+    """The table of a model with ordered variables: thresholds and scales are added, intercepts are 0."""
+    written = {(row.group, row.lhs, row.op, row.rhs) for row in rows}
+    found = [_settled(row, categories, theta=theta, equal_thresholds=equal_thresholds) for row in rows]
+    for g in range(ngroups):
+        for name, count in categories.items():
+            missing = [f"t{k}" for k in range(1, count) if (g, name, "|", f"t{k}") not in written]
+            found += [Parameter(lhs=name, op="|", rhs=rhs, group=g) for rhs in missing]
+            if (g, name, "~*~", name) not in written:
+                free = g > 0 and equal_thresholds and not theta
+                found.append(Parameter(lhs=name, op="~*~", rhs=name, group=g, free=free, value=1.0))
+    return tuple(found)
+
+
+def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equal_thresholds: bool) -> Parameter:
+    if row.op in ("|", "~*~"):
+        if row.lhs not in categories:
+            raise SpecificationError(
+                f"The model writes '{row.lhs} {row.op} {row.rhs}', but '{row.lhs}' is not declared ordered. Name it in ordered=."
+            )
+        number = _THRESHOLD.fullmatch(row.rhs)
+        if row.op == "|" and (number is None or int(number[1]) >= categories[row.lhs]):
+            last = categories[row.lhs] - 1
+            raise SpecificationError(
+                f"'{row.lhs} | {row.rhs}': the thresholds of '{row.lhs}' are t1{f' to t{last}' if last > 1 else ''}."
+            )
+        return replace(row, value=1.0) if row.op == "~*~" and np.isnan(row.value) else row
+    if row.lhs not in categories or row.user:
+        return row
+    if row.op == "~1":
+        return replace(row, free=False, value=0.0)
+    if row.op == "~~" and row.lhs == row.rhs:
+        return replace(row, free=theta and row.group > 0 and equal_thresholds, value=1.0)
+    return row
+
+
+def refuse_unscalable(rows: Sequence[Parameter], categories: Mapping[str, int], *, theta: bool) -> None:
+    """Delta cannot have ordered predictors, nor residual variances of its own."""
+    if theta:
+        return
+    for row in rows:
+        predicts = (row.op == "~" and row.rhs in categories) or (row.op == "=~" and row.lhs in categories)
+        variance = row.op == "~~" and row.lhs == row.rhs and row.lhs in categories and row.user
+        if predicts or variance:
+            what = (
+                f"the ordered variable '{row.rhs}' predicts '{row.lhs}'" if predicts else f"'{row.lhs} ~~ {row.rhs}' is written"
+            )
+            raise SpecificationError(
+                f'ci.SEM: {what}. With parameterization="delta" the residual variance of an ordered variable follows from the rest, and'
+                ' cannot be written or passed on. Use parameterization="theta".'
+            )

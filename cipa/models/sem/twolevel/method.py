@@ -1,0 +1,231 @@
+"""Fitting a two-level model: the search, standard errors, tests and fit measures.
+
+    standard              (N A)^-1,  A the observed information of an average case (lavaan's default for two levels)
+    robust_huber_white    (N A)^-1 sum_j s_j s_j' (N A)^-1,  s_j the score of cluster j
+    yuan_bentler_mplus    chi-square / c,  c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df with B from the scores of clusters
+    srmr                  srmr_within + srmr_between, each the root mean square of residual correlations of its level
+
+The chi-square compares with the unrestricted model of both levels; the baseline has no covariances at either level, except among
+exogenous variables. AIC, BIC and RMSEA count cases.
+
+Sources: Muthén & Satorra (1995). Sociological Methodology, 25, 267-316; Yuan, K.-H. & Bentler, P. M. (2007). Sociological Methodology,
+37, 53-82; Asparouhov & Muthén (2005); Hsu, H.-Y. et al. (2015). Frontiers in Psychology, 6, 22 (SRMR by level).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cipa.errors import IdentificationError
+from cipa.models.sem.answers import structure
+from cipa.models.sem.answers.difference import scaled_difference
+from cipa.models.sem.answers.residuals import residual_table
+from cipa.models.sem.cases.sample import Levels, Sample
+from cipa.models.sem.declare.declaration import Declaration, recipe_of
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.options import Recipe
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.method import Method
+from cipa.models.sem.problem import Outcome, Problem
+from cipa.models.sem.steps.covariance import bread, covariance, scaled_inverse
+from cipa.models.sem.steps.identification import check_identified, involved
+from cipa.models.sem.steps.indices import Test, chisq_rounded, likelihood_measures
+from cipa.models.sem.steps.residuals import residual_rows
+from cipa.models.sem.steps.scaled import difference_scaling, indices_of_scaled, keys_of, of_saturated
+from cipa.models.sem.steps.starts import other_values, starting_values
+from cipa.models.sem.twolevel.declare import declare_levels, moment_count, refuse_underived
+from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
+from cipa.models.sem.twolevel.read import level_moments, two_level_sample
+from cipa.models.sem.twolevel.scores import of_levels
+from cipa.numerics.algebra.linalg import Array, BoolArray
+from cipa.numerics.twolevel import kernel
+from cipa.numerics.twolevel.kernel import Unrestricted
+from cipa.results.answers import Answers
+from cipa.results.display import ResultTable
+from cipa.results.questions import refused
+from cipa.results.vcov import VCov
+
+_RANK = 1e-9  # smallest eigenvalue of an information with unit diagonal
+_LEAST = 0.05  # smallest eigenvalue of the correlations between clusters that starting values are taken from
+
+
+def _problem(declaration: Declaration, data: Any) -> Problem:
+    assert declaration.cluster is not None
+    layout = declare_levels(declaration)
+    sample = two_level_sample(data, declaration.parsed, layout, cluster=declaration.cluster, missing=declaration.missing)
+    levels = _levels(sample)
+    unrestricted = _starting_moments(levels)
+    return Problem(
+        declaration=declaration, recipe=recipe_of(declaration), labels=("",), sample=sample, objective=two_level_objective(layout, levels),
+        start=starting_values(layout, unrestricted), moments=moment_count(layout),
+        others=lambda theta: other_values(layout, unrestricted, theta),
+    )  # fmt: skip
+
+
+def _levels(sample: Sample) -> Levels:
+    assert sample.levels is not None
+    return sample.levels
+
+
+def _lost(problem: Problem) -> str:
+    return (
+        f"Here {_levels(problem.sample).clusters.nclusters} clusters carry the between level: where a variance between clusters is near 0, the"
+        " likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer variables there."
+    )
+
+
+def _outcome(problem: Problem, objective: TwoLevelLikelihood, point: TwoLevelPoint) -> Outcome:
+    recipe, sample = problem.recipe, problem.sample
+    inverse = bread(objective, point, observed=recipe.information == "observed", nobs=sample.nobs)
+    return Outcome(
+        objective=objective, point=point, bread=inverse, vcov=covariance(recipe.se, objective, point, inverse=inverse),
+        described=_described(recipe, _levels(sample)), measures=two_level_measures(recipe, objective, point, sample),
+    )  # fmt: skip
+
+
+def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
+    """Unrestricted moments of each level, the between ones made positive definite; means of both-level variables are between."""
+    c, free = levels.clusters, levels.free
+    spread = np.abs(free.between.diagonal()) + 1e-3 * levels.exogenous[1][0].diagonal()
+    scale = np.sqrt(spread)
+    values, vectors = np.linalg.eigh(free.between / np.outer(scale, scale))
+    between = (vectors * np.maximum(values, _LEAST)) @ vectors.T * np.outer(scale, scale)
+    return [(free.within, np.where(np.isin(c.within, c.between), 0.0, free.mean[c.within])), (between, free.mean[c.between])]
+
+
+def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> None:
+    """Refuse parameters that a level's moments cannot tell apart, and then those that both levels' together cannot (means)."""
+    names, scales = problem.names, tuple(np.sqrt(cov.diagonal()) for cov, _ in _levels(problem.sample).exogenous)
+    check_identified(objective, theta, names, scales)
+    point = objective.evaluate(objective.layout.to_eta(theta))
+    if point is None or not objective.layout.npar:
+        return
+    H = objective.curvature(point, exact=False)
+    scale = np.sqrt(np.maximum(H.diagonal(), 1e-300))
+    values, vectors = np.linalg.eigh(H / np.outer(scale, scale))
+    null = vectors[:, values < _RANK] / scale[:, None]
+    if null.size:
+        listed = ", ".join(names[k] for k in involved(objective.layout.K @ null)[:8])
+        raise IdentificationError(
+            f"The two-level model is not identified: the data cannot tell these parameters apart: {listed}. A variable on both levels has"
+            " one mean, so no estimate of two means anything. Leave the intercepts of the within level at 0, and free them between."
+        )
+
+
+def _described(recipe: Recipe, levels: Levels) -> VCov:
+    if recipe.se == "standard":
+        note = f"inverse {recipe.information} information of the two-level likelihood"
+        return VCov(kind=f"{recipe.information} information", convention="none", note=note)
+    note = f"sandwich of {recipe.information} information and the scores of {levels.clusters.nclusters} clusters, no factor"
+    return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
+
+
+def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: TwoLevelPoint, sample: Sample) -> dict[str, float]:
+    """All measures, by lavaan's names."""
+    levels, layout, nobs = _levels(sample), objective.layout, sample.nobs
+    own, free, base = kernel.loglik(levels.clusters, point.value), levels.free, levels.independent
+    df = float(moment_count(layout) - layout.npar)
+    excess = chisq_rounded(2 * (free.loglik - own), nobs)
+    test = Test(chisq=max(excess, 0.0) if free.bounded else excess, df=df)
+    baseline = Test(chisq=2 * (free.loglik - base.loglik), df=float(levels.baseline_df)) if base is not None else None
+    found = likelihood_measures(
+        test=test, baseline=baseline, loglik=own - levels.exogenous_loglik, loglik_saturated=free.loglik - levels.exogenous_loglik,
+        npar=layout.npar, nobs=nobs, total=nobs, ngroups=1,
+    )  # fmt: skip
+    found["fmin"] = point.value
+    found |= _srmr(point, free)
+    if recipe.test == "yuan_bentler_mplus":
+        found |= _scaled(objective, point, levels, test, baseline, nobs=nobs)
+    return found
+
+
+def _srmr(point: TwoLevelPoint, free: Unrestricted) -> dict[str, float]:
+    within, between = (
+        _root_mean_square(S, moments.cov) for S, moments in zip((free.within, free.between), point.blocks, strict=True)
+    )
+    return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
+
+
+def _root_mean_square(S: Array, Sigma: Array) -> float:
+    """Root mean square of residual correlations, the zero ones of the diagonal counted; NaN with a variance below zero."""
+    if not (S.diagonal() > 0).all() or not (Sigma.diagonal() > 0).all():
+        return math.nan
+    gap = _correlations(S) - _correlations(Sigma)
+    p = len(S)
+    return math.sqrt(float((np.tril(gap) ** 2).sum()) / (p * (p + 1) / 2))
+
+
+def _correlations(cov: Array) -> Array:
+    sd = np.sqrt(cov.diagonal())
+    return np.asarray(cov / np.outer(sd, sd))
+
+
+def _scaled(
+    objective: TwoLevelLikelihood, point: TwoLevelPoint, levels: Levels, test: Test, baseline: Test | None, *, nobs: int
+) -> dict[str, float]:
+    """The scaled tests of the model and its baseline, and the indices that follow."""
+    h1, count = _trace(levels, levels.free, objective.layout)
+    base = None
+    if levels.independent is not None and baseline is not None:
+        h0, used = _trace(levels, levels.independent, objective.layout)
+        base = difference_scaling(h1, h0, baseline.df, count, used)
+    if test.df == 0:
+        return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
+    scores = objective.scores(point) @ objective.layout.K
+    h0 = float(np.trace(np.linalg.solve(objective.curvature(point, exact=True) * nobs, scores.T @ scores)))
+    model = difference_scaling(h1, h0, test.df, count, objective.layout.npar)
+    return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=1)
+
+
+def _trace(levels: Levels, free: Unrestricted, layout: Layout) -> tuple[float, int]:
+    """tr(A^-1 B) of freely estimated moments, those of held exogenous variables left out, and their number."""
+    keep = np.flatnonzero(~_held(levels, free, layout))
+    A = kernel.curvature(free.found, free.parts, levels.clusters, observed=True)[np.ix_(keep, keep)] * levels.clusters.nobs
+    scores = kernel.scores(free.found, free.parts, levels.clusters)[:, keep]
+    return float(np.sum(scaled_inverse(A) * (scores.T @ scores))), len(keep)
+
+
+def _held(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
+    """Which moments are of exogenous variables alone (k,)."""
+    c, parts = levels.clusters, free.parts
+    held = np.zeros((2, c.variables))
+    for level, (block, rows) in enumerate(zip(layout.blocks, (c.within, c.between), strict=True)):
+        held[level, rows[block.exogenous]] = 1.0
+    own = np.where(parts.within, held[0][:, None], held[1][:, None])
+    covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)
+    return np.asarray(covariance | ((parts.t > 0) & (held.sum(axis=0) @ parts.U > 0)))
+
+
+def _residuals(fit: SEMFit, kind: str | None) -> ResultTable:
+    return residual_table(fit, kind, _residuals_of_level)
+
+
+def _residuals_of_level(fit: SEMFit, g: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
+    if kind in ("standardized", "normalized"):
+        refused(fit, f'ci.residuals(kind="{kind}")')
+    moments = level_moments(_levels(fit.sample), fit.point.blocks[0].mean, g)
+    return residual_rows(fit.layout.blocks[g].observed, moments, fit.point.blocks[g], kind, means=fit.layout.means)
+
+
+def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> tuple[float, float]:
+    what = f'ci.lr_test(method="{method}")'
+    return scaled_difference(
+        restricted, general, df, method, parts_of=lambda fit: refused(fit, what), factor_at=lambda fit, _: refused(fit, what)
+    )
+
+
+TWO_LEVEL = Method(
+    name="two levels", serves=lambda declaration: bool(declaration.parsed.levels), refuse=refuse_underived, problem=_problem, check=_check,
+    outcome=_outcome, lost=_lost, scores=of_levels,
+    answers=Answers(
+        family="two-level fits",
+        instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two"
+        " levels.",
+        statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
+        difference=_difference, residuals=_residuals, structure=structure.structure,
+    ),
+)  # fmt: skip

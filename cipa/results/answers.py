@@ -1,0 +1,141 @@
+"""What a family of models derives for its fits beyond the estimates: carried by every fit, asked through `questions`.
+
+An answer that a family does not derive is None, and asking for it is refused in one sentence: no code looks for methods or attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.special import ndtr
+
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
+from cipa.results.display import ResultTable
+from cipa.results.statistics import Statistics
+from cipa.terms import Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How a variable of a model varies in the estimation sample.
+
+    Parameters
+    ----------
+    mean, sd : float
+        As observed (divisor n - 1), or as implied for a latent variable.
+    values : (n,) array or None
+        Observed values; None for a latent variable, which is taken as normal.
+    """
+
+    mean: float
+    sd: float
+    values: Array | None = None
+
+    def share(self, low: float, high: float) -> float:
+        """Share of the sample (or of the normal distribution) between two values."""
+        if self.values is not None:
+            return float(((self.values >= low) & (self.values <= high)).mean())
+        return float(ndtr((high - self.mean) / self.sd) - ndtr((low - self.mean) / self.sd))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """What R refits gave: values (R, m) of all rows of the estimates, chi-square (R,), and which (R,) converged and are admissible."""
+
+    values: Array
+    chisq: Array
+    converged: BoolArray
+    admissible: BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refit:
+    """The same model on other cases.
+
+    Parameters
+    ----------
+    kind : str
+        What is drawn: "case", "cluster", "entity", "parametric", "bollen_stine".
+    sizes : tuple of int
+        Cases of each group, in the order in which rows count.
+    clusters : (n,) int array or None
+        Codes of what is drawn whole, where that is not the case.
+    run : draws -> Draws
+        A draw is a list of row positions (within each group), or a generator for a parametric draw.
+    """
+
+    kind: str
+    sizes: tuple[int, ...]
+    clusters: IntArray | None
+    run: Callable[[Sequence[Any]], Draws]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """A measurement and path structure as evidence and figures see it.
+
+    Parameters
+    ----------
+    labels : tuple of (str or None), length G
+        What tells the blocks apart: groups, levels, or nothing.
+    levels : bool
+        Whether the blocks are levels.
+    latent, observed : tuple of str
+    latent_covs, sample_covs : tuple of arrays
+        Implied covariance (l, l) of the latent variables and sample covariance (p, p) of the observed ones, block by block.
+    r_squared : tuple of (variable, label of the block or None, R²)
+    """
+
+    labels: tuple[str | None, ...]
+    levels: bool
+    latent: tuple[str, ...]
+    observed: tuple[str, ...]
+    latent_covs: tuple[Array, ...]
+    sample_covs: tuple[Array, ...]
+    r_squared: tuple[tuple[str, str | None, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What can be asked of a fit, each answer a function of the fit, or None where the family does not derive it.
+
+    Parameters
+    ----------
+    family : str
+        Of which fits a refusal speaks ("fits by least squares").
+    instead : str
+        What a refusal advises: a whole sentence.
+    spread : fit, name -> Spread
+    scores : fit -> casewise scores (n, k)
+    statistics : fit -> all statistics, with those derived only when asked for
+    reported : fit -> the statistics that a summary and a report draw from
+    headline : fit -> names among them that a summary shows first
+    refit : fit, kind (None for the family's own) -> Refit
+    law : fit, params, nobs -> a population to draw from
+    release : fit -> (term, chi-square, expected parting) of freeing each parameter that a constraint holds
+    difference : restricted, general, df, method -> (scale, shift) of the scaled difference test
+    structure : fit -> Structure
+    vcov : fit, kind of covariance, data or None -> the fit with that covariance
+    residuals : fit, kind or None -> a table of where model and data part
+    predict : fit, data or None -> a table of fitted values
+    facts : fit -> rows such as ("Firm effects", "yes") of a table of estimates
+    """
+
+    family: str = "fits of this engine"
+    instead: str = "Fit the model with the native engine."
+    spread: Callable[[Any, str], Spread] | None = None
+    scores: Callable[[Any], Array | None] | None = None
+    statistics: Callable[[Any], Statistics] | None = None
+    reported: Callable[[Any], Statistics] | None = None
+    headline: Callable[[Any], tuple[str, ...]] | None = None
+    refit: Callable[[Any, str | None], Refit] | None = None
+    law: Callable[[Any, Mapping[Any, float] | None, Any], Any] | None = None
+    release: Callable[[Any], list[tuple[Term, float, float]]] | None = None
+    difference: Callable[[Any, Any, float, str], tuple[float, float]] | None = None
+    structure: Callable[[Any], Structure] | None = None
+    vcov: Callable[[Any, Any, Any], Any] | None = None
+    residuals: Callable[[Any, str | None], ResultTable] | None = None
+    predict: Callable[[Any, Any], ResultTable] | None = None
+    facts: Callable[[Any], tuple[tuple[str, str], ...]] | None = None

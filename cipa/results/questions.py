@@ -1,0 +1,66 @@
+"""What any fit can be asked: one function a question, which refuses in the same words where the family has no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from cipa.errors import InferenceError
+from cipa.results.answers import Refit, Spread, Structure
+from cipa.results.fit import Fit
+from cipa.terms import Term
+
+T = TypeVar("T")
+
+
+def asked(fit: Fit, answer: Callable[..., T] | None, what: str) -> Callable[..., T]:
+    """The answer; refuses where there is none.
+
+    Raises
+    ------
+    InferenceError
+        Naming what was asked, the family, and what to do instead.
+    """
+    return refused(fit, what) if answer is None else answer
+
+
+def refused(fit: Fit, what: str) -> NoReturn:
+    """Refuse what was asked: naming it, the family, and what to do instead."""
+    raise InferenceError(f"{what} is not derived for {fit.answers.family}: {fit.title or fit.kind}. {fit.answers.instead}")
+
+
+def spread(fit: Fit, name: str) -> Spread:
+    """How a variable of the model varies in the estimation sample."""
+    return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name)
+
+
+def refit(fit: Fit, kind: str | None, what: str) -> Refit:
+    """The model on other cases, for the bootstrap of one kind."""
+    return asked(fit, fit.answers.refit, what)(fit, kind)
+
+
+def law(fit: Fit, params: Mapping[Any, float] | None, nobs: Any, what: str) -> Any:
+    """The estimates as a population to draw from."""
+    return asked(fit, fit.answers.law, what)(fit, params, nobs)
+
+
+def release(fit: Fit, what: str) -> list[tuple[Term, float, float]]:
+    """(term, chi-square, expected parting) of freeing each parameter that a constraint holds."""
+    return asked(fit, fit.answers.release, what)(fit)
+
+
+def difference(restricted: Fit, general: Fit, df: float, method: str) -> tuple[float, float]:
+    """(scale, shift) that turn the difference of two chi-squares into a scaled difference test."""
+    for fit in (restricted, general):
+        asked(fit, fit.answers.difference, f'ci.lr_test(method="{method}")')
+    return asked(general, general.answers.difference, "ci.lr_test")(restricted, general, df, method)
+
+
+def structure(fit: Fit, what: str) -> Structure:
+    """Constructs, observed variables and their covariances."""
+    return asked(fit, fit.answers.structure, what)(fit)
+
+
+def facts(fit: Fit) -> tuple[tuple[str, str], ...]:
+    """Rows such as ("Firm effects", "yes") of a table of estimates; () where a family has none."""
+    return () if fit.answers.facts is None else fit.answers.facts(fit)

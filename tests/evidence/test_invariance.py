@@ -1,0 +1,167 @@
+"""The invariance ladder: chi-squares of the reference's ladder, the item that differs, guards of the search."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle_files import HERE, case
+
+import cipa as ci
+
+pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+
+NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+
+
+@cache
+def ladder(*, search: bool = False, estimator: str = "ml") -> Any:
+    return ci.invariance(ci.SEM(NINE, estimator=estimator), ci.datasets.load("holzinger1939"), group="school", search=search)
+
+
+@pytest.mark.parametrize("estimator", ["ml", "mlr", "mlm"])
+def test_difference_tests_are_those_of_the_reference(estimator: str) -> None:
+    expected = case("sem_after", f"hs_mg_ladder_{estimator}")["lrt_default"]
+    for row, other in zip(ladder(estimator=estimator).to_frame().itertuples(), expected, strict=False):
+        assert row.df == other["Df"]
+        assert row.chisq == pytest.approx(other["Chisq"], rel=1e-6)
+        if other["Chisq_diff"] is not None:
+            assert row.chisq_diff == pytest.approx(other["Chisq_diff"], rel=3e-5)
+            assert row.p_diff == pytest.approx(other["Pr_Chisq"], rel=1e-3, abs=1e-6)
+
+
+def test_the_rejected_level_names_the_intercepts_to_look_at() -> None:
+    found = ladder()
+    assert found.table.columns["stands"] == (None, "yes", "no", "in doubt")
+    scalar = [row for row in zip(*found.suggestions.columns.values(), strict=True) if row[0] == "scalar"]
+    assert [row[1] for row in scalar] == ["x3 ~1", "x7 ~1", "x2 ~1"]
+    assert len(found.steps) == 0
+
+
+def test_the_search_frees_them_one_by_one_with_corrected_p_values() -> None:
+    found = ladder(search=True)
+    assert found.steps.columns["parameter"] == ("x3 ~1", "x7 ~1")
+    assert all(p < 0.05 for p in found.steps.columns["p_value"])
+    assert found.table.columns["p_diff"][2] > 0.05
+    assert "What the search freed" in str(found)
+
+
+def test_the_search_keeps_two_equal_indicators_of_each_construct() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    for item in ("x1", "x2"):
+        data[item] += 2.0 * (data.school == "Pasteur") * (1 if item == "x1" else -1)
+    found = ci.invariance(ci.SEM(NINE), data, group="school", levels=("metric", "scalar"), search=True)
+    freed = [name for name in found.steps.columns["parameter"] if name in ("x1 ~1", "x2 ~1", "x3 ~1")]
+    assert len(freed) <= 1
+
+
+def test_invariant_data_are_found_invariant() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    data["half"] = ["a" if k % 2 else "b" for k in range(len(data))]
+    found = ci.invariance(ci.SEM("textual =~ x4 + x5 + x6\nvisual =~ x1 + x2 + x3"), data, group="half")
+    assert found.table.columns["stands"][1:3] == ("yes", "yes")
+
+
+def test_levels_are_checked() -> None:
+    data = ci.datasets.load("holzinger1939")
+    with pytest.raises(ci.SpecificationError, match="Did you mean 'scalar'"):
+        ci.invariance(ci.SEM(NINE), data, group="school", levels=("scaler",))
+    with pytest.raises(ci.SpecificationError, match="not in their order"):
+        ci.invariance(ci.SEM(NINE), data, group="school", levels=("scalar", "metric"))
+
+
+def holes() -> pd.DataFrame:
+    return pd.read_csv(HERE / "sem" / "data" / "holzinger_missing.csv")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "missing"),
+    [("mlr", "fiml"), ("ml", "robust_two_stage"), ("mlm", "listwise"), ("mlr", "listwise"), ("ml", "fiml")],
+)
+def test_every_level_of_data_with_holes_is_that_of_group_equal(estimator: str, missing: str) -> None:
+    model = ci.SEM(NINE, estimator=estimator, missing=missing)
+    table = ci.invariance(model, holes(), group="school", levels=("metric", "strict", "means")).to_frame()
+    words = (["loadings"], ["loadings", "intercepts", "residuals"], ["loadings", "intercepts", "residuals", "means"])
+    for row, equal in zip(table.itertuples(), words, strict=True):
+        fit = ci.SEM(NINE, estimator=estimator, missing=missing, group="school", group_equal=equal).fit(holes())
+        assert row.df == fit.df_resid
+        assert row.chisq == pytest.approx(fit.statistics["chisq"].value, rel=1e-6)
+    assert table.cfi.between(0.5, 1).all()
+    assert np.isfinite(table.p_diff[1:]).all()
+
+
+def test_measures_with_missing_values_are_corrected_for_them() -> None:
+    """Zhang & Savalei's, not those of the likelihood ratio against the independence model."""
+    found = ci.invariance(ci.SEM(NINE, missing="fiml"), holes(), group="school", levels=("metric",))
+    fit = found.fits[0]
+    assert found.table.columns["cfi"] == (ci.fit_measures(fit)["cfi.robust"],)
+    assert found.table.columns["rmsea"] == (ci.fit_measures(fit)["rmsea.robust"],)
+
+
+def test_the_method_of_the_difference_test_is_passed_on() -> None:
+    data = ci.datasets.load("holzinger1939")
+    found = ci.invariance(
+        ci.SEM(NINE, estimator="mlm"), data, group="school", levels=("metric", "scalar"), method="satorra_bentler_2010"
+    )
+    want = ci.lr_test(*found.fits, method="satorra_bentler_2010").columns["chisq_diff"][1]
+    assert found.table.columns["chisq_diff"][1] == want
+    assert want != ladder(estimator="mlm").table.columns["chisq_diff"][2]
+    with pytest.raises(ci.SpecificationError, match="Did you mean"):
+        ci.invariance(ci.SEM(NINE), data, group="school", method="satorra_bentler_2011")
+
+
+def test_the_level_of_means_names_latent_means_only() -> None:
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", levels=("strict", "means"))
+    assert set(found.suggestions.columns["parameter"]) == {"visual ~1", "textual ~1", "speed ~1"}
+
+
+def test_what_the_model_lets_free_stays_free_at_every_level_that_holds_it() -> None:
+    data, terms = ci.datasets.load("holzinger1939"), ("x3 ~1", "visual =~ x2")
+    found = ci.invariance(ci.SEM(NINE, group_partial=terms), data, group="school", levels=("configural", "metric", "scalar"))
+    assert [fit.df_resid for fit in found.fits] == [48, 53, 58]
+    with pytest.raises(ci.SpecificationError, match=r"group_partial names 'x33 ~1'.*Did you mean 'x3 ~1'"):
+        ci.invariance(ci.SEM(NINE, group_partial="x33 ~1"), data, group="school")
+
+
+def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = ci.SEM.fit
+
+    def stubborn(model: ci.SEM, data: Any) -> Any:
+        if "intercepts" in model.group_equal:
+            raise ci.ConvergenceError("The search did not end.")
+        return fit(model, data)
+
+    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school")
+    assert found.table.columns["level"] == ("configural", "metric", "scalar")
+    assert found.table.columns["stands"] == (None, "yes", "no fit")
+    assert len(found.fits) == 2
+    assert "scalar: The search did not end. Later levels are not fitted." in str(found)
+
+
+def test_a_model_without_a_scale_is_refused_at_the_first_level() -> None:
+    with pytest.raises(ci.IdentificationError):
+        ci.invariance(ci.SEM("visual =~ x1 + x2"), ci.datasets.load("holzinger1939"), group="school")
+
+
+def test_a_search_without_a_solution_stops_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = ci.SEM.fit
+
+    def stubborn(model: ci.SEM, data: Any) -> Any:
+        if "x7 ~1" in model.group_partial:
+            raise ci.ConvergenceError("The search did not end.")
+        return fit(model, data)
+
+    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", search=True)
+    assert found.steps.columns["parameter"] == ("x3 ~1",)
+    assert found.table.columns["level"] == ("configural", "metric", "scalar", "strict")
+    assert "scalar: the search stopped, because without x7 ~1 held there is no solution" in str(found)
+
+
+def test_another_kind_of_model_is_refused() -> None:
+    with pytest.raises(ci.SpecificationError, match=r"this is a Panel.*Give a ci.SEM"):
+        ci.invariance(ci.Panel("y ~ x", method="pooled"), ci.datasets.load("holzinger1939"), group="school")

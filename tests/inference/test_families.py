@@ -1,0 +1,161 @@
+"""What can be asked of a fit is asked of every family: bootstrap, Wald tests, power, another covariance; refusals name the family."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cipa as ci
+from cipa.results.answers import Answers
+
+
+def grunfeld(**options: Any) -> Any:
+    return ci.Panel("inv ~ value + capital", **options).fit(ci.datasets.load("grunfeld"))
+
+
+def school() -> Any:
+    return ci.SEM("visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\ntextual ~ a*visual", information="observed").fit(
+        ci.datasets.load("holzinger1939")
+    )
+
+
+def test_the_bootstrap_of_a_panel_draws_whole_firms() -> None:
+    fit = grunfeld(effects=("entity", "time"))
+    again = ci.bootstrap(fit, draws=200, seed=1)
+    assert (again.kind, again.failed) == ("entity", 0)
+    assert np.array_equal(again.draws, ci.bootstrap(fit, draws=200, seed=1, kind="entity").draws)
+
+
+def test_bootstrap_errors_of_many_firms_are_the_clustered_ones() -> None:
+    rng = np.random.default_rng(8)
+    firm = np.repeat(np.arange(200), 4)
+    x = rng.normal(size=800) + rng.normal(size=200)[firm]
+    y = 0.5 * x + rng.normal(size=200)[firm] + rng.normal(size=800) * (1 + np.abs(x))
+    data = pd.DataFrame({"firm": firm, "year": np.tile(np.arange(4), 200), "x": x, "y": y})
+    fit = ci.Panel("y ~ x", entity="firm", time="year", vcov=ci.clustered("firm")).fit(data)
+    ratio = ci.bootstrap(fit, draws=400, seed=1).estimates[0].std_error / fit.estimates[0].std_error
+    assert ratio == pytest.approx(1.0, abs=0.12)  # three Monte Carlo errors of 400 draws
+
+
+def test_a_firm_drawn_twice_counts_as_two() -> None:
+    """The fit to data in which each firm stands twice, under two names, has the same estimates: the refit of that draw."""
+    fit = grunfeld()
+    again = fit.answers.refit(fit, "entity")
+    twice = np.concatenate([np.arange(fit.data.nobs)] * 2)
+    found = again.run([[twice]])
+    assert found.values[0] == pytest.approx([row.estimate for row in fit.estimates], rel=1e-10)
+
+
+def test_the_bootstrap_of_a_cross_section_is_that_of_least_squares() -> None:
+    data = ci.datasets.load("holzinger1939")
+    fit = ci.OLS("x4 ~ x1 + x2").fit(data)
+    drawn = ci.bootstrap(fit, draws=100, seed=3)
+    again = fit.answers.refit(fit, None)
+    rows = np.arange(301)[::-1].copy()
+    assert (drawn.kind, again.kind) == ("case", "case")
+    assert again.run([[rows]]).values[0] == pytest.approx([row.estimate for row in fit.estimates], rel=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["case", "cluster", "parametric"])
+def test_kinds_that_a_panel_does_not_have_are_refused_with_those_it_has(kind: str) -> None:
+    with pytest.raises(ci.InferenceError, match='kind="entity"'):
+        ci.bootstrap(grunfeld(), draws=100, seed=1, kind=kind)
+
+
+def test_bca_of_an_indirect_effect_is_bca() -> None:
+    """Acceleration moves the interval: bca differs from bc, and its bounds are those of the product's own draws."""
+    fit = ci.SEM("x4 ~ x1 + x2\nx7 ~ x4 + x1").fit(ci.datasets.load("holzinger1939"))
+    drawn = ci.bootstrap(fit, draws=500, seed=2, conf_type="bca")
+    plain = replace(drawn, conf_type="bc", jackknife=None)
+    bca, bc = (ci.indirect(one, "x1 -> x4 -> x7")[0] for one in (drawn, plain))
+    assert drawn.jackknife is not None
+    assert drawn.jackknife.shape[0] == 301
+    assert (bca.conf_low, bca.conf_high) != (bc.conf_low, bc.conf_high)
+    labelled = ci.SEM("x4 ~ a*x1 + x2\nx7 ~ b*x4 + x1\nind := a*b").fit(ci.datasets.load("holzinger1939"))
+    defined = ci.bootstrap(labelled, draws=500, seed=2, conf_type="bca").estimates["ind"]
+    assert (bca.conf_low, bca.conf_high) == pytest.approx((defined.conf_low, defined.conf_high), rel=1e-9)
+
+
+def test_fixed_rows_have_no_bootstrap_interval() -> None:
+    drawn = ci.bootstrap(ci.SEM("x4 ~ x1 + x2").fit(ci.datasets.load("holzinger1939")), draws=100, seed=1)
+    fixed = [row for row in drawn.estimates if row.status == "fixed"]
+    assert len(fixed) == 3  # moments of the exogenous variables vary from draw to draw, and are no estimates
+    assert all(np.isnan([row.std_error, row.conf_low, row.conf_high]).all() for row in fixed)
+
+
+def test_wald_tests_name_the_regressors_of_a_regression() -> None:
+    fit = grunfeld(method="pooled")
+    found = ci.wald_test(fit, "value == capital")
+    gap = np.array([1.0, -1.0])
+    free = [k for k, term in enumerate(fit.terms) if term.op == "~"]
+    b, V = fit.params[free], fit.vcov[np.ix_(free, free)]
+    assert found.value == pytest.approx((gap @ b) ** 2 / (gap @ V @ gap), rel=1e-12)
+    with pytest.raises(ci.InferenceError, match="Did you mean 'capital'"):
+        ci.wald_test(fit, "value == capitol")
+
+
+def test_power_of_a_panel_model_by_draws_from_its_fit() -> None:
+    fit = grunfeld(method="random")
+    found = ci.power(fit.model, population=fit, params={"inv ~ value": 0.0}, terms=["inv ~ value"], draws=300, seed=1)
+    columns = found.table.columns
+    assert columns["population"] == (0.0,)
+    assert columns["power"][0] == pytest.approx(0.05, abs=0.04)  # the size of the test: three Monte Carlo errors
+    assert columns["coverage"][0] == pytest.approx(0.95, abs=0.04)
+    with pytest.raises(ci.InferenceError, match="no law of its own"):
+        ci.power(fit.model, terms=["inv ~ value"])
+
+
+def test_the_relative_bias_of_power_has_the_sign_of_the_bias() -> None:
+    """Labels in a fitted mean: with a population value above the estimates' average the relative bias is negative."""
+    fit = grunfeld()
+    found = ci.power(fit.model, population=fit, terms=["inv ~ value"], draws=60, seed=4).table.columns
+    average, truth = found["average"][0], found["population"][0]
+    assert found["relative_bias"][0] == pytest.approx((average - truth) / abs(truth), rel=1e-12)
+    assert average != truth
+
+
+def test_the_monte_carlo_p_value_counts_both_sides() -> None:
+    """Twice the smaller side, against independent draws of the two steps (which do not covary here)."""
+    fit = ci.SEM("x4 ~ x1 + x2\nx7 ~ x4 + x1").fit(ci.datasets.load("holzinger1939"))
+    row = ci.indirect(fit, "x2 -> x4 -> x7", draws=20000, seed=1)[0]
+    steps = [fit.estimates["x4 ~ x2"], fit.estimates["x7 ~ x4"]]
+    normal = np.random.default_rng(9).normal(size=(400000, 2)) * [one.std_error for one in steps] + [
+        one.estimate for one in steps
+    ]
+    below = float((normal.prod(axis=1) < 0).mean())
+    assert row.p_value == pytest.approx(2 * min(below, 1 - below), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "options, kind",
+    [({"estimator": "mlr"}, "hc0"), ({"cluster": "ten"}, ci.clustered("ten", convention="none"))],
+    ids=["hc0", "clustered"],
+)
+def test_another_covariance_of_a_structural_equation_model_is_that_of_its_own_option(options: Any, kind: Any) -> None:
+    data = ci.datasets.load("holzinger1939").to_frame().assign(ten=lambda table: table.index // 10)
+    fit = ci.SEM(school().model.syntax, information="observed").fit(data)
+    reference = ci.SEM(fit.model.syntax, information="observed", meanstructure=False, **options).fit(data)
+    again = ci.vcov(fit, kind, data=data)
+    factor = 1.0 if kind == "hc0" else np.sqrt(31 / 30)  # G / (G - 1), which cluster= has and convention "none" has not
+    assert again.estimates["a"].std_error * factor == pytest.approx(reference.estimates["a"].std_error, rel=1e-6)
+    assert again.estimates["a"].estimate == fit.estimates["a"].estimate
+    assert "vcov" in [notice.code for notice in again.notices]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda fit: ci.bootstrap(fit, draws=100, seed=1), lambda fit: ci.vcov(fit, "hc0"), lambda fit: ci.residuals(fit),
+        lambda fit: ci.predict(fit), lambda fit: ci.score_test(fit), lambda fit: ci.simulate(fit, seed=1),
+    ],
+)  # fmt: skip
+def test_what_a_family_does_not_derive_is_refused_in_the_same_words(question: Any) -> None:
+    bare = replace(school(), answers=Answers())
+    with pytest.raises(
+        ci.InferenceError, match=r"is not derived for fits of this engine: .*\. Fit the model with the native engine\."
+    ):
+        question(bare)
