@@ -167,6 +167,7 @@ class Study:
         return self.place.where(*keys) if self.place else ".".join(keys)
 
     @classmethod
+    @public
     def from_toml(cls, path: str | Path) -> Study:
         """Read a study file (or the folder that holds `study.toml`).
 
