@@ -132,7 +132,9 @@ class Study:
 
     def __post_init__(self) -> None:
         if not self.models:
-            raise SpecificationError('The study has no model. Add a table [models.NAME] with kind = "sem" or "panel".')
+            raise SpecificationError(
+                'The study has no model, so nothing can be fitted. Add a table [models.NAME] with kind = "..." (docs/study.md).'
+            )
         for name, model in self.models.items():
             if model.source not in self.sources:
                 raise SpecificationError(
@@ -282,7 +284,10 @@ def _hypothesis(declared: toml.Declared, name: str, value: Any) -> Hypothesis:
 def _model(declared: toml.Declared, name: str, *, only: str) -> ModelSpec:
     line = declared.table("models", name)
     if "kind" not in line:
-        raise declared.refuse(("models", name), 'a model needs kind = "sem" or kind = "panel".')
+        raise declared.refuse(
+            ("models", name),
+            'a model needs kind = "...", the family that it is of: it says how the rest is read. docs/study.md lists them.',
+        )
     source = line.pop("source", only or (name if name in declared.table("sources") else ""))
     if not source:
         raise declared.refuse(("models", name), 'the study has several sources: say which one with source = "...".')
