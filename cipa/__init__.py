@@ -41,7 +41,7 @@ _ROOMS = {
         "InferenceError",
     ),
     "cipa.evidence.descriptives": ("descriptives",),
-    "cipa.evidence.findings": ("Analysis", "Verdict"),
+    "cipa.evidence.findings": ("Analysis", "Key", "Verdict"),
     "cipa.evidence.measurement": ("cronbach_alpha", "fornell_larcker", "htmt", "reliability"),
     "cipa.inference.bootstrap": ("bootstrap",),
     "cipa.inference.compare": ("compare",),
