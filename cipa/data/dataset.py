@@ -112,7 +112,9 @@ class Dataset:
         wanted = None if columns is None else set(columns)
         chosen = {str(label): label for label in table.columns if wanted is None or str(label) in wanted}
         converted = _columns(table, chosen)
-        orders = {text: order for text, label in chosen.items() if (order := _order(table[label]))}
+        kinds = dict(zip(table.columns, table.dtypes, strict=True))
+        ordered = (text for text, label in chosen.items() if isinstance(kinds[label], pd.CategoricalDtype))
+        orders = {text: order for text in ordered if (order := _order(table[chosen[text]]))}
         rows = len(table)
         log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
         return cls(columns=FrozenDict(converted), name=name, log=log, orders=orders)
