@@ -69,6 +69,7 @@ def calls(place: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "Dataset": ((), {"columns": {"x": np.arange(3.0)}}),
         "Hypothesis": ((), {"name": "H1", "claim": ci.Term(lhs="y", op="~", rhs="x"), "direction": ">"}),
         "Item": ((), {"name": "x1"}),
+        "Key": (("htmt",), {"model": "survey"}),
         "OLS": (("x4 ~ x1",), {}),
         "Panel": (("inv ~ value",), {"entity": "firm"}),
         "Path": ((), {"nodes": ("a", "b", "c")}),
