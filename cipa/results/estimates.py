@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from cipa.errors import InferenceError, did_you_mean
+from cipa.errors import InferenceError, did_you_mean, public
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import Sections, clipped, frame, p_text, sections_html, sections_text
 from cipa.terms import Term
@@ -74,6 +74,7 @@ class Estimates(Sequence[Estimate]):
             raise InferenceError(f"This fit has no parameter '{key}'.{did_you_mean(str(key), names)}")
         return found
 
+    @public
     def find(self, key: str | Term) -> Estimate | None:
         """The estimate of a term or label, or None.
 
