@@ -9,12 +9,14 @@ import numpy as np
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.problem import Point
+from cipa.models.sem.steps.identification import natural_units
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 from cipa.numerics.moments.ram import Implied
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Notice
 
 _WEAK, _STRONG = 0.1, 0.3  # standardized loadings of a marker that hardly belongs, and of an item that does
+_BEYOND = 1e6  # natural units of a parameter; an error beyond it is a division by (almost) zero
 _Z = 1.96  # below it a loading that is strong when standardized is uncertain in the unit of its marker
 
 
@@ -29,6 +31,7 @@ def admissible_notices(
     return (
         *_negative_variances(layout, estimates, errors),
         *_weak_markers(layout, labels, estimates, errors),
+        *_undetermined(layout, labels, point, errors),
         *_latent_covariances(layout, labels, point),
         *_binding(layout, point),
         *_undefined(estimates),
@@ -87,6 +90,22 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         )
         notices.append(Notice(code="weak_marker", text=text))
     return notices
+
+
+def _undetermined(layout: Layout, labels: Sequence[str], point: Point, errors: Array) -> list[Notice]:
+    """Parameters about which the information is zero at the estimates, although it is not elsewhere."""
+    units = natural_units(layout, [np.sqrt(np.maximum(moments.cov.diagonal(), 0.0)) for moments in point.blocks])
+    beyond = ~(errors[list(layout.theta)] <= _BEYOND * np.maximum(units, np.abs(point.theta)))
+    names = [str(layout.rows[position].term(labels)) for position, far in zip(layout.theta, beyond, strict=True) if far]
+    if not names:
+        return []
+    several = f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
+    text = (
+        f"The information about {several} is zero at the estimates (for example of a path whose square alone counts, estimated at 0)."
+        " Standard errors and z-tests of these do not exist, whatever the table prints. Fix them there and compare the fits (ci.lr_test),"
+        " or write the model in what counts (the square, a variance)."
+    )
+    return [Notice(code="undetermined", severity="warning", text=text)]
 
 
 def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> list[Notice]:
