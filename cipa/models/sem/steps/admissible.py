@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,7 +73,7 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         if row.op == "=~":
             loadings.setdefault((row.group, row.lhs), []).append(position)
     for (g, construct), positions in loadings.items():
-        sizes = {position: abs(float(np.nan_to_num(estimates.rows[position].standardized or 0.0))) for position in positions}
+        sizes = {position: _size(estimates.rows[position].standardized) for position in positions}
         markers = [position for position in positions if not layout.rows[position].free and layout.rows[position].value]
         best = max(positions, key=lambda position: sizes[position])
         if len(markers) != 1 or not layout.rows[best].free or not sizes[best] > _STRONG:
@@ -92,10 +93,18 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
     return notices
 
 
+def _size(standardized: float | None) -> float:
+    """Its absolute value; 0 where there is none."""
+    return 0.0 if standardized is None or math.isnan(standardized) else abs(standardized)
+
+
 def _undetermined(layout: Layout, labels: Sequence[str], point: Point, errors: Array) -> list[Notice]:
     """Parameters about which the information is zero at the estimates, although it is not elsewhere."""
+    own = errors[list(layout.theta)]
+    if (own <= _BEYOND * np.abs(point.theta)).all():
+        return []
     units = natural_units(layout, [np.sqrt(np.maximum(moments.cov.diagonal(), 0.0)) for moments in point.blocks])
-    beyond = ~(errors[list(layout.theta)] <= _BEYOND * np.maximum(units, np.abs(point.theta)))
+    beyond = ~(own <= _BEYOND * np.maximum(units, np.abs(point.theta)))
     names = [str(layout.rows[position].term(labels)) for position, far in zip(layout.theta, beyond, strict=True) if far]
     if not names:
         return []
