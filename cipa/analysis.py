@@ -7,48 +7,32 @@ is computed; then the models are fitted, the measures are judged, and hypotheses
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-import numpy as np
-
 from cipa.data.dataset import Dataset, Step
-from cipa.data.score import composite, derive, marked_reversed, reverse
+from cipa.data.score import derive, marked_reversed, reverse
 from cipa.data.screen import screen
 from cipa.data.source import load_source
-from cipa.errors import (
-    CipaError,
-    ConvergenceError,
-    InferenceError,
-    SpecificationError,
-    did_you_mean,
-    public,
-)
-from cipa.evidence.descriptives import correlations, descriptives
-from cipa.evidence.findings import Analysis
-from cipa.evidence.measurement import fornell_larcker, htmt, reliability
+from cipa.errors import CipaError, ConvergenceError, SpecificationError, did_you_mean, public
+from cipa.evidence.exhibits import EXHIBITS, Exhibit, with_evidence
+from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.verdicts import judge
-from cipa.inference.moderation import johnson_neyman, simple_slopes
+from cipa.evidence.wording import against_the_others
 from cipa.models.cross_check import cross_check
-from cipa.models.kinds import fit_with, model_class
-from cipa.numerics.algebra.linalg import Array
+from cipa.models.kinds import Declaring, declared, fit_with
 from cipa.preflight import refuse_unfit
-from cipa.results.display import ResultTable
-from cipa.results.fit import Fit, Notice
-from cipa.results.questions import spread
+from cipa.results.fit import Fit
 from cipa.study.constructs import Construct
 from cipa.study.hypotheses import Hypothesis
-from cipa.study.measurement import unknown_name, whole_model
-from cipa.study.study import ModelSpec, Source, Study
+from cipa.study.study import Source, Study
 from cipa.terms import Path, Term
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done next, how many steps are done, and how many there are."""
-
-SLOPE_POINTS = (-1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +70,10 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
 
     Raises
     ------
-    SpecificationError, DataError
-        The declaration or the data are wrong: nothing is computed (`ci.check` finds the same).
-    CipaError
-        No model has a fit; where one has, the others stand in `failures`.
+    SpecificationError, IdentificationError
+        The declaration is wrong: nothing is computed.
+    DataError
+        The data are wrong.
 
     Examples
     --------
@@ -103,22 +87,27 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise SpecificationError(f"ci.run: jobs={jobs!r} is not a number of workers. Give a whole number of 1 or more.")
-    declared = check(study, progress=progress)
+    ready = check(study, progress=progress)
     if seed is not None:
-        declared = replace(declared, study=replace(declared.study, seed=seed))
-    fits, failures = _fit_all(declared, jobs=jobs, progress=progress)
-    total = 2 * len(declared.models) + 2
-    progress("tables", len(declared.models) + 1, total)
-    tables, notices = _evidence(declared, fits)
-    tables |= _cross_checks(declared, fits)
+        ready = replace(ready, study=replace(ready.study, seed=seed))
+    fits, failures = _fit_all(ready, jobs=jobs, progress=progress)
+    total = 2 * len(ready.models) + 2
+    progress("tables", len(ready.models) + 1, total)
+    analysis = Analysis(
+        study=ready.study,
+        datasets=ready.datasets,
+        fits=fits,
+        failures=failures,
+        seed=ready.study.seed,
+        notices=against_the_others(fits),
+    )
+    analysis = with_evidence(analysis, {**EXHIBITS, CROSS_CHECK.name: CROSS_CHECK})
     progress("verdicts", total - 1, total)
-    found = declared.study
-    verdicts = judge(found.hypotheses, fits, smallest_effect=found.smallest_effect, seed=found.seed, failures=failures)
+    verdicts = judge(
+        ready.study.hypotheses, fits, smallest_effect=ready.study.smallest_effect, seed=ready.study.seed, failures=failures
+    )
     progress("done", total, total)
-    return Analysis(
-        study=found, datasets=declared.datasets, fits=fits, failures=failures, verdicts=verdicts, tables=tables, seed=found.seed,
-        notices=(*_against_the_others(fits), *notices),
-    )  # fmt: skip
+    return replace(analysis, verdicts=verdicts)
 
 
 @public
@@ -155,7 +144,8 @@ def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Dec
     datasets = {name: _with_measures(data, constructs[name]) for name, data in datasets.items()}
     models, engines = {}, {}
     for name, spec in study.models.items():
-        models[name], engines[name] = _model(study, name, spec, datasets[spec.source], constructs[spec.source])
+        declaring = Declaring(study=study, name=name, data=datasets[spec.source], constructs=constructs[spec.source])
+        models[name], engines[name] = declared(declaring)
     for hypothesis in study.hypotheses:
         _refuse_homeless(study, hypothesis, models)
     refuse_unfit(study, datasets, models, engines)
@@ -227,43 +217,6 @@ def _with_measures(data: Dataset, constructs: Mapping[str, Construct]) -> Datase
     return data.with_columns(aliases) if aliases else data
 
 
-def _model(study: Study, name: str, spec: ModelSpec, data: Dataset, constructs: Mapping[str, Construct]) -> tuple[Any, str]:
-    where = study.where("models", name)
-    options = dict(spec.options)
-    engine = options.pop("engine", "native")
-    made = model_class(spec.kind, where=where)
-    if spec.kind == "panel":
-        if not spec.formula or spec.structure or spec.syntax:
-            raise SpecificationError(f'{where}: a panel model needs formula = "y ~ x + z", and neither structure nor syntax.')
-        text = spec.formula
-    else:
-        if bool(spec.structure) == bool(spec.syntax) or spec.formula:
-            raise SpecificationError(
-                f"{where}: a structural equation model needs either structure = [...] or syntax = '''...'''."
-            )
-        text = spec.syntax or _generated(study, name, spec, data, constructs)
-    try:
-        return made(text, **options), str(engine)
-    except SpecificationError as problem:
-        raise SpecificationError(f"{where}: {problem}") from problem
-
-
-def _generated(study: Study, name: str, spec: ModelSpec, data: Dataset, constructs: Mapping[str, Construct]) -> str:
-    try:
-        unknown = unknown_name(spec.structure, constructs, data.columns)
-        if unknown is None:
-            return whole_model(spec.structure, constructs)
-    except SpecificationError as problem:
-        raise SpecificationError(f"{study.where('models', name)}: {problem}") from problem
-    text = spec.structure[unknown.line]
-    line = study.place.containing(text, "models", name) if study.place else None
-    place = f"{study.place.file}, [models.{name}], line {line}" if study.place and line else study.where("models", name)
-    raise SpecificationError(
-        f"{place}:\n    {text}\n    {' ' * (unknown.column - 1)}^\n'{unknown.name}' is neither a construct nor a column of"
-        f" '{data.name}'.{unknown.suggestion}"
-    )
-
-
 def _refuse_homeless(study: Study, hypothesis: Hypothesis, models: Mapping[str, Any]) -> None:
     """Refuse a hypothesis on an effect that no model holds, unless the study says why it is not tested yet."""
     if hypothesis.planned:
@@ -295,175 +248,53 @@ def _bare(term: Term) -> Term:
     return replace(term, group=None, level=None, rhs="" if term.op == ":=" else term.rhs)
 
 
-def _fit_all(declared: Declared, *, jobs: int, progress: Progress) -> tuple[dict[str, Fit], dict[str, str]]:
-    """Every model's fit, or why it has none. One that fails leaves the others; where none has a fit, the first fault stops the run."""
-    study, total = declared.study, 2 * len(declared.models) + 2
-    done = [1]
+def _fit_all(ready: Declared, *, jobs: int, progress: Progress) -> tuple[dict[str, Fit], dict[str, str]]:
+    """Every model's fit, or why it has none.
 
-    def one(name: str) -> Fit | CipaError:
-        spec = study.models[name]
-        where = study.where("models", name)
-        outcome: Fit | CipaError
+    One failure does not lose the others. Where no model can be fitted because a declaration or data are wrong, there is nothing to
+    report, and the first such problem is raised.
+    """
+    total, done = 2 * len(ready.models) + 2, [1]
+
+    def fitted(name: str) -> Fit | CipaError:
+        ended = f"failed {name}"
+        spec = ready.study.models[name]
         try:
-            outcome = fit_with(
-                declared.models[name], declared.datasets[spec.source], kind=spec.kind, engine=declared.engines[name], where=where
-            )
-        except ConvergenceError as problem:
-            outcome = problem
+            fit = fit_with(
+                ready.models[name], ready.datasets[spec.source], kind=spec.kind, engine=ready.engines[name],
+                where=ready.study.where("models", name),
+            )  # fmt: skip
+            ended = f"fitted {name}"
+            return fit
         except CipaError as problem:
-            outcome = type(problem)(f"{where}: {problem}")
-        progress(f"{'failed' if isinstance(outcome, CipaError) else 'fitted'} {name}", done[0], total)
-        done[0] += 1
-        return outcome
+            return problem
+        finally:
+            progress(ended, done[0], total)
+            done[0] += 1
 
     with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=jobs) as workers:
         warnings.simplefilter("ignore")  # every warning is a notice of its fit, and the report prints it
-        found = dict(zip(declared.models, workers.map(one, declared.models), strict=True))
-    fits = {name: fit for name, fit in found.items() if isinstance(fit, Fit)}
-    faults = {name: problem for name, problem in found.items() if isinstance(problem, CipaError)}
-    stopping = [problem for problem in faults.values() if not isinstance(problem, ConvergenceError)]
-    if stopping and not fits:
-        raise stopping[0]
-    return fits, {name: str(problem) for name, problem in faults.items()}
+        ends = dict(zip(ready.models, workers.map(fitted, ready.models), strict=True))
+    fits = {name: end for name, end in ends.items() if isinstance(end, Fit)}
+    problems = {name: end for name, end in ends.items() if isinstance(end, CipaError)}
+    if not fits:
+        for name, problem in problems.items():
+            if not isinstance(problem, ConvergenceError):
+                raise type(problem)(f"{ready.study.where('models', name)}: {problem}") from problem
+    return fits, {name: str(problem) for name, problem in problems.items()}
 
 
-def _evidence(declared: Declared, fits: Mapping[str, Fit]) -> tuple[dict[str, ResultTable], list[Notice]]:
-    """The evidence about every fit; where it cannot be computed for one, a notice says why and the others keep theirs."""
-    tables: dict[str, ResultTable] = {}
-    notices = []
-    for name, fit in fits.items():
-        try:
-            tables |= _tables(declared, name, fit)
-        except CipaError as problem:
-            text = f"Model {name}: its tables of descriptives, measures and slopes could not be made. {problem}"
-            notices.append(Notice(code="no_evidence", text=text, severity="warning"))
-    return tables, notices
-
-
-def _tables(declared: Declared, name: str, fit: Fit) -> dict[str, ResultTable]:
-    """The evidence about one fit."""
-    source = declared.study.models[name].source
-    data, constructs = declared.datasets[source], declared.constructs[source]
-    columns = _analysed(declared.models[name], fit, data, constructs)
-    described = Dataset(
-        columns=columns, name=data.name, labels={**data.labels, **{one.name: one.title for one in constructs.values()}}
-    )
-    found = {
-        f"descriptives:{name}": descriptives(described),
-        f"correlations:{name}": correlations(columns, title=f"Correlations, {data.name}"),
-    }
-    if fit.kind == "sem" and fit.engine == "native" and any(row.term.op == "=~" for row in fit.estimates):
-        found[f"reliability:{name}"] = reliability(fit)
-        found[f"fornell_larcker:{name}"] = fornell_larcker(fit)
-        measured = {name: items for name, items in _measured(fit).items() if len(items) > 1}
-        if len(measured) > 1:
-            found[f"htmt:{name}"] = htmt(data, measured)
-    if fit.kind == "panel":
-        found |= _slopes(declared.study, name, fit)
-    return found
-
-
-def _cross_checks(declared: Declared, fits: Mapping[str, Fit]) -> dict[str, ResultTable]:
-    """The same models fitted by other programs, where the study asks for it; a refusal is a table that says why."""
-    wanted = declared.study.report.get("cross_check", False)
-    names = [
-        name
-        for name, fit in fits.items()
+def _to_cross_check(analysis: Analysis) -> list[Key]:
+    """The models to be fitted by another program too, where the study asks for it."""
+    wanted = analysis.study.report.get("cross_check", False)
+    return [
+        Key("cross_check", name)
+        for name, fit in analysis.fits.items()
         if (wanted is True and fit.engine == "native") or (wanted not in (True, False) and name in wanted)
     ]
-    return {f"cross_check:{name}": _cross_check(fits[name]) for name in names}
 
 
-def _cross_check(fit: Fit) -> ResultTable:
-    try:
-        return cross_check(fit).table
-    except (SpecificationError, ConvergenceError, InferenceError) as problem:
-        return ResultTable(title="Agreement of two programs", columns={}, notes=(f"No cross-check was possible. {problem}",))
-
-
-def _analysed(model: Any, fit: Fit, data: Dataset, constructs: Mapping[str, Construct]) -> dict[str, Array]:
-    """The variables that a reader expects in the table of descriptives: composites for constructs, columns otherwise."""
-    rows = getattr(fit, "design").rows if fit.kind == "panel" and fit.engine == "native" else np.arange(data.nobs)  # noqa: B009
-    used = data if len(rows) == data.nobs else data.take(rows, action="used", reason="estimation sample")
-    if fit.kind != "sem":
-        return {column: used.numeric([column])[:, 0] for column in model.variables}
-    measured = _measured(fit)
-    items = {row.term.rhs for row in fit.estimates if row.term.op == "=~"}
-    found = {name: composite(used, indicators) for name, indicators in measured.items()}
-    return {**found, **{name: used.numeric([name])[:, 0] for name in model.variables if name not in items and name not in found}}
-
-
-def _measured(fit: Fit) -> dict[str, list[str]]:
-    """Items of each construct that is not itself a dimension of another."""
-    below: dict[str, list[str]] = {}
-    for row in fit.estimates:
-        if row.term.op == "=~" and row.term.rhs not in below.setdefault(row.term.lhs, []):
-            below[row.term.lhs].append(row.term.rhs)
-    parts = {indicator for indicators in below.values() for indicator in indicators}
-
-    def items(name: str) -> list[str]:
-        return [item for indicator in below[name] for item in (items(indicator) if indicator in below else [indicator])]
-
-    return {name: items(name) for name in below if name not in parts}
-
-
-def _against_the_others(fits: Mapping[str, Fit]) -> tuple[Notice, ...]:
-    """A notice for each item whose loading has another sign than most of its construct's: it enters means as it stands."""
-    notices: dict[str, Notice] = {}
-    for fit in fits.values():
-        loadings: dict[str, dict[str, float]] = {}
-        for row in fit.estimates:
-            if row.term.op == "=~":
-                items = loadings.setdefault(row.term.lhs, {})
-                items[row.term.rhs] = items.get(row.term.rhs, 0.0) + row.standardized
-        for construct, items in loadings.items():
-            negative = [item for item, loading in items.items() if loading < 0]
-            fewer = negative if 2 * len(negative) <= len(items) else [item for item in items if item not in negative]
-            for item in (one for one in fewer if one not in loadings):
-                notices.setdefault(f"{construct} {item}", _against(construct, item))
-    return tuple(notices.values())
-
-
-def _against(construct: str, item: str) -> Notice:
-    text = (
-        f"'{item}' loads on {construct} with another sign than most of its items, so it seems to be worded against them. The"
-        f" measurement model turns it by its loading, but it enters the mean of {construct}, and correlations of that mean, as it stands."
-        f' If it is worded negatively, declare reversed = ["{item}"] in [constructs.{construct}], or reversed = true in the codebook.'
-    )
-    return Notice(code="reversed_item", text=text, severity="warning")
-
-
-def _slopes(study: Study, name: str, fit: Fit) -> dict[str, ResultTable]:
-    """Simple slopes and Johnson-Neyman bounds of every moderation that a hypothesis is about."""
-    found: dict[str, ResultTable] = {}
-    for hypothesis in study.hypotheses:
-        claim = hypothesis.claim
-        tested = isinstance(claim, Term) and claim.is_interaction and not hypothesis.planned
-        if not tested or (hypothesis.models and name not in hypothesis.models):
-            continue
-        row = fit.estimates.find(claim)  # type: ignore[arg-type]
-        if row is None or row.term.rhs.count(":") != 1:
-            continue
-        x, z = _focal(row.term, fit)
-        if x:
-            path = f"{row.term.lhs} ~ {x}"
-            two = [0.0, 1.0] if _binary(fit, z) else None
-            found[f"simple_slopes:{name}:{path}:{z}"] = simple_slopes(fit, path, by=z, at=SLOPE_POINTS, values=two)
-            found[f"johnson_neyman:{name}:{path}:{z}"] = johnson_neyman(fit, path, by=z)
-    return found
-
-
-def _focal(term: Term, fit: Fit) -> tuple[str, str]:
-    """Which factor of a product is the effect, which the moderator: the effect has a main effect of its own; a 0/1 variable moderates."""
-    first, second = term.rhs.split(":")
-    mains: Sequence[tuple[str, str]] = [
-        (x, z) for x, z in ((first, second), (second, first)) if fit.estimates.find(replace(term, rhs=x)) is not None
-    ]
-    if not mains:
-        return "", ""
-    return max(mains, key=lambda pair: not _binary(fit, pair[0]))
-
-
-def _binary(fit: Fit, name: str) -> bool:
-    values = spread(fit, name).values
-    return values is not None and set(np.unique(values)) == {0.0, 1.0}
+CROSS_CHECK = Exhibit(
+    name="cross_check", wanted=_to_cross_check, compute=lambda analysis, key: cross_check(analysis.fits[key.model]).table
+)
+"""The one exhibit that needs the engines, which evidence does not see."""

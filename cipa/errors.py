@@ -235,12 +235,13 @@ def _decorated(target: Decorated, *, kinds: bool) -> Decorated:
         initialise: Callable[..., None] = target.__init__
         target.__init__ = _checked(initialise, name=target.__name__, kinds=kinds)  # type: ignore[method-assign]
         return target
-    return _checked(target, name=target.__qualname__, kinds=kinds)
+    place = "datasets." if target.__module__.endswith(".datasets") else ""
+    return _checked(target, name=f"{place}{target.__qualname__}", kinds=kinds)
 
 
 def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
     signature = inspect.signature(function)
-    parameters = {key: one for key, one in signature.parameters.items() if key != "self"}
+    parameters = {key: one for key, one in signature.parameters.items() if key not in ("self", "cls")}
     judged = {key: kinds_of(one.annotation, name=key) for key, one in parameters.items()} if kinds else {}
 
     @functools.wraps(function)
@@ -248,7 +249,7 @@ def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
         try:
             bound = signature.bind(*args, **kwargs) if kinds else None
         except TypeError:
-            raise _wrong_call(name, parameters, args, kwargs, method="self" in signature.parameters) from None
+            raise _wrong_call(name, parameters, args, kwargs, method=len(parameters) < len(signature.parameters)) from None
         if bound is not None:
             for key, value in bound.arguments.items():
                 if judged.get(key):
@@ -263,7 +264,7 @@ def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError:
-                raise _wrong_call(name, parameters, args, kwargs, method="self" in signature.parameters) from None
+                raise _wrong_call(name, parameters, args, kwargs, method=len(parameters) < len(signature.parameters)) from None
             raise
 
     return checked  # type: ignore[return-value]

@@ -29,7 +29,6 @@ EXPLANATIONS = {
     " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"
     " items is nearly empty. Merge rare categories, or use more cases.",
-    "no_evidence": "The tables about one model could not be made; the message says why. Its estimates, and all about the other models, stand.",
     "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the construct take"
     ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = true in'
     " the codebook.",

@@ -42,7 +42,7 @@ def refuse_unfit(study: Study, datasets: Mapping[str, Dataset], models: Mapping[
 
 def _refuse_data(model: Any, data: Dataset) -> None:
     syntax = getattr(model, "parsed", None)
-    names = [name for name in model.variables if ":" not in name]
+    names = [name for name in getattr(model, "variables", ()) if ":" not in name]
     if isinstance(syntax, Syntax):
         _refuse_unknown(names, syntax, data)
     require(list(dict.fromkeys([*names, *_named(model)])), present=data.columns, name=data.name)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from cipa.errors import SpecificationError, public_value
+from cipa.errors import SpecificationError, public, public_value
 
 OPERATORS = ("=~", "<~", ":=", "~*~", "~~", "~1", "~", "==", "<", ">", "|")
 """The operators of lavaan's model syntax, longest first where one begins another."""
@@ -53,6 +53,7 @@ class Term:
     level: str | None = None
 
     @classmethod
+    @public
     def parse(cls, text: str) -> Term:
         """Read a term such as ``"performance ~ collaboration:internet_plus"``, ``"y ~ x [Pasteur]"`` or ``"y ~ x [level within]"``."""
         match = _TERM.match(text.replace("`", ""))
@@ -121,6 +122,7 @@ class Path:
     nodes: tuple[str, ...]
 
     @classmethod
+    @public
     def parse(cls, text: str) -> Path:
         """Read a path; arrows are ``->`` (or the Unicode arrow)."""
         nodes = tuple(node.strip() for node in re.split(r"->|→", text.replace("`", "")))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cipa.data.checks import LARGEST
-from cipa.errors import DataError, did_you_mean, public_value
+from cipa.errors import DataError, did_you_mean, public, public_value
 from cipa.frozen import FrozenDict
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
@@ -103,6 +103,7 @@ class Dataset:
     log: tuple[Step, ...] = ()
 
     @classmethod
+    @public
     def from_frame(cls, table: pd.DataFrame, *, name: str = "data", columns: Sequence[str] | None = None) -> Dataset:
         """Copy a DataFrame (or only the `columns` named) into a Dataset; the frame is never changed."""
         _refuse_repeated(table, name=name)
@@ -149,6 +150,7 @@ class Dataset:
         require([name], present=self.columns, name=self.name)
         return self.columns[name]
 
+    @public
     def numeric(self, names: Sequence[str], *, ordered: Sequence[str] = ()) -> Array:
         """The columns as an (n, k) float array, words that are numbers read as such; refuses other words, infinity, columns not there.
 
@@ -175,10 +177,12 @@ class Dataset:
         step = Step(action=action, reason=reason, rows_before=self.nobs, rows_after=after)
         return replace(self, columns=FrozenDict(kept), log=(*self.log, step))
 
+    @public
     def keep(self, mask: BoolArray, *, action: str, reason: str) -> Dataset:
         """Keep the rows where `mask` holds."""
         return self.take(np.asarray(mask, dtype=bool), action=action, reason=reason)
 
+    @public
     def with_columns(self, new: Mapping[str, npt.ArrayLike]) -> Dataset:
         """Add (or replace) columns, given as arrays of length n."""
         added = {name: _column(pd.Series(np.asarray(values))) for name, values in new.items()}
@@ -191,6 +195,7 @@ class Dataset:
         orders = {name: order for name, order in self.orders.items() if name not in added}
         return replace(self, columns=FrozenDict({**self.columns, **added}), value_labels=labels, orders=orders)
 
+    @public
     def panel(self, *, entity: str, time: str) -> Dataset:
         """Name the panel keys; refuses a key that is not there, is missing somewhere, or repeats a pair."""
         require([entity, time], present=self.columns, name=self.name)
@@ -231,6 +236,7 @@ class Dataset:
             return values
         return _read_only(np.array([None if value != value else labels[float(value)] for value in values], dtype=object))
 
+    @public
     def rename(self, names: Mapping[str, str]) -> Dataset:
         """The data with other names of columns, given as ``{"Q5.R&D (%)": "rd"}``.
 

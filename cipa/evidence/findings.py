@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 from cipa.data.dataset import Dataset
+from cipa.errors import public
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimate
 from cipa.results.fit import Fit, Notice
@@ -14,6 +15,37 @@ from cipa.study.hypotheses import Hypothesis
 from cipa.study.study import Study
 
 VerdictWord = Literal["supported", "not supported", "contrary", "inconclusive", "not tested"]
+
+
+@public
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a piece of evidence is about: the name under which an Analysis holds it.
+
+    Parameters
+    ----------
+    exhibit : str
+        What was computed: a name in `cipa.evidence.exhibits.EXHIBITS`.
+    model : str
+        Of which model of the study.
+    path, moderator : str
+        Of which moderated effect, and by what: "inv ~ value", "capital".
+    group : str or None
+        Of which group; None for all cases together.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> ci.Key("htmt", "survey") == ci.Key("htmt", model="survey", group=None)
+    True
+    """
+
+    exhibit: str
+    model: str = ""
+    _: KW_ONLY
+    path: str = ""
+    moderator: str = ""
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +101,10 @@ class Analysis:
         The message of each model that could not be fitted.
     verdicts : tuple of Verdict
         In the order of the hypotheses, then of the models.
-    tables : mapping of str to ResultTable
-        Evidence by "kind:model" or "kind:source": "descriptives:survey", "reliability:linear", "standardized:linear",
-        "htmt:survey", "simple_slopes:linear:CIP ~ COL:INET", "indirect:linear".
+    tables : mapping of Key to ResultTable
+        The evidence: `analysis.tables[ci.Key("reliability", "survey")]`. What there is stands in `cipa.evidence.exhibits`.
+    refusals : mapping of Key to str
+        Why a piece of evidence could not be computed.
     notices : tuple of Notice
         Of the study as a whole; each fit has its own.
     seed : int
@@ -86,6 +119,8 @@ class Analysis:
     >>> analysis = ci.run(folder)
     >>> list(analysis.fits), analysis.seed
     (['within'], 1)
+    >>> analysis.tables[ci.Key("descriptives", "within")].columns["variable"]
+    ('inv', 'value', 'capital')
     """
 
     study: Study
@@ -93,6 +128,7 @@ class Analysis:
     fits: Mapping[str, Fit]
     failures: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
-    tables: Mapping[str, ResultTable] = field(default_factory=dict)
+    tables: Mapping[Key, ResultTable] = field(default_factory=dict)
+    refusals: Mapping[Key, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     seed: int = 1

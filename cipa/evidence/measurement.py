@@ -120,12 +120,14 @@ def _refuse_levels(fit: Any, what: str) -> None:
 
 
 @public
-def fornell_larcker(fit: Any) -> ResultTable:
-    r"""Square roots of AVE on the diagonal, correlations of constructs below it (first group).
+def fornell_larcker(fit: Any, *, group: str | None = None) -> ResultTable:
+    r"""Square roots of AVE on the diagonal, correlations of constructs below it.
 
     Parameters
     ----------
     fit : Fit of kind "sem"
+    group : str, optional
+        Which group; default the first.
 
     Returns
     -------
@@ -141,17 +143,29 @@ def fornell_larcker(fit: Any) -> ResultTable:
     [nan, 0.848]
     """
     _refuse_levels(fit, "ci.fornell_larcker")
-    names = list(_measures(fit))
+    names, g = list(_measures(fit)), _position(fit, group)
     where = [fit.latent.index(name) for name in names]
-    cov = fit.latent_covs[0][np.ix_(where, where)]
+    cov = fit.latent_covs[g][np.ix_(where, where)]
     sd = np.sqrt(cov.diagonal())
     r = cov / np.outer(sd, sd)
-    ave = [_reliability_row(fit, name, 0)["ave"] for name in names]
+    ave = [_reliability_row(fit, name, g)["ave"] for name in names]
     columns: dict[str, tuple[Any, ...]] = {"construct": tuple(names)}
     for j, name in enumerate(names):
         columns[name] = tuple(None if i < j else float(np.sqrt(ave[j])) if i == j else float(r[i, j]) for i in range(len(names)))
-    note = "Diagonal: square root of AVE; below: correlations of the constructs as implied by the model."
+    named = f" Group {fit.group_labels[g]}." if len(fit.group_labels) > 1 else ""
+    note = f"Diagonal: square root of AVE; below: correlations of the constructs as implied by the model.{named}"
+    if any(item in names for items in _measures(fit).values() for item in items):
+        note += " A construct and its own dimensions are not meant to be distinct."
     return ResultTable(title="Discriminant validity (Fornell & Larcker 1981)", columns=columns, notes=(note,))
+
+
+def _position(fit: Any, group: str | None) -> int:
+    """Which block of the fit a group is."""
+    if group is None:
+        return 0
+    if group not in fit.group_labels:
+        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(fit.group_labels)}.")
+    return fit.group_labels.index(group)  # type: ignore[no-any-return]
 
 
 @public

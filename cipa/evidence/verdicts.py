@@ -64,7 +64,12 @@ def _verdicts(
     for name, fit in fits.items():
         if hypothesis.models and name not in hypothesis.models:
             continue
-        for row in estimates_of(hypothesis, fit, seed=seed):
+        try:
+            rows = estimates_of(hypothesis, fit, seed=seed)
+        except InferenceError as problem:
+            found.append(Verdict(hypothesis=hypothesis, model=name, estimate=None, verdict="not tested", reason=str(problem)))
+            continue
+        for row in rows:
             word, reason, power = _judge(hypothesis, row, fit, smallest_effect)
             found.append(Verdict(hypothesis=hypothesis, model=name, estimate=row, verdict=word, reason=reason, power=power))
     if found:
@@ -75,13 +80,17 @@ def _verdicts(
 
 
 def estimates_of(hypothesis: Hypothesis, fit: Fit, *, seed: int) -> list[Estimate]:
-    """The estimates of a hypothesis in a fit, one for each group; none when the fit does not hold the effect."""
-    if isinstance(hypothesis.claim, Path):
-        try:
-            return list(indirect(fit, hypothesis.claim, draws=DRAWS, seed=seed))
-        except InferenceError:
-            return []
+    """The estimates of a hypothesis in a fit, one for each group; none when the fit does not hold the effect.
+
+    Raises
+    ------
+    InferenceError
+        Where the fit holds every step of a path, and its product is not defined.
+    """
     claim = hypothesis.claim
+    if isinstance(claim, Path):
+        held = {row.term.key[:3] for row in fit.estimates}
+        return list(indirect(fit, claim, draws=DRAWS, seed=seed)) if all(step.key[:3] in held for step in claim.steps) else []
     if claim.group is not None:
         row = fit.estimates.find(claim)
         return [] if row is None else [row]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,6 +115,18 @@ def columns(*heads: tuple[str, Format]) -> tuple[Column, ...]:
     return tuple(Column(head=head, format=format) for head, format in heads)
 
 
-def not_empty(blocks: Sequence[Block | None]) -> list[Block]:
-    """The blocks that there is something for."""
-    return [block for block in blocks if block is not None]
+def numbered(document: Document) -> list[tuple[Block, int]]:
+    """Every block with its number: tables, figures and headings of level 1 are counted, each for themselves; 0 for the rest."""
+    count: dict[str, int] = {}
+    pairs = []
+    for block in document.blocks:
+        counted = isinstance(block, (Table, Figure)) or (isinstance(block, Heading) and block.level == 1)
+        kind = type(block).__name__
+        count[kind] = count.get(kind, 0) + counted
+        pairs.append((block, count[kind] if counted else 0))
+    return pairs
+
+
+def side(column: Column) -> str:
+    """Words stand left, numbers right."""
+    return "left" if column.format == "text" else "right"

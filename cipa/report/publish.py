@@ -16,8 +16,11 @@ from cipa.report.document import Document, Figure
 from cipa.report.outline import outline
 from cipa.report.replication import results_json
 
-FORMATS = {"html": ("cipa.report.writers.html", "write_html"), "pdf": ("cipa.report.writers.pdf", "write_pdf")}
-"""Format -> writer; a new one is a file in `writers/` and a row here."""
+FORMATS = {
+    "html": ("cipa.report.writers.html", "write_html", ".html"),
+    "pdf": ("cipa.report.writers.pdf", "write_pdf", ".pdf"),
+}
+"""Format -> module and name of its writer, and the extension of its files; a new one is a file in `writers/` and a row here."""
 
 LANGUAGES = ("en",)
 
@@ -80,9 +83,9 @@ def publish(
 def _write(analysis: Analysis, document: Document, folder: Path, formats: Sequence[str]) -> list[str]:
     written = []
     for name in formats:
-        module, function = FORMATS[name]
-        getattr(import_module(module), function)(document, folder / f"report.{name}")
-        written.append(f"report.{name}")
+        module, function, extension = FORMATS[name]
+        getattr(import_module(module), function)(document, folder / f"report{extension}")
+        written.append(f"report{extension}")
     (folder / "results.json").write_text(results_json(analysis), encoding="utf-8", newline="\n")
     written.append("results.json")
     (folder / "figures").mkdir()

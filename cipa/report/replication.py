@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from cipa.evidence.findings import Analysis, Verdict
-from cipa.report.document import Block, Heading, Listing, Paragraph, Table, body, columns
+from cipa.report.document import Block, Listing, Paragraph, Table, body, columns
+from cipa.report.view import View
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimate
 from cipa.results.fit import Fit, versions_of
@@ -21,7 +22,7 @@ def versions(analysis: Analysis) -> dict[str, str]:
     return versions_of("matplotlib", "jinja2", "typst", *sorted(engines))
 
 
-def reproduce_blocks(analysis: Analysis) -> list[Block]:
+def _blocks(analysis: Analysis, _: str) -> list[Block]:
     """The last part of a report."""
     heads = columns(("What", "text"), ("Value", "text"))
     rows = [body(f"Version of {name}", version) for name, version in versions(analysis).items()]
@@ -32,7 +33,6 @@ def reproduce_blocks(analysis: Analysis) -> list[Block]:
         notes=("The digest is of the data as the models saw them, first 32 characters; all of it is in results.json.",),
     )  # fmt: skip
     return [
-        Heading(text="How to reproduce"),
         Paragraph(
             text="Save the study below as study.toml in a folder of its own and run “cipa run” on that folder. With the same versions,"
             " data and seed, every file of this report comes out byte for byte."
@@ -40,6 +40,9 @@ def reproduce_blocks(analysis: Analysis) -> list[Block]:
         table,
         Listing(text=analysis.study.to_toml()),
     ]
+
+
+REPRODUCE = View(blocks=_blocks)
 
 
 def results_json(analysis: Analysis) -> str:
@@ -56,7 +59,8 @@ def results_json(analysis: Analysis) -> str:
         "verdicts": [_verdict(verdict) for verdict in analysis.verdicts],
         "models": {name: _fit(fit) for name, fit in analysis.fits.items()},
         "failures": dict(analysis.failures),
-        "tables": {key: _table(table) for key, table in analysis.tables.items()},
+        "tables": [{**asdict(key), **_table(table)} for key, table in analysis.tables.items()],
+        "refusals": [{**asdict(key), "reason": reason} for key, reason in analysis.refusals.items()],
     }
     return json.dumps(_plain(found), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from cipa.data.dataset import Dataset
-from cipa.evidence.findings import Analysis
+from cipa.evidence.findings import Analysis, Key
+from cipa.evidence.sample import constructs_of, dataset_of
 from cipa.results.fit import Fit
 
 
 def construct_titles(analysis: Analysis, model: str) -> dict[str, str]:
     """Labels of the constructs and columns that a model may name."""
-    data = dataset_of(analysis, model)
-    labels = {name: label for name, label in data.labels.items() if label}
-    constructs = {one.name: one.title for one in (*data.constructs, *analysis.study.constructs)}
-    return {**labels, **constructs}
+    labels = {name: label for name, label in dataset_of(analysis, model).labels.items() if label}
+    return {**labels, **{name: construct.title for name, construct in constructs_of(analysis, model).items()}}
 
 
-def dataset_of(analysis: Analysis, model: str) -> Dataset:
-    """The data that a model was fitted to."""
-    return analysis.datasets[analysis.study.models[model].source]
+def construct_head(titles: dict[str, str], construct: str, group: str | None, level: str | None = None) -> str:
+    """A construct at the head of its rows: label, name, and which group or level."""
+    title = titles.get(construct, construct)
+    name = title if title == construct else f"{title} ({construct})"
+    return f"{name}, level {level}" if level else f"{name}{in_group(group)}"
+
+
+def in_group(group: str | None) -> str:
+    """The end of a title that is about one group."""
+    return "" if group is None else f", group {group}"
+
+
+def table_key(exhibit: str, key: Key) -> str:
+    """The key of a table or figure, one for each key of the evidence."""
+    parts = (exhibit, key.model, key.path, key.moderator, key.group or "")
+    return "-".join(part.replace(" ~ ", "-") for part in parts if part)
+
+
+def errors_note(fit: Fit) -> str:
+    """Which standard errors a table of one fit shows."""
+    return f"Standard errors: {fit.vcov_type.note or fit.vcov_type}. p-values are two-sided."
 
 
 def model_title(analysis: Analysis, model: str) -> str:
@@ -26,15 +42,10 @@ def model_title(analysis: Analysis, model: str) -> str:
     return (spec.label if spec else "") or model
 
 
-def fits_of(analysis: Analysis, kind: str) -> dict[str, Fit]:
-    """The fits of one family, in the order of the study."""
-    return {name: fit for name, fit in analysis.fits.items() if fit.kind == kind}
-
-
 def hypotheses_by_term(analysis: Analysis, model: str) -> dict[object, str]:
     """Names of the hypotheses that are about a term of a model."""
-    found: dict[object, list[str]] = {}
+    named: dict[object, list[str]] = {}
     for verdict in analysis.verdicts:
         if verdict.model == model and verdict.estimate is not None:
-            found.setdefault(verdict.estimate.term, []).append(verdict.hypothesis.name)
-    return {term: ", ".join(dict.fromkeys(names)) for term, names in found.items()}
+            named.setdefault(verdict.estimate.term, []).append(verdict.hypothesis.name)
+    return {term: ", ".join(dict.fromkeys(names)) for term, names in named.items()}

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.results.display import ResultTable
+from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.terms import Term
 
@@ -98,6 +99,25 @@ class Structure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """What a fit used of its data: which columns, and which rows, group by group.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        The columns of the data that the model names.
+    labels : tuple of (str or None), length G
+        The groups, or (None,).
+    rows : tuple of G int arrays
+        Positions, in the data, of the rows that the estimates rest on.
+    """
+
+    columns: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    rows: tuple[IntArray, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What can be asked of a fit, each answer a function of the fit, or None where the family does not derive it.
 
@@ -117,6 +137,8 @@ class Answers:
     release : fit -> (term, chi-square, expected parting) of freeing each parameter that a constraint holds
     difference : restricted, general, df, method -> (scale, shift) of the scaled difference test
     structure : fit -> Structure
+    standardized : fit -> the completely standardized solution with errors of its own
+    cases : fit -> Cases; None where the data are moments
     vcov : fit, kind of covariance, data or None -> the fit with that covariance
     residuals : fit, kind or None -> a table of where model and data part
     predict : fit, data or None -> a table of fitted values
@@ -135,6 +157,8 @@ class Answers:
     release: Callable[[Any], list[tuple[Term, float, float]]] | None = None
     difference: Callable[[Any, Any, float, str], tuple[float, float]] | None = None
     structure: Callable[[Any], Structure] | None = None
+    standardized: Callable[[Any], Estimates] | None = None
+    cases: Callable[[Any], Cases | None] | None = None
     vcov: Callable[[Any, Any, Any], Any] | None = None
     residuals: Callable[[Any, str | None], ResultTable] | None = None
     predict: Callable[[Any, Any], ResultTable] | None = None

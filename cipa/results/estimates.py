@@ -86,6 +86,8 @@ class Estimates(Sequence[Estimate]):
             if not any(mark in key for mark in "~=|<>"):
                 return None
         term = Term.parse(key) if isinstance(key, str) else key
+        if not isinstance(term, Term):
+            return None
         matches = [row for row in self.rows if row.term == term]
         if not matches and term.op == "~" and term.group is not None:
             level = replace(term, rhs=f"{term.rhs}[{term.group}]", group=None)

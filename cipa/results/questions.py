@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from cipa.errors import InferenceError
-from cipa.results.answers import Refit, Spread, Structure
+from cipa.results.answers import Cases, Refit, Spread, Structure
+from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
 from cipa.terms import Term
 
@@ -59,6 +60,16 @@ def difference(restricted: Fit, general: Fit, df: float, method: str) -> tuple[f
 def structure(fit: Fit, what: str) -> Structure:
     """Constructs, observed variables and their covariances."""
     return asked(fit, fit.answers.structure, what)(fit)
+
+
+def standardized(fit: Fit, what: str) -> Estimates:
+    """The completely standardized solution, with standard errors of its own."""
+    return asked(fit, fit.answers.standardized, what)(fit)
+
+
+def cases(fit: Fit) -> Cases | None:
+    """Which columns and rows of its data a fit used; None where a family does not say, or was given moments."""
+    return None if fit.answers.cases is None else fit.answers.cases(fit)
 
 
 def facts(fit: Fit) -> tuple[tuple[str, str], ...]:

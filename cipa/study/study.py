@@ -141,7 +141,9 @@ class Study:
 
     def __post_init__(self) -> None:
         if not self.models:
-            raise SpecificationError('The study has no model. Add a table [models.NAME] with kind = "sem" or "panel".')
+            raise SpecificationError(
+                'The study has no model, so nothing can be fitted. Add a table [models.NAME] with kind = "..." (docs/study.md).'
+            )
         for name, model in self.models.items():
             if model.source not in self.sources:
                 raise SpecificationError(
@@ -167,6 +169,7 @@ class Study:
         return self.place.where(*keys) if self.place else ".".join(keys)
 
     @classmethod
+    @public
     def from_toml(cls, path: str | Path) -> Study:
         """Read a study file (or the folder that holds `study.toml`).
 
@@ -309,7 +312,8 @@ def _model(declared: toml.Declared, name: str, *, only: str) -> ModelSpec:
     line = declared.table("models", name)
     if "kind" not in line:
         raise declared.refuse(
-            ("models", name), 'a model needs kind = "sem" or kind = "panel": how the rest of its table is read depends on it.'
+            ("models", name),
+            'a model needs kind = "...", the family that it is of: it says how the rest is read. docs/study.md lists them.',
         )
     source = line.pop("source", only or (name if name in declared.table("sources") else ""))
     declared.of_type(("models", name, "source"), source, str)

@@ -36,7 +36,7 @@ def study(place: Path, more: str = "") -> ci.Study:
 
 
 def mean_correlation(analysis: ci.Analysis) -> float:
-    table = analysis.tables["correlations:main"].to_frame()
+    table = analysis.tables[ci.Key("correlations", "main")].to_frame()
     return float(table.loc[table.iloc[:, 0] == "textual"].iloc[0]["visual"])
 
 
@@ -59,7 +59,7 @@ def test_a_study_says_which_items_are_reversed(tmp_path: Path) -> None:
     # the mean that the tables describe is that of the turned items, and alpha does not turn them again
     assert ci.cronbach_alpha(data, ["x1", "x2", "x3"]) == pytest.approx(ci.cronbach_alpha(original, ["x1", "x2", "x3"]))
     means = original.numeric(["x1", "x2", "x3"]).mean(axis=1)
-    described = analysis.tables["descriptives:main"].to_frame().set_index("variable")
+    described = analysis.tables[ci.Key("descriptives", "main")].to_frame().set_index("variable")
     assert described.loc["visual", "mean"] == pytest.approx(means.mean())
     assert described.loc["visual", "sd"] == pytest.approx(means.std(ddof=1))
     assert ci.Study.from_toml(tmp_path).to_toml() == declared.to_toml()

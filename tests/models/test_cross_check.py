@@ -139,7 +139,7 @@ def test_a_study_may_use_semopy_as_engine(tmp_path: Path) -> None:
     assert (verdict.verdict, verdict.model) == ("inconclusive", "regression")
     assert "not held against" in verdict.reason  # semopy gives no standardized value
     blocks = outline(analysis).blocks
-    table = next(block for block in blocks if isinstance(block, Table) and block.key == "engine-regression")
+    table = next(block for block in blocks if isinstance(block, Table) and block.key == "estimates-regression")
     assert table.rows[0].cells[1] == fit.estimates[0].estimate
     assert "semopy" in dict(fit.provenance.versions)
     assert any(isinstance(block, Note) and "this fit was made by semopy" in block.text for block in blocks)

@@ -30,8 +30,9 @@ def analysis() -> Any:
 def test_the_report_holds_every_part() -> None:
     blocks = outline(analysis()).blocks
     keys = [block.key for block in blocks if isinstance(block, (Table, Figure))]
-    for key in ("verdicts", "sample", "descriptives-survey", "measurement-survey", "reliability-survey", "htmt-survey", "structural-survey",
-                "diagram-survey", "panel-pooled", "slopes-firm_year-lp-iplus", "versions"):  # fmt: skip
+    for key in ("verdicts", "sample", "descriptives-survey", "measurement-survey", "reliability-survey", "fornell-larcker-survey", "htmt-survey",
+                "structural-survey",
+                "diagram-survey", "regressions-pooled", "slopes-firm_year-lp-iplus", "versions"):  # fmt: skip
         assert key in keys, key
     assert all(block.rows for block in blocks if isinstance(block, Table))
     assert all(len(row.cells) == len(block.columns) for block in blocks if isinstance(block, Table) for row in block.rows)

@@ -16,9 +16,11 @@ from linearmodels.panel import BetweenOLS, FirstDifferenceOLS, PanelOLS, PooledO
 
 from cipa.errors import SpecificationError
 from cipa.models.panel.common.design import Design
+from cipa.models.panel.linear.answers import facts
 from cipa.models.panel.linear.fit import METHODS
 from cipa.models.panel.linear.model import Panel
 from cipa.numerics.algebra.linalg import frozen
+from cipa.results.answers import Answers, Cases
 from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit
 from cipa.results.statistics import Statistic, Statistics
@@ -65,6 +67,7 @@ def fit(model: Panel, data: Any) -> Fit:
         statistics=Statistics(_shares(model, found)),
         vcov_type=replace(model.vcov, note="as computed by linearmodels, without small-sample factor"), notices=design.notices,
         title=f"Panel model, {METHODS[model.method]}, engine linearmodels", engine="linearmodels", engine_packages=("linearmodels",),
+        answers=Answers(facts=facts, cases=lambda _: Cases(columns=model.variables, labels=(None,), rows=(design.rows,))),
     )  # fmt: skip
 
 

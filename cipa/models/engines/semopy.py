@@ -38,6 +38,7 @@ from cipa.models.sem.steps.covariance import described
 from cipa.models.sem.steps.starts import starting_values
 from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.numerics.algebra.linalg import Array, frozen
+from cipa.results.answers import Answers, Cases
 from cipa.results.estimates import Status, tabulate
 from cipa.results.fit import Convergence, Fit, Notice
 from cipa.results.statistics import Statistic, Statistics
@@ -91,7 +92,13 @@ def fit(model: SEM, data: Any) -> Fit:
         convergence=Convergence(iterations=steps, criterion=_STILL, message="semopy's L-BFGS-B, then Fisher steps with its gradient"),
         notices=(*sample.notices, *_left_out(recipe, exogenous)), engine="semopy", engine_packages=("semopy",),
         title="Structural equation model, maximum likelihood, complete cases, engine semopy",
+        answers=Answers(cases=lambda _: _cases(model, sample.groups[0])),
     )  # fmt: skip
+
+
+def _cases(model: SEM, group: GroupSample) -> Cases | None:
+    """The complete cases; None for moments."""
+    return None if group.values is None else Cases(columns=tuple(model.variables), labels=(None,), rows=(group.rows,))
 
 
 def _refuse_options(model: SEM) -> None:

@@ -1,33 +1,28 @@
-"""How far two programs agree, and the estimates of a model that another program fitted."""
+"""How far two programs agree."""
 
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
 from cipa.report.document import Block, Note, Row, Table, body, columns
 from cipa.report.titles import model_title
+from cipa.report.view import View
 from cipa.results.display import ResultTable
 
-_ONE = "cross_check:"
 
-
-def agreement_blocks(analysis: Analysis) -> list[Block]:
+def _blocks(analysis: Analysis, _: str) -> list[Block]:
     """One table of the models that were compared, and a line for each that could not be."""
-    found = {key.removeprefix(_ONE): table for key, table in analysis.tables.items() if key.startswith(_ONE)}
-    rows = [_row(model_title(analysis, name), table) for name, table in found.items() if len(table)]
+    compared = {model_title(analysis, key.model): table for key, table in analysis.tables.items() if key.exhibit == "cross_check"}
     blocks: list[Block] = []
-    if rows:
+    if compared:
         heads = columns(
-            ("Model", "text"),
-            ("Parameters", "int"),
-            ("Estimates, in SEs", "text"),
-            ("Standard errors, relative", "text"),
-            ("Statistics", "text"),
-            ("Statistics, relative", "text"),
-        )
-        notes = (*(f"{model_title(analysis, name)}: {table.notes[0]}" for name, table in found.items() if len(table)), _SCOPE)
-        blocks.append(Table(key="agreement", title="Agreement of two programs", columns=heads, rows=tuple(rows), notes=notes))
-    refused = [Note(text=f"{model_title(analysis, name)}: {table.notes[0]}") for name, table in found.items() if not len(table)]
-    return [*blocks, *refused]
+            ("Model", "text"), ("Parameters", "int"), ("Estimates, in SEs", "text"), ("Standard errors, relative", "text"),
+            ("Statistics", "text"), ("Statistics, relative", "text"),
+        )  # fmt: skip
+        notes = (*(f"{title}: {table.notes[0]}" for title, table in compared.items()), _SCOPE)
+        rows = tuple(_row(title, table) for title, table in compared.items())
+        blocks.append(Table(key="agreement", title="Agreement of two programs", columns=heads, rows=rows, notes=notes))
+    refused = {model_title(analysis, key.model): why for key, why in analysis.refusals.items() if key.exhibit == "cross_check"}
+    return [*blocks, *(Note(text=f"{title}: No cross-check was possible. {why}") for title, why in refused.items())]
 
 
 _SCOPE = (
@@ -53,14 +48,4 @@ def _small(value: float) -> str:
     return f"{value:.2g}"
 
 
-def engine_table(analysis: Analysis, model: str) -> Table:
-    """Free parameters of a structural equation model that another program fitted."""
-    fit = analysis.fits[model]
-    heads = columns(("Parameter", "text"), ("b", "estimate"), ("SE", "estimate"), ("95% interval", "interval"), ("p", "p"))
-    rows = tuple(
-        body(str(row.term), row.estimate, row.std_error, (row.conf_low, row.conf_high), row.p_value)
-        for row in fit.estimates
-        if row.status == "free"
-    )
-    notes = (f"Computed by {fit.engine}. Standard errors: {fit.vcov_type.note or fit.vcov_type}. p-values are two-sided.",)
-    return Table(key=f"engine-{model}", title=f"Estimates by {fit.engine}", columns=heads, rows=rows, notes=notes)
+AGREEMENT = View(blocks=_blocks, shows=("cross_check",))

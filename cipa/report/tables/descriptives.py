@@ -1,23 +1,38 @@
-"""Means, standard deviations and correlations of the variables of a model."""
+"""Means, standard deviations and correlations of the variables of a model, group by group."""
 
 from __future__ import annotations
 
 import math
 
-from cipa.evidence.findings import Analysis
-from cipa.report.document import Cell, Row, Table, columns
-from cipa.report.titles import construct_titles, dataset_of
+from cipa.evidence.findings import Analysis, Key
+from cipa.evidence.sample import dataset_of
+from cipa.report.document import Block, Cell, Row, Table, columns
+from cipa.report.titles import construct_titles, in_group, table_key
+from cipa.report.view import View, evidence_of
 
 
-def descriptives_table(analysis: Analysis, model: str) -> Table | None:
+def _blocks(analysis: Analysis, _: str) -> list[Block]:
+    """The tables of one model for each source and way of declaring: of the model with the fewest variables."""
+    chosen: dict[tuple[str, str], str] = {}
+    for name in analysis.fits:
+        width = _width(analysis, name)
+        key = (analysis.study.models[name].source, analysis.study.models[name].kind)
+        if width and (key not in chosen or width < _width(analysis, chosen[key])):
+            chosen[key] = name
+    return [_table(analysis, key) for name in chosen.values() for key in evidence_of(analysis, "descriptives", name)]
+
+
+def _width(analysis: Analysis, model: str) -> int:
+    return max((len(table) for table in evidence_of(analysis, "descriptives", model).values()), default=0)
+
+
+def _table(analysis: Analysis, key: Key) -> Table:
     """Correlations below the diagonal, the square root of AVE on it for constructs."""
-    described, correlated = analysis.tables.get(f"descriptives:{model}"), analysis.tables.get(f"correlations:{model}")
-    if described is None or correlated is None:
-        return None
+    model, described = key.model, analysis.tables[key]
+    correlated = analysis.tables[Key("correlations", model, group=key.group)]
     names = list(described.columns["variable"])
-    r = {(a, b): value for a, b, value in zip(*(correlated.columns[key] for key in ("first", "second", "r")), strict=True)}
-    ave = _root_ave(analysis, model)
-    titles = construct_titles(analysis, model)
+    r = {(a, b): value for a, b, value in zip(*(correlated.columns[name] for name in ("first", "second", "r")), strict=True)}
+    ave, titles = _root_ave(analysis, key), construct_titles(analysis, model)
     wide = len(names) if names[-1] in ave else len(names) - 1  # without AVE nothing stands in the last column
     heads = columns(
         ("Variable", "text"), ("N", "int"), ("M", "estimate"), ("SD", "estimate"), *[(str(k + 1), "unit") for k in range(wide)]
@@ -38,12 +53,9 @@ def descriptives_table(analysis: Analysis, model: str) -> Table | None:
             0, "Constructs: mean of the items that a case answered; diagonal: square root of the average variance extracted."
         )
     return Table(
-        key=f"descriptives-{model}",
-        title=f"Descriptive statistics and correlations, {dataset_of(analysis, model).name}",
-        columns=heads,
-        rows=rows,
-        notes=tuple(notes),
-    )
+        key=table_key("descriptives", key), notes=tuple(notes), columns=heads, rows=rows,
+        title=f"Descriptive statistics and correlations, {dataset_of(analysis, model).name}{in_group(key.group)}",
+    )  # fmt: skip
 
 
 def _entry(names: list[str], row: int, column: int, r: dict[tuple[str, str], float], ave: dict[str, float]) -> float | None:
@@ -52,9 +64,13 @@ def _entry(names: list[str], row: int, column: int, r: dict[tuple[str, str], flo
     return ave.get(names[row]) if row == column else r[names[row], names[column]]
 
 
-def _root_ave(analysis: Analysis, model: str) -> dict[str, float]:
-    table = analysis.tables.get(f"reliability:{model}")
+def _root_ave(analysis: Analysis, key: Key) -> dict[str, float]:
+    """Square roots of AVE of the constructs of a group."""
+    table = analysis.tables.get(Key("reliability", key.model))
     if table is None:
         return {}
-    pairs = zip(table.columns["construct"], table.columns["ave"], strict=True)
-    return {construct: math.sqrt(ave) for construct, ave in pairs if not math.isnan(ave)}
+    cells = zip(*(table.columns[name] for name in ("construct", "group", "ave")), strict=True)
+    return {construct: math.sqrt(ave) for construct, group, ave in cells if group == key.group and not math.isnan(ave)}
+
+
+DESCRIPTIVES = View(blocks=_blocks, shows=("descriptives", "correlations"))

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from cipa.evidence.findings import Analysis, Verdict
-from cipa.report.document import Row, Table, body, columns, group
-from cipa.report.titles import construct_titles, model_title
-from cipa.report.words import arrow
+from collections import Counter
+
+from cipa.evidence.findings import Analysis, Verdict, VerdictWord
+from cipa.report.document import Block, Paragraph, Row, Table, body, columns, group
+from cipa.report.titles import construct_titles, in_group, model_title
+from cipa.report.view import View
+from cipa.report.words import arrow, counted, listed
+
+ORDER: tuple[VerdictWord, ...] = ("supported", "contrary", "not supported", "inconclusive", "not tested")
 
 
-def verdict_table(analysis: Analysis) -> Table | None:
-    """One row for each hypothesis and model."""
-    if not analysis.verdicts:
-        return None
+def _blocks(analysis: Analysis, _: str) -> list[Block]:
+    return [Paragraph(text=_sentence(analysis)), _table(analysis)] if analysis.verdicts else []
+
+
+def _sentence(analysis: Analysis) -> str:
+    """How many verdicts of each kind there are."""
+    count = Counter(verdict.verdict for verdict in analysis.verdicts)
+    parts = [f"{count[word]} {'is' if count[word] == 1 else 'are'} {word}" for word in ORDER if count[word]]
+    total = len({verdict.hypothesis.name for verdict in analysis.verdicts})
+    several = " (a hypothesis has a verdict in each model and group that holds it)" if total < len(analysis.verdicts) else ""
+    return f"The study declares {counted(total, 'hypothesis')}{several}: {listed(parts)}."
+
+
+def _table(analysis: Analysis) -> Table:
+    """One row for each hypothesis, model and group; model by model."""
     heads = columns(
-        ("", "text"),
-        ("Hypothesis", "text"),
-        ("b", "estimate"),
-        ("β", "unit"),
-        ("95% interval", "interval"),
-        ("p", "p"),
-        ("Verdict", "text"),
-    )
+        ("", "text"), ("Hypothesis", "text"), ("b", "estimate"), ("β", "unit"), ("95% interval", "interval"), ("p", "p"), ("Verdict", "text")
+    )  # fmt: skip
     rows: list[Row] = []
-    model = None
-    for verdict in analysis.verdicts:
-        if verdict.model != model:
-            model = verdict.model
-            rows.append(group(model_title(analysis, model) if model else "Not tested", width=7))
-        rows.append(_row(analysis, verdict))
+    for model in dict.fromkeys(verdict.model for verdict in analysis.verdicts):
+        rows.append(group(model_title(analysis, model) if model else "Not tested", width=7))
+        rows += [_row(analysis, verdict) for verdict in analysis.verdicts if verdict.model == model]
+    return Table(key="verdicts", title="Hypotheses and verdicts", columns=heads, rows=tuple(rows), notes=tuple(_notes(analysis)))
+
+
+def _notes(analysis: Analysis) -> list[str]:
     smallest = analysis.study.smallest_effect
     notes = [
         f"Supported: the interval excludes 0 on the side claimed; contrary: on the other side; not supported: it covers 0 and excludes a"
@@ -41,9 +52,17 @@ def verdict_table(analysis: Analysis) -> Table | None:
     waiting: dict[str, list[str]] = {}
     for verdict in analysis.verdicts:
         if verdict.verdict in ("not tested", "inconclusive"):
-            waiting.setdefault(verdict.reason, []).append(verdict.hypothesis.name)
-    notes += [f"{', '.join(names)}: {reason}" for reason, names in waiting.items()]
-    return Table(key="verdicts", title="Hypotheses and verdicts", columns=heads, rows=tuple(rows), notes=tuple(notes))
+            waiting.setdefault(verdict.reason, []).append(_named(analysis, verdict))
+    return [*notes, *(f"{', '.join(names)}: {reason}" for reason, names in waiting.items())]
+
+
+def _named(analysis: Analysis, verdict: Verdict) -> str:
+    """The hypothesis; with its model and group where it has several verdicts."""
+    same = [other for other in analysis.verdicts if other.hypothesis.name == verdict.hypothesis.name]
+    if len(same) == 1:
+        return verdict.hypothesis.name
+    label = None if verdict.estimate is None else verdict.estimate.term.group
+    return f"{verdict.hypothesis.name} ({model_title(analysis, verdict.model)}{in_group(label)})"
 
 
 def _row(analysis: Analysis, verdict: Verdict) -> Row:
@@ -51,10 +70,12 @@ def _row(analysis: Analysis, verdict: Verdict) -> Row:
     model = verdict.model or next(iter(analysis.fits), "") or next(iter(analysis.study.models))
     claim = arrow(hypothesis.claim, construct_titles(analysis, model))
     sign = {">": "+", "<": "\N{MINUS SIGN}", "!=": "±"}[hypothesis.direction]
-    where = f", group {row.term.group}" if row is not None and row.term.group else ""
-    text = f"{hypothesis.label or claim} ({sign}){where}"
+    text = f"{hypothesis.label or claim} ({sign}){in_group(None if row is None else row.term.group)}"
     if row is None:
         return body(hypothesis.name, text, None, None, None, None, verdict.verdict)
     return body(
         hypothesis.name, text, row.estimate, row.standardized, (row.conf_low, row.conf_high), row.p_value, verdict.verdict
     )
+
+
+VERDICTS = View(blocks=_blocks)

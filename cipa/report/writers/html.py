@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cipa.report.document import Column, Document, Figure, Table
+from cipa.report.document import Document, numbered, side
 from cipa.report.words import shown
 
 _HERE = Path(__file__).parent
@@ -24,21 +24,7 @@ def render_html(document: Document) -> str:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"shown": shown, "image": _image, "side": side, "kind": lambda block: type(block).__name__}
-    return environment.get_template("report.html.j2").render(document=document, numbers=numbered(document))
-
-
-def numbered(document: Document) -> dict[str, int]:
-    """Numbers of tables and figures by kind and key, in order."""
-    found: dict[str, int] = {}
-    for kind in (Table, Figure):
-        blocks = [block for block in document.blocks if isinstance(block, kind)]
-        found |= {f"{kind.__name__}:{block.key}": number for number, block in enumerate(blocks, 1)}
-    return found
-
-
-def side(column: Column) -> str:
-    """Words stand left, numbers right."""
-    return "left" if column.format == "text" else "right"
+    return environment.get_template("report.html.j2").render(document=document, blocks=numbered(document))
 
 
 def _image(svg: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 import typst
 
-from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, Table
+from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, Table, numbered, side
 from cipa.report.words import shown
-from cipa.report.writers.html import side
 
 _TEMPLATE = Path(__file__).parent / "report.typ"
 _EPOCH = 1_577_836_800
@@ -38,14 +37,13 @@ def _figures(document: Document) -> list[Figure]:
 
 
 def _plain(document: Document) -> dict[str, Any]:
-    numbers = {"tables": 0, "figures": 0}
     return {
         "title": document.title, "author": document.author, "language": document.language,
-        "blocks": [_block(block, numbers) for block in document.blocks],
+        "blocks": [_block(block, number) for block, number in numbered(document)],
     }  # fmt: skip
 
 
-def _block(block: Block, numbers: dict[str, int]) -> dict[str, Any]:
+def _block(block: Block, number: int) -> dict[str, Any]:
     match block:
         case Heading(text=text, level=level):
             return {"kind": "heading", "text": text, "level": level}
@@ -56,14 +54,11 @@ def _block(block: Block, numbers: dict[str, int]) -> dict[str, Any]:
         case Listing(text=text):
             return {"kind": "listing", "text": text}
         case Figure():
-            numbers["figures"] += 1
-            number = numbers["figures"]
             return {
                 "kind": "figure", "title": block.title, "file": f"figure{number}.svg", "alt": block.alt, "notes": list(block.notes),
                 "number": number,
             }  # fmt: skip
-    numbers["tables"] += 1
-    return _table(block, number=numbers["tables"])
+    return _table(block, number=number)
 
 
 def _table(block: Table, *, number: int) -> dict[str, Any]:

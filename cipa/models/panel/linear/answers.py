@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cipa.models.panel.linear.after.law import law_of
 from cipa.models.panel.linear.after.refit import refit
 from cipa.models.panel.linear.after.rows import predict, residuals
 from cipa.models.panel.linear.after.vcov import with_vcov
 from cipa.models.panel.linear.fit import PanelFit
 from cipa.numerics.algebra.linalg import Array, frozen
-from cipa.results.answers import Answers, Spread
+from cipa.results.answers import Answers, Cases, Spread
+from cipa.results.fit import Fit
 
 
 def _spread(fit: PanelFit, name: str) -> Spread:
@@ -28,7 +31,31 @@ def _headline(fit: PanelFit) -> tuple[str, ...]:
     return tuple(name for name in first if name in fit.statistics)
 
 
+def cases(fit: PanelFit) -> Cases:
+    """The rows of the estimation sample, before they were differenced or averaged."""
+    return Cases(columns=fit.model.variables, labels=(None,), rows=(fit.design.rows,))
+
+
+def facts(fit: Fit) -> tuple[tuple[str, str], ...]:
+    """How the columns were transformed, and which effects that takes out or draws."""
+    model = fit.model
+    told = [("Method", model.method.replace("_", " "))]
+    told += [(f"{effect.capitalize()} effects", _effect(model, effect)) for effect in ("entity", "time")]
+    if model.absorb:
+        told.append(("Also swept out", ", ".join(model.absorb)))
+    if model.weights:
+        told.append(("Weights", model.weights))
+    return tuple(told)
+
+
+def _effect(model: Any, effect: str) -> str:
+    """Whether the effects of entities or times are swept out, drawn, or left in the residual."""
+    if model.method == "within":
+        return "yes" if effect in model.effects else "no"
+    return "random" if model.method in ("random", "mundlak") and effect in model.effects else "no"
+
+
 ANSWERS = Answers(
     family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread, scores=_scores, headline=_headline,
-    residuals=residuals, predict=predict, refit=refit, law=law_of, vcov=with_vcov,
+    residuals=residuals, predict=predict, refit=refit, law=law_of, vcov=with_vcov, cases=cases, facts=facts,
 )  # fmt: skip

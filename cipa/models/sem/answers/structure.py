@@ -10,7 +10,8 @@ from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.indices import as_statistics
 from cipa.models.sem.steps.release import release_tests
-from cipa.results.answers import Spread, Structure
+from cipa.results.answers import Cases, Spread, Structure
+from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.terms import Term
 
@@ -30,6 +31,20 @@ def structure(fit: SEMFit) -> Structure:
         labels=fit.block_labels, levels=bool(fit.levels), latent=fit.latent, observed=fit.observed, latent_covs=fit.latent_covs,
         sample_covs=fit.sample_covs, r_squared=fit.r_squared_rows,
     )  # fmt: skip
+
+
+def standardized(fit: SEMFit) -> Estimates:
+    """The completely standardized solution."""
+    return fit.standardized
+
+
+def cases(fit: SEMFit) -> Cases | None:
+    """The rows that each group uses; None for moments, which have none."""
+    groups = fit.sample.groups
+    if any(group.values is None for group in groups):
+        return None
+    labels = fit.group_labels if len(groups) > 1 else (None,)
+    return Cases(columns=tuple(fit.model.variables), labels=labels, rows=tuple(group.rows for group in groups))
 
 
 def released(fit: SEMFit) -> list[tuple[Term, float, float]]:

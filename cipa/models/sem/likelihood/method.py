@@ -144,5 +144,6 @@ LIKELIHOOD = Method(
         spread=structure.implied_spread, scores=_scores, statistics=_statistics, reported=structure.reported, headline=structure.headline,
         refit=refit, residuals=_residuals,
         vcov=with_vcov, law=of_fit, release=structure.released, difference=difference, structure=structure.structure,
+        standardized=structure.standardized, cases=structure.cases,
     ),
 )  # fmt: skip

@@ -227,5 +227,6 @@ TWO_LEVEL = Method(
         " levels.",
         statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
         difference=_difference, residuals=_residuals, structure=structure.structure,
+        standardized=structure.standardized, cases=structure.cases,
     ),
 )  # fmt: skip

@@ -208,6 +208,7 @@ _ANSWERS = Answers(
     spread=structure.implied_spread, statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
     residuals=_residuals, law=of_fit,
     release=structure.released, difference=_difference, structure=structure.structure,
+    standardized=structure.standardized, cases=structure.cases,
 )  # fmt: skip
 
 WEIGHTED = Method(

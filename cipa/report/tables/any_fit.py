@@ -1,0 +1,62 @@
+"""A fit of any family: its estimates, what the family says of it, and its statistics."""
+
+from __future__ import annotations
+
+import math
+
+from cipa.evidence.findings import Analysis
+from cipa.report.document import Block, Cell, Row, Table, body, columns
+from cipa.report.titles import errors_note, hypotheses_by_term
+from cipa.report.view import View
+from cipa.results.fit import Fit
+from cipa.results.questions import facts
+from cipa.results.statistics import Statistic
+
+
+def _estimates(analysis: Analysis, model: str) -> list[Block]:
+    """Every parameter that was estimated or defined, as the model names it."""
+    fit, about = analysis.fits[model], hypotheses_by_term(analysis, model)
+    shown = [row for row in fit.estimates if row.status != "fixed"]
+    scaled = any(math.isfinite(row.standardized) for row in shown)
+    heads = [("Parameter", "text"), ("b", "estimate"), ("SE", "estimate"), ("95% interval", "interval"), ("p", "p")]
+    heads += [("β", "unit")] * scaled + [("Hypothesis", "text")] * bool(about)
+    rows = tuple(
+        body(
+            str(row.term), row.estimate, row.std_error, (row.conf_low, row.conf_high), row.p_value,
+            *[row.standardized] * scaled, *[about.get(row.term, "")] * bool(about),
+        )
+        for row in shown
+    )  # fmt: skip
+    computed = "" if fit.engine == "native" else f"Computed by {fit.engine}. "
+    by = "" if fit.engine == "native" else f" by {fit.engine}"
+    return [
+        Table(
+            key=f"estimates-{model}", title=f"Estimates{by}", columns=columns(*heads), rows=rows,  # type: ignore[arg-type]
+            notes=(f"{computed}{errors_note(fit)}",),
+        )
+    ]  # fmt: skip
+
+
+def _about(analysis: Analysis, model: str) -> list[Block]:
+    """What the family says of the fit, and the statistics that its summary shows."""
+    fit = analysis.fits[model]
+    rows = [body(label, value, None, None) for label, value in facts(fit)]
+    rows += [_statistic(fit.reported_statistics[name]) for name in fit.headline if name in fit.reported_statistics]
+    heads = columns(("", "text"), ("Value", "stat"), ("df", "stat"), ("p", "p"))
+    return [Table(key=f"facts-{model}", title="About the fit", columns=heads, rows=tuple(rows))] if rows else []
+
+
+def _statistic(row: Statistic) -> Row:
+    whole = float(row.value).is_integer() and abs(row.value) < 1e9
+    degrees = None if row.df is None else Cell(row.df, "int" if float(row.df).is_integer() else "stat")
+    return body(row.label or row.name, Cell(row.value, "int" if whole else "estimate"), degrees, row.p_value)
+
+
+def is_regression(fit: Fit) -> bool:
+    """Whether a fit is of one outcome and regressors only, so that it can stand beside others of that outcome."""
+    regressions = all(row.term.op in ("~", "~1") for row in fit.estimates)
+    return fit.answers.structure is None and regressions and len({row.term.lhs for row in fit.estimates}) == 1
+
+
+ESTIMATES = View(blocks=_estimates)
+ABOUT = View(blocks=_about)

@@ -1,0 +1,64 @@
+"""A moderated effect: simple slopes, the figure of their lines, and where the effect differs from zero."""
+
+from __future__ import annotations
+
+from cipa.evidence.findings import Analysis, Key
+from cipa.report.document import Block, Paragraph, Table, body, columns
+from cipa.report.figures.simple_slopes import slopes_figure
+from cipa.report.titles import construct_titles
+from cipa.report.view import View, evidence_of
+from cipa.report.words import decimal, level, per_cent
+from cipa.results.display import ResultTable
+from cipa.results.questions import spread
+
+
+def of_model(analysis: Analysis, model: str) -> list[Block]:
+    """The moderations of one model."""
+    return [
+        block
+        for key, table in evidence_of(analysis, "simple_slopes", model).items()
+        for block in _moderation(analysis, key, table)
+    ]
+
+
+def _moderation(analysis: Analysis, key: Key, slopes: ResultTable) -> list[Block]:
+    outcome, cause = (part.strip() for part in key.path.split("~"))
+    titles = construct_titles(analysis, key.model)
+    shown = {word: titles.get(word, word) for word in (outcome, cause, key.moderator)}
+    effect, moderator = f"{shown[cause]} → {shown[outcome]}", shown[key.moderator]
+    name = f"slopes-{key.model}-{cause}-{key.moderator}"
+    two_valued = len(slopes) == 2
+    figure = slopes_figure(
+        slopes, key=name, spread=spread(analysis.fits[key.model], cause), cause=shown[cause], outcome=shown[outcome],
+        moderator=moderator, two_valued=two_valued,
+    )  # fmt: skip
+    region = analysis.tables.get(Key("johnson_neyman", key.model, path=key.path, moderator=key.moderator))
+    where = [] if region is None or two_valued else [Paragraph(text=_region(region, effect, moderator))]
+    return [_table(slopes, key=name, effect=effect, moderator=moderator), *where, figure]
+
+
+def _table(slopes: ResultTable, *, key: str, effect: str, moderator: str) -> Table:
+    """The effect at values of the moderator."""
+    heads = columns(
+        (moderator, "text"), ("SDs from mean", "stat"), ("Effect", "estimate"), ("SE", "estimate"), ("95% interval", "interval"), ("p", "p")
+    )  # fmt: skip
+    cells = zip(
+        *(slopes.columns[name] for name in ("value", "at", "estimate", "std_error", "conf_low", "conf_high", "p_value")),
+        strict=True,
+    )
+    rows = tuple(body(level(value), at, b, se, (low, high), p) for value, at, b, se, low, high, p in cells)
+    return Table(key=key, title=f"{effect} at values of {moderator}", columns=heads, rows=rows, notes=slopes.notes)
+
+
+def _region(region: ResultTable, effect: str, moderator: str) -> str:
+    """Where the effect differs from zero, in a sentence."""
+    low, high, word, share = (region.columns[name][0] for name in ("bound_low", "bound_high", "significant", "share"))
+    if word in ("everywhere", "nowhere"):
+        return f"Johnson-Neyman: the effect {effect} differs from 0 at {'every value' if word == 'everywhere' else 'no value'} of {moderator}."
+    return (
+        f"Johnson-Neyman: the effect {effect} differs from 0 (pointwise 95% tests) where {moderator} lies {word} {decimal(low)} to"
+        f" {decimal(high)}; {per_cent(share)} of the sample lie there."
+    )
+
+
+MODERATION = View(blocks=of_model, shows=("simple_slopes", "johnson_neyman"))
