@@ -160,3 +160,15 @@ def test_two_binary_items_in_two_groups_take_few_evaluations(seed: int, monkeypa
     assert count[0] < 300
     assert fit.measures["chisq"] == pytest.approx(same.measures["chisq"], rel=1e-8)
     assert abs(fit.estimates["a"].estimate) == pytest.approx(abs(same.estimates["a"].estimate), rel=1e-6)
+
+
+def test_a_parameter_without_information_is_named() -> None:
+    """In the last of those samples the common environment has no share: c is 0, and the expected information about it too."""
+    rng = np.random.default_rng(3)
+    draws = np.vstack([rng.multivariate_normal([0, 0], [[1, r], [r, 1]], 400) for r in (0.75, 0.45)])
+    data = pd.DataFrame(draws > 0.6, columns=["p1", "p2"]).astype(int).assign(zygosity=np.repeat(["mz", "dz"], 400))
+    fit = ci.SEM(TWINS, ordered=["p1", "p2"], group="zygosity", parameterization="theta").fit(data)
+    assert fit.estimates["c"].estimate == pytest.approx(0, abs=1e-6)
+    (text,) = (notice.text for notice in fit.notices if notice.code == "undetermined")
+    assert text.startswith("The information about C1 =~ p1 [mz], C2 =~ p2 [mz]")
+    assert "A1" not in text
