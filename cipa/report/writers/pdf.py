@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
@@ -14,6 +14,8 @@ from cipa.report.words import shown
 _TEMPLATE = Path(__file__).parent / "report.typ"
 _EPOCH = 1_577_836_800
 """Date inside the file, the start of 2020 in seconds: a PDF of the same numbers is the same bytes."""
+
+_PICTURE = '#set page(width: auto, height: auto, margin: 0pt)\n#image("figure.svg")\n'
 
 _EAST_ASIAN = "\u2e80"
 
@@ -28,8 +30,18 @@ def render_pdf(document: Document) -> bytes:
     figures = {f"figure{k}.svg": block.svg.encode() for k, block in enumerate(_figures(document), 1)}
     data = json.dumps(_plain(document), ensure_ascii=False)
     files: Any = {"main.typ": _TEMPLATE.read_bytes(), "report.json": data.encode(), **figures}
-    own_fonts = not any(character >= _EAST_ASIAN for character in data)
-    return bytes(typst.compile(files, format="pdf", ignore_system_fonts=own_fonts, timestamp=_EPOCH))
+    return bytes(typst.compile(files, format="pdf", ignore_system_fonts=_built_in(data), timestamp=_EPOCH))
+
+
+def render_picture(svg: str, format: Literal["pdf", "png"]) -> bytes:
+    """A figure by itself as "pdf" or "png" (300 dots per inch), on a page of its size."""
+    files: Any = {"main.typ": _PICTURE.encode(), "figure.svg": svg.encode()}
+    return bytes(typst.compile(files, format=format, ignore_system_fonts=_built_in(svg), timestamp=_EPOCH, ppi=300.0))
+
+
+def _built_in(text: str) -> bool:
+    """Whether the fonts inside Typst have every letter."""
+    return not any(character >= _EAST_ASIAN for character in text)
 
 
 def _figures(document: Document) -> list[Figure]:
