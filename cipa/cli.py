@@ -206,17 +206,27 @@ def _summary(analysis: Any, files: Sequence[Path]) -> dict[str, Any]:
         "failures": dict(analysis.failures),
         "files": [file.as_posix() for file in files],
         "verdicts": [
-            {"hypothesis": one.hypothesis.name, "claim": str(one.hypothesis), "model": one.model, "verdict": one.verdict}
+            {
+                "hypothesis": one.hypothesis.name, "claim": str(one.hypothesis), "model": one.model, "group": _group(one),
+                "verdict": one.verdict,
+            }
             for one in analysis.verdicts
         ],
-    }
+    }  # fmt: skip
+
+
+def _group(verdict: Any) -> str | None:
+    return None if verdict.estimate is None else verdict.estimate.term.group
 
 
 def _say(analysis: Any, files: Sequence[Path]) -> None:
-    for one in analysis.verdicts:
+    """One line for each verdict: of which model, and of which group."""
+    places = [f"{one.model}{f' [{_group(one)}]' if _group(one) else ''}" for one in analysis.verdicts]
+    wide = max(map(len, places), default=0)
+    for one, place in zip(analysis.verdicts, places, strict=True):
         row = one.estimate
         numbers = f"  b = {row.estimate:.3f} [{row.conf_low:.3f}, {row.conf_high:.3f}]" if row is not None else ""
-        click.echo(f"{one.hypothesis.name:<6} {one.verdict:<14} {one.hypothesis!s:<32}{numbers}")
+        click.echo(f"{one.hypothesis.name:<6} {one.verdict:<14} {place:<{wide}}  {one.hypothesis!s:<32}{numbers}".rstrip())
     for file in files:
         click.echo(file.as_posix())
 
