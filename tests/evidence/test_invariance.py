@@ -47,11 +47,14 @@ def test_the_rejected_level_names_the_intercepts_to_look_at() -> None:
     ("options", "said"),
     [
         ({}, "chisq and chisq_diff are not scaled, as this estimator's test is not; cfi and rmsea are not corrected."),
-        ({"estimator": "mlr"}, "chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); cfi and"
-         " rmsea are robust."),
+        (
+            {"estimator": "mlr"},
+            "chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); cfi and rmsea"
+            " are robust.",
+        ),
     ],
     ids=["ml", "mlr"],
-)  # fmt: skip
+)
 def test_the_table_says_which_columns_are_scaled(options: dict[str, str], said: str) -> None:
     found = ladder(**options)
     assert said in found.table.notes
