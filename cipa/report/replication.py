@@ -19,7 +19,7 @@ from cipa.results.fit import Fit, versions_of
 def versions(analysis: Analysis) -> dict[str, str]:
     """Versions of everything that computed a number of the analysis."""
     engines = {package for fit in analysis.fits.values() for package in fit.engine_packages}
-    return versions_of("matplotlib", "jinja2", "typst", *sorted(engines))
+    return versions_of("jinja2", "typst", *sorted(engines))
 
 
 def _blocks(analysis: Analysis, _: str) -> list[Block]:

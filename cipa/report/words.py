@@ -52,6 +52,11 @@ def level(value: float) -> str:
     return f"{int(value)}".replace("-", MINUS) if float(value).is_integer() and abs(value) < 1e6 else decimal(value)
 
 
+def signed(value: float) -> str:
+    """A whole number with its sign: "−1", "0", "+1"."""
+    return f"{value:+.0f}".replace("-", MINUS) if round(value) else "0"
+
+
 def unit(value: float) -> str:
     """Three decimals without the leading zero."""
     text = f"{value:.3f}"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import cipa as ci
-from cipa.report.figures import svg
 from cipa.report.figures.layout import Node
 from cipa.report.figures.routes import inside, points_of, routed
 from cipa.report.figures.scene import Scene, scene_of
+from cipa.report.letters import broken, text_width
 from cipa.results.answers import Structure
 from cipa.results.estimates import tabulate
 
@@ -72,9 +72,9 @@ def test_a_feedback_loop_has_two_lines() -> None:
 
 @pytest.mark.parametrize("text", [*LONG, "supercalifragilisticexpialidociousandlonger", "a", "创新 (R&D) 投入，强度"])
 def test_labels_are_broken_not_cut(text: str) -> None:
-    lines = svg.broken(text, 118.0, 13.0)
+    lines = broken(text, 118.0, 13.0)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert all(svg.text_width(line, 13.0) <= 118.0 for line in lines)
+    assert all(text_width(line, 13.0) <= 118.0 for line in lines)
     assert not any(line[0] in "，。)" for line in lines)
 
 

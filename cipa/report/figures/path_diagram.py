@@ -10,6 +10,7 @@ from typing import Any
 from cipa.errors import InferenceError, SpecificationError, public
 from cipa.report.figures import svg
 from cipa.report.figures.scene import Scene, scene_of
+from cipa.report.letters import text_width
 from cipa.report.words import unit
 from cipa.report.writers.pdf import render_picture
 from cipa.results import questions
@@ -121,7 +122,7 @@ def _drawn(scenes: Mapping[str | None, Scene], alt: str) -> str:
         shapes, (left, top, width, height) = scene.drawn()
         head = svg.label([f"Group {label}"], 0, 0, size=14, weight="bold", anchor="start")
         panels += [svg.moved([head], 12, y + 18), svg.moved(shapes, -left, y + _HEAD - top)]
-        wide, y = max(wide, width, svg.text_width(f"Group {label}", 14) * 1.1 + 24), y + _HEAD + height + _BETWEEN
+        wide, y = max(wide, width, text_width(f"Group {label}", 14) * 1.1 + 24), y + _HEAD + height + _BETWEEN
     return svg.picture(panels, box=(0.0, 0.0, wide, y - _BETWEEN), title="Path diagram", description=alt)
 
 

@@ -11,6 +11,7 @@ from cipa.numerics.algebra.linalg import Array
 from cipa.report.figures import svg
 from cipa.report.figures.layout import Edge, Node, place, ranks_of
 from cipa.report.figures.routes import bowed, place_labels, points_of, routed
+from cipa.report.letters import broken, text_width
 from cipa.report.words import unit
 from cipa.results.answers import Structure
 from cipa.results.estimates import Estimate
@@ -75,7 +76,7 @@ class Scene:
 
     def _labels(self) -> tuple[list[str], list[Box]]:
         texts = [(unit(line.row.estimate), line.size) for line in self.lines]
-        sizes = [(svg.text_width(text, size) / 2 + 2, size * 0.58) for text, size in texts]
+        sizes = [(text_width(text, size) / 2 + 2, size * 0.58) for text, size in texts]
         obstacles = [(node.x, node.y, node.rx, node.ry) for node in (*self.items, *self.nodes)]
         places = place_labels([points_of(line.control) for line in self.lines], sizes, obstacles)
         shapes: list[str] = []
@@ -111,7 +112,7 @@ def scene_of(
     return Scene(
         nodes=tuple(placed.values()), items=tuple(box for fan in boxes.values() for box in fan),
         lines=_lines(placed, boxes, fans, (*paths, *drawn_upper), covariances), paths=(*paths, *drawn_upper),
-        texts={**texts, **{box.name: tuple(svg.broken(_item(box.name), _ITEM_WIDE, SMALL)) for fan in boxes.values() for box in fan}},
+        texts={**texts, **{box.name: tuple(broken(_item(box.name), _ITEM_WIDE, SMALL)) for fan in boxes.values() for box in fan}},
         hidden=0 if with_items else len(items),
     )  # fmt: skip
 
@@ -166,13 +167,13 @@ def _ends(row: Estimate) -> Edge:
 
 
 def _wrapped(title: str, r_squared: float | None) -> tuple[str, ...]:
-    lines = svg.broken(title, _WIDE, SIZE)
+    lines = broken(title, _WIDE, SIZE)
     known = r_squared is not None and np.isfinite(r_squared)
     return tuple([*lines, f"R² = {unit(r_squared)}"] if known and r_squared is not None else lines)
 
 
 def _node(name: str, lines: Sequence[str], *, latent: bool) -> Node:
-    width = max(svg.text_width(line, SIZE) for line in lines)
+    width = max(text_width(line, SIZE) for line in lines)
     height = len(lines) * SIZE * 0.6
     if not latent:
         return Node(name=name, rx=width / 2 + 12, ry=height + 7, latent=False)
@@ -186,8 +187,8 @@ def _item(name: str) -> str:
 
 def _fan(node: Node, rows: Sequence[Estimate], side: str) -> list[Node]:
     """The boxes of a construct's items on its outer side; one item may measure several constructs, so a box has both names."""
-    texts = [svg.broken(row.term.rhs, _ITEM_WIDE, SMALL) for row in rows]
-    sizes = [(max(svg.text_width(line, SMALL) for line in text) / 2 + 7, len(text) * SMALL * 0.6 + 3.5) for text in texts]
+    texts = [broken(row.term.rhs, _ITEM_WIDE, SMALL) for row in rows]
+    sizes = [(max(text_width(line, SMALL) for line in text) / 2 + 7, len(text) * SMALL * 0.6 + 3.5) for text in texts]
     if not rows:
         return []
     if side == "above":

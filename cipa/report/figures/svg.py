@@ -7,65 +7,12 @@ from html import escape
 from typing import Any
 
 FONT = "Libertinus Serif, Georgia, Times New Roman, serif"
-_STOPS = " ,.;:!?)]\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f\uff09\u300d\u300b"
-"""What never begins a line."""
-
-_NARROW = {
-    letter: width
-    for letters, width in (("iljI|!.,:;'\u2019", 0.3), ("tfr()[]- ", 0.36), ("mwMW%@\u2014", 0.88))
-    for letter in letters
-}
 
 
 def number(value: float) -> str:
     """A coordinate with at most two decimals."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
-
-
-def text_width(text: str, size: float) -> float:
-    """Room that a line of text needs; characters of East Asian scripts are as wide as they are high."""
-    return size * sum(_wide(character) for character in text)
-
-
-def _wide(character: str) -> float:
-    """Width of a character in font sizes, rather too much than too little."""
-    if _is_east_asian(character):
-        return 1.0
-    return _NARROW.get(character, 0.72 if character.isupper() else 0.53)
-
-
-def _is_east_asian(character: str) -> bool:
-    return ord(character) > 0x2E80
-
-
-def broken(text: str, width: float, size: float) -> list[str]:
-    """Text in lines no wider than `width`: at spaces and after hyphens, between East Asian characters, else within a word."""
-    lines, line = [], ""
-    for piece in _pieces(text):
-        if line and text_width(line + piece.rstrip(), size) > width:
-            lines.append(line.rstrip())
-            line = ""
-        while text_width(piece.rstrip(), size) > width and len(piece) > 1:
-            fits = max(k for k in range(1, len(piece) + 1) if k == 1 or text_width(piece[:k], size) <= width)
-            lines.append(piece[:fits])
-            piece = piece[fits:]
-        line += piece
-    return [*lines, line.rstrip()] if line.strip() or not lines else lines
-
-
-def _pieces(text: str) -> list[str]:
-    """What is not parted: words with the space behind them, single East Asian characters with the stop that follows."""
-    pieces: list[str] = []
-    before = " "
-    for character in " ".join(text.split()):
-        apart = _is_east_asian(character) or _is_east_asian(before) or before in " -/_"
-        if (apart and character not in _STOPS) or not pieces:
-            pieces.append(character)
-        else:
-            pieces[-1] += character
-        before = character
-    return pieces
 
 
 def label(lines: Sequence[str], x: float, y: float, *, size: float, weight: str = "normal", anchor: str = "middle") -> str:
@@ -95,6 +42,19 @@ def stroke(control: Any, *, dashed: bool = False) -> str:
     points = [f"{number(float(x))} {number(float(y))}" for x, y in control]
     shape = {2: "L", 3: "Q", 4: "C"}[len(points)]
     return f'<path d="M {points[0]} {shape} {" ".join(points[1:])}" fill="none" stroke="#000" stroke-width="1.1"{dash}/>'
+
+
+def path(points: Any, *, colour: str, width: float, dash: str = "") -> str:
+    """A line through any points."""
+    places = " ".join(f"{number(float(x))},{number(float(y))}" for x, y in points)
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="{number(width)}"{dashes}/>'
+
+
+def area(points: Any, *, colour: str) -> str:
+    """A light area."""
+    places = " ".join(f"{number(float(x))},{number(float(y))}" for x, y in points)
+    return f'<polygon points="{places}" fill="{colour}" fill-opacity="0.15"/>'
 
 
 def head(tip: tuple[float, float], towards: tuple[float, float], *, size: float = 8.0) -> str:

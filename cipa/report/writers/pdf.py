@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import typst
 
-from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, Table, numbered, side
-from cipa.report.words import shown
+from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, numbered
+from cipa.report.writers.columns import set_out
 
 _TEMPLATE = Path(__file__).parent / "report.typ"
 _EPOCH = 1_577_836_800
@@ -70,25 +70,4 @@ def _block(block: Block, number: int) -> dict[str, Any]:
                 "kind": "figure", "title": block.title, "file": f"figure{number}.svg", "alt": block.alt, "notes": list(block.notes),
                 "number": number,
             }  # fmt: skip
-    return _table(block, number=number)
-
-
-def _table(block: Table, *, number: int) -> dict[str, Any]:
-    heads = [column.head for column in block.columns]
-    rows: list[dict[str, Any]] = []
-    for row in block.rows:
-        cells = [shown(cell, column.format) for cell, column in zip(row.cells, block.columns, strict=True)]
-        if row.kind == "second":  # in the cells of the row above, so that no page break parts an estimate from its error
-            rows[-1]["cells"] = [f"{above}\n{below}" for above, below in zip(rows[-1]["cells"], cells, strict=True)]
-        else:
-            rows.append({"kind": row.kind, "cells": cells})
-    words = [k for k, column in enumerate(block.columns) if column.format == "text"]
-    return {
-        "kind": "table", "title": block.title, "number": number, "heads": heads, "sides": [side(column) for column in block.columns],
-        "rows": rows, "notes": list(block.notes), "flexible": _flexible(heads, rows, words),
-    }  # fmt: skip
-
-
-def _flexible(heads: list[str], rows: list[dict[str, Any]], words: list[int]) -> list[int]:
-    """Columns of words that may wrap: those with a cell longer than 24 characters."""
-    return [k for k in words if max([len(heads[k]), *(len(row["cells"][k]) for row in rows if row["kind"] != "group")]) > 24]
+    return {"kind": "table", "title": block.title, "number": number, "notes": list(block.notes), "parts": set_out(block)}
