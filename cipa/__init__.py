@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from cipa.models.panel.linear.model import Panel as Panel
     from cipa.models.sem.model import SEM as SEM
     from cipa.report.publish import publish as publish
-    from cipa.results.covariance import clustered as clustered
-    from cipa.results.covariance import driscoll_kraay as driscoll_kraay
-    from cipa.results.covariance import newey_west as newey_west
+    from cipa.results.vcov import clustered as clustered
+    from cipa.results.vcov import driscoll_kraay as driscoll_kraay
+    from cipa.results.vcov import newey_west as newey_west
     from cipa.study.study import Study as Study
 
 __version__ = "0.1.0"
@@ -51,9 +51,10 @@ _ROOMS = {
     "cipa.inference.power": ("power",),
     "cipa.inference.power_rmsea": ("power_rmsea",),
     "cipa.inference.restrictions": ("lr_test", "score_test", "wald_test"),
+    "cipa.data.score": ("derive", "reverse"),
     "cipa.data.screen": ("screen",),
     "cipa.models.cross_check": ("cross_check",),
-    "cipa.results.covariance": ("clustered", "driscoll_kraay", "newey_west"),
+    "cipa.results.vcov": ("clustered", "driscoll_kraay", "newey_west"),
     "cipa.models.panel.linear.after.rows": ("fixed_effects",),
     "cipa.models.panel.linear.covariance": ("cr2", "crv3"),
     "cipa.models.panel.linear.fit": ("PanelFit",),

@@ -24,6 +24,7 @@ from cipa.evidence.verdicts import judge
 from cipa.evidence.wording import against_the_others
 from cipa.models.cross_check import cross_check
 from cipa.models.kinds import Declaring, declared, fit_with
+from cipa.preflight import refuse_unfit
 from cipa.results.fit import Fit
 from cipa.study.constructs import Construct
 from cipa.study.hypotheses import Hypothesis
@@ -147,14 +148,17 @@ def check(study: Study | str | FilePath, *, progress: Progress = _silent) -> Dec
         models[name], engines[name] = declared(declaring)
     for hypothesis in study.hypotheses:
         _refuse_homeless(study, hypothesis, models)
+    refuse_unfit(study, datasets, models, engines)
     return Declared(study=study, datasets=datasets, constructs=constructs, models=models, engines=engines)
 
 
 def _prepared(study: Study, name: str, source: Source) -> Dataset:
     """A source as the models see it: read, screened, reversed items turned round, derived columns added, roles named."""
-    data = load_source(source.path, folder=study.folder, name=name, where=study.where("sources", name))
+    where = study.where("sources", name)
+    data = load_source(source.path, folder=study.folder, name=name, where=where, sheet=source.sheet, encoding=source.encoding)
     rules = study.screening.get(name)
     try:
+        data = _renamed(data, source.rename)
         if rules is not None:
             data = screen(data, attention=rules.attention, min_time=rules.min_time, longstring=rules.longstring)
         data = _turned(marked_reversed(data, study.constructs))
@@ -163,7 +167,9 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
         if source.entity or source.time:
             entity, time = source.entity or data.roles.entity, source.time or data.roles.time
             if not (entity and time):
-                raise SpecificationError("a panel has two keys: name both entity and time.")
+                raise SpecificationError(
+                    "a panel has two keys, and one is named. Rows of one firm are then not in order: name both entity and time."
+                )
             data = data.panel(entity=entity, time=time)
         if source.cluster:
             data[source.cluster]
@@ -171,6 +177,17 @@ def _prepared(study: Study, name: str, source: Source) -> Dataset:
     except CipaError as problem:
         raise type(problem)(f"{study.where('sources', name)}: {problem}") from problem
     return data
+
+
+def _renamed(data: Dataset, names: Mapping[str, str]) -> Dataset:
+    """The data with the names that a source gives: new = "old", or the other way round where only that makes sense."""
+    turned = {
+        (new if new in data.columns and old not in data.columns else old): (
+            old if new in data.columns and old not in data.columns else new
+        )
+        for new, old in names.items()
+    }
+    return data.rename(turned) if turned else data
 
 
 def _turned(data: Dataset) -> Dataset:

@@ -25,6 +25,11 @@ _WORDS: Mapping[str, str] = {
 }  # fmt: skip
 
 
+_PLURALS: Mapping[str, str] = {
+    "str": "names", "float": "numbers", "int": "whole numbers", "Sequence[float]": "rows of numbers", "Sequence[str]": "lists of names",
+}  # fmt: skip
+
+
 def _named(*names: str) -> Callable[[Any], bool]:
     return lambda value: any(base.__name__ in names for base in type(value).__mro__)
 
@@ -101,7 +106,7 @@ def described(value: Any) -> str:
     if value is None:
         return "None"
     if hasattr(value, "fit") and not isinstance(value, type):
-        return f"a model ({type(value).__name__}) that is not fitted"
+        return f"a model ({type(value).__name__})"
     if _named("Fit")(value):
         return f"a fit of kind '{getattr(value, 'kind', '?')}'"
     if isinstance(value, type) or callable(value):
@@ -123,7 +128,7 @@ def _split(text: str, *, mark: str = "|") -> list[str]:
 
 
 def _head(kind: str) -> str:
-    return kind.split("[", 1)[0].strip()
+    return kind.split("[", 1)[0].strip().rsplit(".", 1)[-1]
 
 
 def _members(kind: str) -> list[tuple[str, ...]]:
@@ -158,11 +163,7 @@ def _is_of(value: Any, kind: str) -> bool:
 def _in_words(kind: str) -> str:
     head, members = _head(kind), _members(kind)
     if head in _SEQUENCES and members and members[0]:
-        known: Mapping[str, str] = {
-            "str": "names",
-            "float": "numbers",
-            "int": "whole numbers",
-            "Sequence[float]": "rows of numbers",
-        }
-        return f"a list of {known.get(members[0][0]) or expected(members[0])}"
+        return f"a list of {_PLURALS.get(members[0][0]) or expected(members[0])}"
+    if head == "Mapping" and members and members[0]:
+        return f"a dict of {_PLURALS.get(members[0][0]) or expected(members[0])}"
     return _WORDS.get(head, head)

@@ -12,7 +12,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,12 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and files as JSON on stdout.")
 def run(study: str, formats: str, out: str | None, seed: int | None, jobs: int, strict: bool, quiet: bool, as_json: bool) -> None:
     """Run STUDY (a study.toml or its folder) and write its report."""
-    declared = ci.Study.from_toml(study)
     chosen = tuple(word.strip() for word in formats.split(",") if word.strip())
+    _refuse_formats(chosen)
+    declared = ci.Study.from_toml(study)
     target = Path(out) if out else Path("reports") / _study_name(study)
+    if quiet:
+        os.environ["CIPA_PROGRESS"] = "never"
     with _Bar(shown=not quiet) as bar:
         analysis = ci.run(declared, seed=seed, jobs=jobs, progress=bar)
         bar("report", 1, 1)
@@ -87,8 +90,11 @@ def run(study: str, formats: str, out: str | None, seed: int | None, jobs: int, 
 
 @cli.command()
 @click.argument("study", type=click.Path())
-def check(study: str) -> None:
-    """Read STUDY and its data, declare its models and look up its hypotheses, without fitting anything."""
+@click.option("--to", "formats", default="", help="Formats that a run is going to write, separated by commas.")
+def check(study: str, formats: str) -> None:
+    """Read STUDY and its data, declare its models and look up its columns and hypotheses, without fitting anything."""
+    chosen = [word.strip() for word in formats.split(",") if word.strip()]
+    _refuse_formats(chosen)
     found = ci.check(study)
     for name, data in found.datasets.items():
         click.echo(f"source {name}: {data.nobs} rows, {len(data.columns)} columns ({data.name})")
@@ -120,7 +126,7 @@ def data(name: str | None, target: str | None) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(file_okay=False))
-@click.option("--template", default="internet_plus", show_default=True, help="Which shipped study to start from.")
+@click.option("--template", default="start", show_default=True, help="Which shipped study to start from: start is a small one.")
 def init(folder: str, template: str) -> None:
     """Start a study in FOLDER from a template."""
     templates = _templates()
@@ -192,6 +198,12 @@ class _Bar:
             return
         full = round(self.width * done / total)
         click.echo(f"\r[{'#' * full}{'.' * (self.width - full)}] {what:<40.40}", nl=False, err=True)
+
+
+def _refuse_formats(formats: Sequence[str]) -> None:
+    """Refuse a format of the report that no writer has, before anything is computed."""
+    for name in formats:
+        errors.one_of(name, import_module("cipa.report.publish").FORMATS, what="--to", where="cipa")
 
 
 def _study_name(study: str) -> str:

@@ -185,8 +185,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f" Did you mean '{lowered[near[0]]}'?" if near else ""
 
 
-def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") -> str:
-    """Return the one of `choices` that `value` spells, as it is or as lavaan writes it ("MLR", "two.stage"); otherwise refuse it and list them.
+def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", lavaan: bool = False) -> str:
+    """Return the one of `choices` that `value` is, or spells as lavaan does ("MLR", "two.stage"); otherwise refuse it and list them.
 
     Parameters
     ----------
@@ -198,6 +198,8 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") ->
         The option's name, as the user wrote it.
     where : str
         The place, as a prefix of the message ("ci.SEM").
+    lavaan : bool
+        Whether lavaan's spelling is understood, with dots and capitals.
 
     Raises
     ------
@@ -206,7 +208,7 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "") ->
     """
     names = list(choices)
     if isinstance(value, str):
-        word = value if value in names else re.sub(r"[.\-\s]+", "_", value.strip().lower())
+        word = value if value in names or not lavaan else re.sub(r"[.\-\s]+", "_", value.strip().lower())
         if word in names:
             return word
     place = f"{where}: " if where else ""
@@ -233,12 +235,13 @@ def _decorated(target: Decorated, *, kinds: bool) -> Decorated:
         initialise: Callable[..., None] = target.__init__
         target.__init__ = _checked(initialise, name=target.__name__, kinds=kinds)  # type: ignore[method-assign]
         return target
-    return _checked(target, name=target.__qualname__, kinds=kinds)
+    place = "datasets." if target.__module__.endswith(".datasets") else ""
+    return _checked(target, name=f"{place}{target.__qualname__}", kinds=kinds)
 
 
 def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
     signature = inspect.signature(function)
-    parameters = {key: one for key, one in signature.parameters.items() if key != "self"}
+    parameters = {key: one for key, one in signature.parameters.items() if key not in ("self", "cls")}
     judged = {key: kinds_of(one.annotation, name=key) for key, one in parameters.items()} if kinds else {}
 
     @functools.wraps(function)
@@ -246,7 +249,7 @@ def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
         try:
             bound = signature.bind(*args, **kwargs) if kinds else None
         except TypeError:
-            raise _wrong_call(name, parameters, args, kwargs, method="self" in signature.parameters) from None
+            raise _wrong_call(name, parameters, args, kwargs, method=len(parameters) < len(signature.parameters)) from None
         if bound is not None:
             for key, value in bound.arguments.items():
                 if judged.get(key):
@@ -261,7 +264,7 @@ def _checked(function: Decorated, *, name: str, kinds: bool) -> Decorated:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError:
-                raise _wrong_call(name, parameters, args, kwargs, method="self" in signature.parameters) from None
+                raise _wrong_call(name, parameters, args, kwargs, method=len(parameters) < len(signature.parameters)) from None
             raise
 
     return checked  # type: ignore[return-value]
@@ -276,10 +279,12 @@ def _refuse_kind(value: Any, kinds: tuple[str, ...], *, parameter: inspect.Param
     if fits(value, kinds) or value is parameter.default:
         return
     family = InferenceError if kinds == ("SEMFit",) and fits(value, ("Fit",)) else WrongArgumentError
-    remedy = " Fit it first: model.fit(data)." if hasattr(value, "fit") and expected(kinds).startswith("a fit") else ""
+    unfitted = hasattr(value, "fit") and all(kind in ("Fit", "SEMFit", "Bootstrapped") for kind in kinds)
+    remedy = " Fit it first: model.fit(data)." if unfitted else ""
+    state = " that is not fitted" if unfitted else ""
     raise family(
-        f"ci.{name}: {parameter.name}= is {described(value)}. Needed: {expected(kinds)}. Nothing is computed from anything else, as it would"
-        f" answer another question.{remedy} See help(ci.{name.split('.')[0]})."
+        f"ci.{name}: {parameter.name}= is {described(value)}{state}. Needed: {expected(kinds)}. Nothing is computed from anything else, as it"
+        f" would answer another question.{remedy} See help(ci.{name.split('.')[0]})."
     )
 
 

@@ -49,6 +49,9 @@ EXPLANATIONS = {
     " item's loading, and at constructs with two items.",
     "weak_marker": "A construct is counted in the unit of an item that hardly loads on it: its other loadings and variance are large and"
     " uncertain, whatever they are worth. Free that item (`NA*`) and fix a better one at 1, or use `std_lv=True`.",
+    "undetermined": "A parameter has no information at the estimates, such as a path of which only the square counts, estimated at 0: it has"
+    " no standard error. Fix it there and compare the fits by ci.lr_test.",
+    "product_column": "A product of observed variables (`x:z`) was computed case by case, not centred, and used as a column.",
     "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, because its"
     " distribution is then a mixture (Shapiro 1985).",
     "never_together": "Two variables have no two cases in common. Their covariance rests on the model alone, and the chi-square counts a moment"

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from cipa.errors import SpecificationError, public_value
+from cipa.errors import SpecificationError, public, public_value
 
 OPERATORS = ("=~", "<~", ":=", "~*~", "~~", "~1", "~", "==", "<", ">", "|")
 """The operators of lavaan's model syntax, longest first where one begins another."""
@@ -53,9 +53,10 @@ class Term:
     level: str | None = None
 
     @classmethod
+    @public
     def parse(cls, text: str) -> Term:
         """Read a term such as ``"performance ~ collaboration:internet_plus"``, ``"y ~ x [Pasteur]"`` or ``"y ~ x [level within]"``."""
-        match = _TERM.match(text)
+        match = _TERM.match(text.replace("`", ""))
         if match is None or not match["lhs"]:
             raise SpecificationError(
                 f"'{text}' is not the name of a parameter. Write it as 'lhs op rhs', for example"
@@ -64,7 +65,9 @@ class Term:
         op = re.sub(r"\s+", "", match["op"])
         rhs = "" if op == "~1" else re.sub(r"\s*:\s*", ":", match["rhs"])
         if not rhs and op != "~1":
-            raise SpecificationError(f"'{text}' has no right-hand side after '{op}'.")
+            raise SpecificationError(
+                f"'{text}' has no right-hand side after '{op}', so it names no parameter. Write it as 'y ~ x'."
+            )
         block = match["group"] or ""
         level = block.removeprefix("level ").strip() if block.startswith("level ") else None
         group = match["group"] if level is None else None
@@ -119,9 +122,10 @@ class Path:
     nodes: tuple[str, ...]
 
     @classmethod
+    @public
     def parse(cls, text: str) -> Path:
         """Read a path; arrows are ``->`` (or the Unicode arrow)."""
-        nodes = tuple(node.strip() for node in re.split(r"->|→", text))
+        nodes = tuple(node.strip() for node in re.split(r"->|→", text.replace("`", "")))
         if len(nodes) < 2 or not all(nodes):
             raise SpecificationError(f"'{text}' is not a path. Write it as 'x -> m -> y', with a name at each end of each arrow.")
         if len(set(nodes)) != len(nodes):

@@ -210,3 +210,82 @@ def test_an_interrupt_writes_nothing(place: Path, capsys: pytest.CaptureFixture[
     monkeypatch.setattr("cipa.cli.ci.run", interrupted)
     assert run("run", written(place, STUDY), "--quiet", capsys=capsys)[0] == 130
     assert not (place / "reports").exists()
+
+
+TWO = STUDY.replace(
+    "[models.main]", '[models.other]\nkind = "sem"\nsyntax = "textual =~ x4 + x5 + x6\\nx1 ~ textual"\nOPTION\n[models.main]'
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        ('cluster = "schol"', 3, ["[models.other]", "no column named 'schol'", "Did you mean 'school'"]),
+        ('sampling_weight = "weight"', 3, ["no column named 'weight'"]),
+        ('group = "class"', 3, ["no column named 'class'"]),
+        ('engine = "sempy"', 2, ["[models.other]", "engine='sempy' is not known", "Did you mean 'semopy'"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_what_a_run_would_refuse_is_found_before(
+    command: str, option: str, code: int, said: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = run(command, written(place, TWO.replace("OPTION", option)), capsys=capsys)
+    assert found == code
+    assert all(words in err for words in said), err
+    assert "fitted" not in out + err
+
+
+PANEL = STUDY.replace("holzinger1939", "grunfeld").split("[constructs")[0] + '[models.m]\nkind = "panel"\n'
+SYNTAX = '[models.main]\nkind = "sem"\nsyntax = "textual =~ x4 + x5\\nvisual =~ x1 + x2 + x3\\ntextual ~ visual + visul"\n'
+CHECKED = [
+    (STUDY.replace('"x3"]', '"school"]'), "'school' holds words"),
+    (STUDY.split("[models")[0] + SYNTAX, "'visul' is neither a construct"),
+    (PANEL + 'formula = "inv ~ valu"\n', "Did you mean 'value'"),
+    (PANEL + 'formula = "inv ~ value"\nvcov = { clustered = "industry" }\n', "no column named 'industry'"),
+    (STUDY.replace('"holzinger1939"', '"t.csv"'), "'x6' is constant"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), CHECKED)
+def test_check_reads_the_columns(text: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "\n".join(",".join(str((row * k) % 7) for k in (1, 2, 3, 4, 5, 0)) for row in range(20))
+    code, _, err = run("check", written(place, text, t_csv=f"x1,x2,x3,x4,x5,x6\n{rows}\n"), capsys=capsys)
+    assert code in (2, 3)
+    assert said in err
+
+
+def test_a_format_that_is_not_written_is_refused_before_anything_is_read(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("run", "check"):
+        code, _, err = run(command, "nowhere", "--to", "html,pfd", capsys=capsys)
+        assert code == 2
+        assert "--to='pfd' is not known" in err
+        assert "Did you mean 'pdf'" in err
+
+
+def test_a_model_that_fails_leaves_the_others(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = TWO.replace("x1 ~ textual", "x1 ~ textual\\nx1 ~~ textual").replace("OPTION", "")
+    code, out, err = run("run", written(place, text), "--to", "html", capsys=capsys)
+    assert code == 1
+    assert "H1     supported" in out
+    assert "failed other" in err
+    assert "fitted main" in err
+    assert "fitted other" not in err
+    assert "The model other could not be fitted" in err
+    assert (place / "reports/study/report.html").stat().st_size > 500
+
+
+def test_a_small_study_to_start_from(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("init", "mine", capsys=capsys)
+    assert code == 0
+    assert "cipa run mine" in out
+    text = (place / "mine/study.toml").read_text(encoding="utf-8")
+    assert text.count("[constructs.") == 2
+    assert sum(line.startswith("H") for line in text.splitlines()) == 3
+    assert "developers" not in text
+    assert run("check", "mine", "--to", "html", capsys=capsys)[0] == 0
+    code, out, _ = run("run", "mine", "--to", "html", capsys=capsys)
+    assert code == 0
+    assert out.count("supported") == 3
+    assert run("init", "big", "--template", "internet_plus", capsys=capsys)[0] == 0
+    assert "Internet+" in (place / "big/study.toml").read_text(encoding="utf-8")

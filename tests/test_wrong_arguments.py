@@ -15,6 +15,7 @@ import pytest
 
 import cipa as ci
 from cipa.errors import CipaError
+from cipa.study.measurement import whole_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning", "ignore::RuntimeWarning")
 
@@ -84,6 +85,7 @@ def calls(place: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "compare": ((fit(), panel()), {"names": ["a", "b"]}),
         "cronbach_alpha": ((survey(), ["x1", "x2", "x3"]), {}),
         "cross_check": ((fit(),), {}),
+        "derive": ((survey(), {"twice": "2 * x1"}), {}),
         "descriptives": ((survey(),), {"columns": ["x1", "x2"]}),
         "driscoll_kraay": ((2,), {}),
         "fixed_effects": ((panel(),), {}),
@@ -110,6 +112,7 @@ def calls(place: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "read_moments": ((where / "tests.csv",), {"columns": ["x1", "x2"]}),
         "reliability": ((fit(),), {}),
         "residuals": ((fit(),), {}),
+        "reverse": ((ci.datasets.load("cluster_survey"),), {"items": ["env5"]}),
         "run": ((where,), {}),
         "score_test": ((nested,), {"release": ["textual ~ visual"]}),
         "screen": ((survey(),), {"longstring": 3, "items": ["x1", "x2", "x3"]}),
@@ -195,6 +198,40 @@ def test_a_misspelt_missing_or_superfluous_argument_is_named(name: str, tmp_path
     if not any(one.kind is one.VAR_POSITIONAL for one in parameters.values()):
         with pytest.raises(CipaError, match="arguments by position"), warnings.catch_warnings():
             function(*args, *range(40), **{key: value for key, value in kwargs.items() if key in required})
+
+
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "Term.parse": ci.Term.parse, "Path.parse": ci.Path.parse, "Study.from_toml": ci.Study.from_toml,
+    "Hypothesis.parse": lambda value: ci.Hypothesis.parse("H1", value), "datasets.load": ci.datasets.load,
+    "Dataset.panel": lambda value: survey().panel(entity=value, time="grade"), "Dataset.rename": lambda value: survey().rename(value),
+    "Dataset.numeric": lambda value: survey().numeric(value), "Dataset.with_columns": lambda value: survey().with_columns(value),
+    "Dataset.from_frame": ci.Dataset.from_frame, "SEM.fit": ci.SEM(SYNTAX).fit, "Panel.fit": ci.Panel("inv ~ value").fit,
+    "start": lambda value: ci.SEM(SYNTAX).fit(survey(), start=value),
+    "estimates": lambda value: fit().estimates[value],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_refuses_in_our_words(name: str) -> None:
+    raw = []
+    for what, value in wrong_values().items():
+        try:
+            METHODS[name](value)
+        except CipaError as problem:
+            assert len(str(problem)) > 25  # noqa: PT017
+        except Exception as problem:  # whatever escapes is what this test looks for
+            raw.append(f"{name}({what}): {type(problem).__name__}: {str(problem)[:120]}")
+    assert not raw, "\n".join(raw)
+
+
+def test_a_construct_that_contains_itself() -> None:
+    circle = {"A": ci.Construct(name="A", dimensions=("B",)), "B": ci.Construct(name="B", dimensions=("A",))}
+    with pytest.raises(
+        ci.SpecificationError, match="The construct 'A' contains 'B' contains 'A': it would be measured by itself"
+    ):
+        whole_model(["A ~ x1"], circle)
+    with pytest.raises(ci.SpecificationError, match="'f' stands on both sides"):
+        ci.SEM("f =~ f + x1 + x2").fit(survey())
 
 
 def test_the_commonest_mistakes_say_what_to_do() -> None:

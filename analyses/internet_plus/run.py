@@ -1,10 +1,9 @@
 """The study of study.toml in Python: the survey's structural model, the firms' panel, and moderation."""
 
 import cipa as ci
-from cipa.data.score import derive, reverse
 
 survey = ci.screen(ci.datasets.load("cluster_survey"), attention={"attn": 5}, min_time={"minutes": 4.5}, longstring=10)
-survey = derive(reverse(survey), {"lnsize": "zscore(log(employees))", "lnage": "age / 10"})
+survey = ci.derive(ci.reverse(survey), {"lnsize": "zscore(log(employees))", "lnage": "age / 10"})
 
 model = ci.SEM(
     """
@@ -33,7 +32,7 @@ print(ci.reliability(fit))
 print(ci.indirect(fit, "COL -> RI -> CIP", draws=20_000, seed=2019))
 ci.path_diagram(fit).save("path_diagram.svg")
 
-firms = derive(
+firms = ci.derive(
     ci.datasets.load("cluster_panel"),
     {"ln_nps": "log(new_product_sales)", "ln_rd": "log(rd_exp)", "lp": "log1p(partners) - 1.8", "ln_employees": "log(employees)",
      "ln_subsidy": "log1p(subsidy)"},

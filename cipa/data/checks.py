@@ -33,7 +33,12 @@ def suspected_code(values: Array) -> tuple[float, int] | None:
 
     The others are at least three different ones, and lie within a fifth of the distance.
     """
+    ends = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    if not np.isnan(ends[0]) and not any(end in _CODES for end in ends):
+        return None  # a code is the smallest or the largest value, or stands beside another one that is
     seen = values[~np.isnan(values)]
+    if not len(seen) or not any(end in _CODES for end in (seen.min(), seen.max())):
+        return None
     for code in _CODES:
         hit = seen == code
         if not hit.any():

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Codebook:
             if name not in data.columns:
                 raise DataError(
                     f"{source}: '{name}' is described, but {data.name} has no such column.{did_you_mean(name, data.columns)}"
+                    " A label without its column would describe another one: mend the name, or drop the line."
                 )
         for item in self.items.values():
             _refuse_off_scale(data, item, source=source)
@@ -48,28 +50,47 @@ def read_codebook(path: Path) -> Codebook:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise SpecificationError(f"{path.name} is not a TOML file: {problem}.") from problem
+        raise SpecificationError(
+            f"{path.name} is not a TOML file: {problem}. Text stands in quotes, lists in [ ]: mend that place."
+        ) from problem
     _refuse_unknown(found, _SECTIONS, where=path.name)
     labels, items = {}, {}
+    for section, table in found.items():
+        _refuse_other(table, dict, where=f"{path.name}, {section}", example=f"[{section}], with keys below it")
     for name, line in found.get("columns", {}).items():
         _refuse_unknown(line, _COLUMN_KEYS, where=f"{path.name}, [columns.{name}]")
         labels[name] = str(line.get("label") or line.get("text") or name)
-        if "scale" in line:
-            low, high = line["scale"]
-            items[name] = Item(
-                name=name,
-                text=str(line.get("text", "")),
-                reversed=bool(line.get("reversed", False)),
-                low=float(low),
-                high=float(high),
-            )
+        if "scale" in line or "reversed" in line:
+            items[name] = _item(name, line, where=f"{path.name}, [columns.{name}]")
     constructs = []
     for name, line in found.get("constructs", {}).items():
         _refuse_unknown(line, _CONSTRUCT_KEYS, where=f"{path.name}, [constructs.{name}]")
+        for key in ("items", "dimensions"):
+            _refuse_other(line.get(key, []), list, where=f"{path.name}, [constructs.{name}], {key}", example='["env1", "env2"]')
         constructs.append(construct_of(name, line))
     roles = found.get("roles", {})
     _refuse_unknown(roles, tuple(one.name for one in fields(Roles)), where=f"{path.name}, [roles]")
+    for role, column in roles.items():
+        _refuse_other(column, str, where=f"{path.name}, [roles], {role}", example='"firm_id"')
     return Codebook(labels=labels, items=items, constructs=tuple(constructs), roles=Roles(**roles))
+
+
+def _item(name: str, line: Mapping[str, Any], *, where: str) -> Item:
+    """A survey question from its TOML table."""
+    scale, turned = line.get("scale", [None, None]), line.get("reversed", False)
+    _refuse_other(turned, bool, where=f"{where}, reversed", example="true")
+    _refuse_other(scale, list, where=f"{where}, scale", example="[1, 7]")
+    if len(scale) != 2 or ("scale" in line and not all(type(end) in (int, float) for end in scale)):
+        raise SpecificationError(
+            f"{where}, scale: expected the two ends of the answers such as [1, 7], got {scale!r}. Mend the line."
+        )
+    low, high = (None if end is None else float(end) for end in scale)
+    return Item(name=name, text=str(line.get("text", "")), reversed=turned, low=low, high=high)
+
+
+def _refuse_other(value: Any, kind: type, *, where: str, example: str) -> None:
+    if not isinstance(value, kind) or (isinstance(value, list) and any(isinstance(one, (list, dict)) for one in value)):
+        raise SpecificationError(f"{where}: {value!r} is of another kind than is read there. Write it as {example}.")
 
 
 def construct_of(name: str, line: dict[str, Any]) -> Construct:
@@ -85,11 +106,13 @@ def construct_of(name: str, line: dict[str, Any]) -> Construct:
 
 def _refuse_unknown(found: Any, known: tuple[str, ...], *, where: str) -> None:
     if not isinstance(found, dict):
-        raise SpecificationError(f"{where} is a table of keys and values; it holds {found!r}.")
+        raise SpecificationError(
+            f'{where} is a table of keys and values; it holds {found!r}. Write keys below it, as in [columns.env5] and label = "...".'
+        )
     for key in found:
         if key not in known:
             raise SpecificationError(
-                f"{where}: the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}."
+                f"{where}: the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}. Rename or drop it."
             )
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cipa.data.checks import LARGEST
-from cipa.errors import DataError, did_you_mean, public_value
+from cipa.errors import DataError, did_you_mean, public, public_value
 from cipa.frozen import FrozenDict
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
@@ -77,6 +77,8 @@ class Dataset:
         The codebook's constructs.
     value_labels : mapping of str to mapping of float to str
         The words of a column's codes, as SPSS and Stata files keep them; they name groups.
+    orders : mapping of str to tuple of str
+        The words of an ordered category, from low to high; such a column can be an ordered variable of a model.
     roles : Roles
     log : tuple of Step
 
@@ -96,10 +98,12 @@ class Dataset:
     labels: Mapping[str, str] = field(default_factory=dict)
     constructs: tuple[Construct, ...] = ()
     value_labels: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     roles: Roles = field(default_factory=Roles)
     log: tuple[Step, ...] = ()
 
     @classmethod
+    @public
     def from_frame(cls, table: pd.DataFrame, *, name: str = "data", columns: Sequence[str] | None = None) -> Dataset:
         """Copy a DataFrame (or only the `columns` named) into a Dataset; the frame is never changed."""
         _refuse_repeated(table, name=name)
@@ -108,9 +112,12 @@ class Dataset:
         wanted = None if columns is None else set(columns)
         chosen = {str(label): label for label in table.columns if wanted is None or str(label) in wanted}
         converted = _columns(table, chosen)
+        kinds = dict(zip(table.columns, table.dtypes, strict=True))
+        ordered = (text for text, label in chosen.items() if isinstance(kinds[label], pd.CategoricalDtype))
+        orders = {text: order for text in ordered if (order := _order(table[chosen[text]]))}
         rows = len(table)
         log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
-        return cls(columns=FrozenDict(converted), name=name, log=log)
+        return cls(columns=FrozenDict(converted), name=name, log=log, orders=orders)
 
     @property
     def nobs(self) -> int:
@@ -145,10 +152,18 @@ class Dataset:
         require([name], present=self.columns, name=self.name)
         return self.columns[name]
 
-    def numeric(self, names: Sequence[str]) -> Array:
-        """The columns as an (n, k) float array, words that are numbers read as such; refuses other words, infinity, columns not there."""
+    @public
+    def numeric(self, names: Sequence[str], *, ordered: Sequence[str] = ()) -> Array:
+        """The columns as an (n, k) float array, words that are numbers read as such; refuses other words, infinity, columns not there.
+
+        A column in `ordered` may hold words whose order is known (`orders`): they count from 1.
+        """
         require(names, present=self.columns, name=self.name)
-        values = _side_by_side(_numbers({column: self.columns[column] for column in names}, name=self.name))
+        found = {column: self.columns[column] for column in names}
+        for column in ordered:
+            if column in found and column in self.orders:
+                found[column] = _ranks(found[column], self.orders[column])
+        values = _side_by_side(_numbers(found, name=self.name))
         _refuse_infinity(values, names=names, name=self.name)
         return values
 
@@ -164,18 +179,25 @@ class Dataset:
         step = Step(action=action, reason=reason, rows_before=self.nobs, rows_after=after)
         return replace(self, columns=FrozenDict(kept), log=(*self.log, step))
 
+    @public
     def keep(self, mask: BoolArray, *, action: str, reason: str) -> Dataset:
         """Keep the rows where `mask` holds."""
         return self.take(np.asarray(mask, dtype=bool), action=action, reason=reason)
 
+    @public
     def with_columns(self, new: Mapping[str, npt.ArrayLike]) -> Dataset:
         """Add (or replace) columns, given as arrays of length n."""
         added = {name: _column(pd.Series(np.asarray(values))) for name, values in new.items()}
         for name, values in added.items():
             if len(values) != self.nobs:
-                raise DataError(f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows.")
-        return replace(self, columns=FrozenDict({**self.columns, **added}))
+                raise DataError(
+                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows. Add NaN where none is known."
+                )
+        labels = {name: words for name, words in self.value_labels.items() if name not in added}
+        orders = {name: order for name, order in self.orders.items() if name not in added}
+        return replace(self, columns=FrozenDict({**self.columns, **added}), value_labels=labels, orders=orders)
 
+    @public
     def panel(self, *, entity: str, time: str) -> Dataset:
         """Name the panel keys; refuses a key that is not there, is missing somewhere, or repeats a pair."""
         require([entity, time], present=self.columns, name=self.name)
@@ -207,12 +229,67 @@ class Dataset:
         rows = np.concatenate([order[starts[entity] : starts[entity + 1]] for entity in drawn])
         return self.take(rows, action="resample", reason="bootstrap of entities")
 
+    def words(self, name: str) -> Column:
+        """A column with the words of its codes in their place, where each code has a word of its own."""
+        values, labels = self[name], self.value_labels.get(name, {})
+        present = [] if values.dtype != np.float64 else [float(value) for value in np.unique(values[~np.isnan(values)])]
+        used = [labels.get(value, "") for value in present]
+        if not present or not all(used) or len(set(used)) < len(used):
+            return values
+        return _read_only(np.array([None if value != value else labels[float(value)] for value in values], dtype=object))
+
+    @public
+    def rename(self, names: Mapping[str, str]) -> Dataset:
+        """The data with other names of columns, given as ``{"Q5.R&D (%)": "rd"}``.
+
+        Examples
+        --------
+        >>> import cipa as ci
+        >>> ci.datasets.load("grunfeld").rename({"inv": "investment"})["investment"].shape
+        (200,)
+        """
+        require(list(names), present=self.columns, name=self.name)
+        taken = [new for new in names.values() if new in self.columns and new not in names]
+        if taken or len(set(names.values())) < len(names):
+            twice = (taken or list(names.values()))[0]
+            raise DataError(
+                f"{self.name}: rename= gives the name '{twice}' to more than one column. Which one a model means would not be decided: choose"
+                " another name."
+            )
+
+        def new(name: str) -> str:
+            return names.get(name, name)
+
+        roles = {one.name: getattr(self.roles, one.name) for one in fields(Roles)}
+        return replace(
+            self,
+            columns=FrozenDict({new(name): values for name, values in self.columns.items()}),
+            items={new(name): replace(item, name=new(name)) for name, item in self.items.items()},
+            labels={**{new(name): name for name in names}, **{new(name): label for name, label in self.labels.items()}},
+            value_labels={new(name): labels for name, labels in self.value_labels.items()},
+            orders={new(name): order for name, order in self.orders.items()},
+            constructs=tuple(
+                replace(
+                    one,
+                    items=tuple(map(new, one.items)),
+                    reversed=tuple(map(new, one.reversed)),
+                    column=one.column and new(one.column),
+                )
+                for one in self.constructs
+            ),
+            roles=Roles(**{role: column and new(column) for role, column in roles.items()}),
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """A fresh DataFrame."""
         return pd.DataFrame({name: values.copy() for name, values in self.columns.items()})
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}, …)"
+        more = ", …" if len(self.columns) > 8 else ""
+        return f"{self.name}: {self.nobs} rows, {len(self.columns)} columns ({', '.join(list(self.columns)[:8])}{more})"
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self}>"
 
 
 def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "data") -> Dataset:
@@ -222,7 +299,8 @@ def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "
     if isinstance(data, pd.DataFrame):
         return Dataset.from_frame(data, name=name, columns=columns)
     raise DataError(
-        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}."
+        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}. Columns are"
+        " found by their names: make a DataFrame with names, or read the file with ci.read."
     )
 
 
@@ -281,6 +359,14 @@ def _column(series: pd.Series[Any]) -> Column:
     return _read_only(values)
 
 
+def _order(series: pd.Series[Any]) -> tuple[str, ...]:
+    """The words of an ordered category that occur, from low to high; () for any other column."""
+    kind = series.dtype
+    if not isinstance(kind, pd.CategoricalDtype) or not kind.ordered or pd.api.types.is_numeric_dtype(kind.categories.dtype):
+        return ()
+    return tuple(series.cat.remove_unused_categories().cat.categories)
+
+
 def _read_only(values: Column) -> Column:
     values.setflags(write=False)
     return values
@@ -293,6 +379,12 @@ def _refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
         raise DataError(
             f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them."
         )
+
+
+def _ranks(values: Column, order: Sequence[str]) -> Column:
+    """Words as their place in an order, from 1; NaN for a missing one."""
+    place = {word: rank for rank, word in enumerate(order, start=1)}
+    return np.array([np.nan if value is None else place[value] for value in values], dtype=np.float64)
 
 
 def _numbers(columns: Mapping[str, Column], *, name: str) -> list[Column]:

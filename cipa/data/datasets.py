@@ -35,5 +35,7 @@ def load(name: str) -> Dataset:
     200
     """
     if name not in names():
-        raise DataError(f"There is no data set '{name}'.{did_you_mean(name, names())} There are: {', '.join(names())}.")
+        raise DataError(
+            f"There is no data set '{name}'.{did_you_mean(name, names())} There are: {', '.join(names())}. Others: ci.read(path)."
+        )
     return read(folder() / name)

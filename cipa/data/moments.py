@@ -93,7 +93,9 @@ def _named_matrix(cov: Any, names: Any) -> tuple[Array, tuple[str, ...]]:
             f"SampleMoments: cov has shape {matrix.shape} for {len(found)} names. It is a square matrix, a row and column per name."
         )
     if len(set(found)) != len(found):
-        raise DataError("SampleMoments: a name stands twice. Each variable has one name.")
+        raise DataError(
+            "SampleMoments: a name stands twice. Which row a model means is not decided: give each variable a name of its own."
+        )
     return matrix, found
 
 
@@ -126,7 +128,8 @@ def _checked(matrix: Array, names: tuple[str, ...]) -> Array:
     flat = np.flatnonzero(matrix.diagonal() <= 0)
     if flat.size:
         raise DataError(
-            f"SampleMoments: the variance of {names[flat[0]]} is {matrix.diagonal()[flat[0]]:g}. A variance is positive."
+            f"SampleMoments: the variance of {names[flat[0]]} is {matrix.diagonal()[flat[0]]:g}. A variance is positive:"
+            " mend the diagonal, or leave that variable out."
         )
     if cholesky_or_none(matrix / np.sqrt(np.outer(matrix.diagonal(), matrix.diagonal()))) is None:
         raise DataError(
@@ -142,8 +145,12 @@ def _means(mean: Any, names: tuple[str, ...]) -> Array:
         if not missing:
             mean = [mean[name] for name in names]
         elif isinstance(mean, dict) or len(missing) < len(names):
-            raise DataError(f"SampleMoments: mean has no entry for {', '.join(missing)}.")
+            raise DataError(
+                f"SampleMoments: mean has no entry for {', '.join(missing)}. A mean that is not given is not 0: add it, or leave mean= out."
+            )
     values = _numbers(mean, what="mean")
     if values.shape != (len(names),) or not np.isfinite(values).all():
-        raise DataError(f"SampleMoments: mean has shape {values.shape}; it is one number for each of {', '.join(names)}.")
+        raise DataError(
+            f"SampleMoments: mean has shape {values.shape}; it is one number for each of {', '.join(names)}. Or leave mean= out."
+        )
     return values

@@ -140,7 +140,9 @@ def _suffix(path: Path) -> str:
             " script runs."
         )
     if path.stat().st_size == 0:
-        raise DataError(f"'{path.name}' is empty: it has no header and no row. Export the data again.")
+        raise DataError(
+            f"'{path.name}' is empty: it has no header and no row, so nothing can be learnt from it. Export the data again."
+        )
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     if suffix not in _READERS:
         raise DataError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from cipa.data.dataset import Dataset
-from cipa.errors import DataError, SpecificationError, did_you_mean
+from cipa.data.dataset import Dataset, as_dataset
+from cipa.errors import DataError, SpecificationError, did_you_mean, public
 from cipa.numerics.algebra.linalg import Array
 from cipa.study.constructs import Construct, Item
 from cipa.study.expressions import Binary, Call, Expression, Name, Number, Parser, names_in
@@ -36,8 +37,16 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 """What a derived column may call; zscore has divisor n - 1, zscore and center leave missing values out."""
 
 
-def derive(data: Dataset, columns: Mapping[str, str]) -> Dataset:
-    """Add columns computed from others, such as ``{"lnsize": "zscore(log(employees))"}``, in order.
+@public
+def derive(data: Any, columns: Mapping[str, str]) -> Dataset:
+    """Add columns computed from others, in order, by arithmetic that is read and never executed.
+
+    Parameters
+    ----------
+    data : Dataset or DataFrame
+    columns : mapping of str to str
+        The new column and its formula: + - * / ^, brackets, log, log1p, log10, exp, sqrt, abs, zscore (divisor n - 1), center; a name
+        with punctuation in backticks.
 
     Raises
     ------
@@ -45,19 +54,29 @@ def derive(data: Dataset, columns: Mapping[str, str]) -> Dataset:
         For a function that is not in the closed list, or text that is not arithmetic.
     DataError
         For a column that is not there, or a result that is infinite (a logarithm of zero) in some row.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> data = ci.derive(ci.datasets.load("grunfeld"), {"ln_inv": "log(inv)"})
+    >>> round(float(data["ln_inv"][0]), 3)
+    5.761
     """
+    found = as_dataset(data)
     for name, text in columns.items():
         expression = Parser(list(tokenize(text)), source=text, functions=FUNCTIONS).parse()
         for column in names_in(expression):
-            if column not in data.columns:
+            if column not in found.columns:
+                hint = did_you_mean(column, found.columns)
                 raise DataError(
-                    f"The derived column '{name} = {text}' uses '{column}', which {data.name} does not have.{did_you_mean(column, data.columns)}"
+                    f"The derived column '{name} = {text}' uses '{column}', which {found.name} does not have.{hint} Without it nothing follows:"
+                    " check the spelling, or derive that column first."
                 )
         with np.errstate(all="ignore"):
-            values = np.broadcast_to(np.asarray(_value(expression, data), dtype=np.float64), (data.nobs,))
-        _refuse_undefined(values, expression, data, name=name, text=text)
-        data = data.with_columns({name: values})
-    return data
+            values = np.broadcast_to(np.asarray(_value(expression, found), dtype=np.float64), (found.nobs,))
+        _refuse_undefined(values, expression, found, name=name, text=text)
+        found = found.with_columns({name: values})
+    return found
 
 
 def _value(expression: Expression, data: Dataset) -> Array | float:
@@ -88,6 +107,7 @@ def _refuse_undefined(values: Array, expression: Expression, data: Dataset, *, n
         )
 
 
+@public
 def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
     """Turn reversed items round (low + high - answer), so that a high answer means much of the construct; never twice.
 
@@ -96,7 +116,27 @@ def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
     data : Dataset
     items : sequence of str
         Default: those that the codebook marks as reversed.
+
+    Raises
+    ------
+    SpecificationError
+        For an item that the codebook does not have, or has without its scale.
+
+    Examples
+    --------
+    >>> import cipa as ci
+    >>> survey = ci.datasets.load("cluster_survey")
+    >>> turned = ci.reverse(survey)
+    >>> float(survey["env5"][0] + turned["env5"][0])  # low + high
+    8.0
     """
+    strange = [name for name in items or () if name not in data.items]
+    if strange:
+        hint = did_you_mean(strange[0], data.items)
+        raise SpecificationError(
+            f"ci.reverse: {data.name} has no codebook line for '{strange[0]}', so the ends of its scale are not known.{hint}"
+            " Describe it in codebook.toml, or in a study as reversed = [...] with scale = [low, high]."
+        )
     chosen = [item for item in data.items.values() if item.reversed] if items is None else [data.items[name] for name in items]
     turned = {}
     for item in chosen:

@@ -14,7 +14,9 @@ from cipa.data.read import read
 from cipa.errors import DataError, SpecificationError, did_you_mean
 
 
-def load_source(path: str, *, folder: Path | None, name: str, where: str) -> Dataset:
+def load_source(
+    path: str, *, folder: Path | None, name: str, where: str, sheet: str | int | None = None, encoding: str | None = None
+) -> Dataset:
     """The data that `path` names.
 
     Parameters
@@ -27,6 +29,9 @@ def load_source(path: str, *, folder: Path | None, name: str, where: str) -> Dat
         How messages and the report call the data.
     where : str
         The place in the study file, for messages.
+
+    sheet, encoding : optional
+        As in `ci.read`.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def load_source(path: str, *, folder: Path | None, name: str, where: str) -> Dat
             f"{where}: there is no '{path}' in the study's folder, and no shipped data set of that name."
             f"{did_you_mean(path, [*datasets.names(), *near])} Shipped: {', '.join(datasets.names())}."
         )
-    return read(target, name=name)
+    return read(target, name=name, sheet=sheet, encoding=encoding)
 
 
 def _shipped(path: str) -> str:

@@ -99,7 +99,9 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
             f"ci.read_moments: columns={names!r}. Name each variable once, and the group column in group= only."
         )
     if not place.is_file():
-        raise DataError(f"There is no file '{place.name}'. Check its name and folder.")
+        raise DataError(
+            f"There is no file '{place.name}' in '{place.parent}'. Nothing can be read: check its name, and from which folder the script runs."
+        )
     found: dict[str, Running] = {}
     origin: Array | None = None
     for block in _sound_blocks(place, [*names, *([group] if group else [])]):

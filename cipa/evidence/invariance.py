@@ -31,7 +31,7 @@ from typing import Any
 from cipa.errors import ConvergenceError, IdentificationError, public
 from cipa.evidence.ladder import LEVELS, Ladder
 from cipa.inference.restrictions import lr_test, score_test
-from cipa.results.display import ResultTable
+from cipa.results.display import ResultTable, clipped
 from cipa.results.fit import Fit
 from cipa.terms import Term
 
@@ -75,6 +75,9 @@ class Invariance:
     def __str__(self) -> str:
         parts = [str(self.table), *(str(one) for one in (self.suggestions, self.steps) if len(one))]
         return "\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return "".join(one._repr_html_() for one in (self.table, self.suggestions, self.steps) if len(one))

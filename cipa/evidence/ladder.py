@@ -32,6 +32,7 @@ import numpy as np
 
 from cipa.data.dataset import as_dataset
 from cipa.errors import SpecificationError, one_of
+from cipa.study.tokens import quoted
 from cipa.terms import Term
 
 LEVELS = {
@@ -129,8 +130,8 @@ class Ladder:
         movable = equal > 1 or (equal == 1 and told_apart)
         at_one = "residuals" in held and residual not in spared
         return [
-            *self._line(f"{item} ~", "1", f"intercept_{item}", 0, free=equal > 0, held=at_zero),
-            *self._line(f"{item} ~~", item, f"residual_{item}", 1, free=movable, held=at_one),
+            *self._line(f"{quoted(item)} ~", "1", f"intercept_{item}", 0, free=equal > 0, held=at_zero),
+            *self._line(f"{quoted(item)} ~~", quoted(item), f"residual_{item}", 1, free=movable, held=at_one),
         ]
 
     def _means(self, level: str, spared: set[Term]) -> list[str]:
@@ -141,10 +142,10 @@ class Ladder:
         names = [name for name in self.indicators if name not in written]
         if level == "means" and not settled:
             terms = {name: Term(lhs=name, op="~1", rhs="") for name in names}
-            lines = (self._line(f"{f} ~", "1", f"mean_{f}", 0, free=True, held=terms[f] not in spared) for f in names)
+            lines = (self._line(f"{quoted(f)} ~", "1", f"mean_{f}", 0, free=True, held=terms[f] not in spared) for f in names)
             return [line for one in lines for line in one]
         zero = bool(self.categories) and level in ("thresholds", "metric")
-        return [f"{name} ~ 0*1" for name in names] if zero else []
+        return [f"{quoted(name)} ~ 0*1" for name in names] if zero else []
 
     def _line(self, left: str, right: str, label: str, value: int, *, free: bool, held: bool) -> list[str]:
         """A parameter at `value` in the first group, and in the later ones at `value`, free, or free and held there by constraints."""
@@ -152,7 +153,7 @@ class Ladder:
         values = f"c({', '.join([str(value), *later])})*{right}"
         if not (free and held):
             return [f"{left} {values}"]
-        names = [f"{label}_{g + 1}" for g in range(self.ngroups)]
+        names = [quoted(f"{label}_{g + 1}") for g in range(self.ngroups)]
         return [f"{left} {values} + c({', '.join(names)})*{right}", *(f"{name} == {value}" for name in names[1:])]
 
 
@@ -166,7 +167,7 @@ def _categories(model: Any, data: Any, group: str) -> dict[str, int]:
     """Number of categories of each ordered variable among the cases that are used."""
     names = list(model.variables)
     dataset = as_dataset(data, columns=list(dict.fromkeys([*names, *model.ordered_names, group])))
-    values = dataset.numeric(names)
+    values = dataset.numeric(names, ordered=model.ordered_names)
     grouped = np.array([value is not None and value == value for value in dataset[group]])
     kept = grouped & ~(np.isnan(values).any(axis=1) & (model.missing != "pairwise"))
     columns = {name: values[kept, names.index(name)] for name in model.ordered_names if name in names}

@@ -26,8 +26,9 @@ from scipy.special import ndtr, ndtri
 from cipa.errors import ConvergenceError, SpecificationError, one_of, public
 from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
+from cipa.progress import watched
 from cipa.results.answers import Refit
-from cipa.results.display import render_html, render_text
+from cipa.results.display import clipped, render_html
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
 from cipa.results.questions import refit
@@ -87,7 +88,10 @@ class Bootstrapped:
         head = f"Bootstrap ({self.kind}), {len(self.draws)} draws, seed {self.seed}, intervals: {self.conf_type}"
         lost = f"; {self.failed} draws did not converge and are left out" if self.failed else ""
         odd = f"; {self.inadmissible} draws are inadmissible (a negative variance, say) and are kept" if self.inadmissible else ""
-        return f"{head}{lost}{odd}\n{render_text(self.to_frame().dropna(axis='columns', how='all'))}"
+        return f"{head}{lost}{odd}\n{self.estimates}"
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return render_html(self.to_frame())
@@ -148,7 +152,8 @@ def bootstrap(
     if seed is None:
         raise SpecificationError("ci.bootstrap needs a seed, so that the result can be reproduced. Write seed=1.")
     again = refit(fit, kind, "ci.bootstrap")
-    values, chisq, admissible = _refitted(again, (_rows(again, rng) for rng in generators(seed, int(draws))))
+    drawn = watched((_rows(again, rng) for rng in generators(seed, int(draws))), total=int(draws), what="ci.bootstrap")
+    values, chisq, admissible = _refitted(again, drawn)
     if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
             f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
@@ -194,7 +199,7 @@ def _with_intervals(rows: Estimates, draws: Array, level: float, conf_type: str,
         varies = row.status != "fixed" and error[k] > 1e-12 * max(1.0, abs(point[k]))
         bounds = (float(error[k]), float(low[k]), float(high[k])) if varies else (nan, nan, nan)
         found.append(replace(row, std_error=bounds[0], statistic=nan, p_value=nan, conf_low=bounds[1], conf_high=bounds[2]))
-    return Estimates(tuple(found))
+    return Estimates(tuple(found), level)
 
 
 def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackknife: Array | None = None) -> tuple[Array, Array]:

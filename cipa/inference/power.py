@@ -36,8 +36,9 @@ from cipa.errors import (
 )
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
+from cipa.progress import watched
 from cipa.results import questions
-from cipa.results.display import ResultTable
+from cipa.results.display import ResultTable, clipped
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit, Lawful
 from cipa.study.hypotheses import Hypothesis
@@ -75,6 +76,9 @@ class MonteCarloPower:
 
     def __str__(self) -> str:
         return str(self.table)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()
@@ -261,7 +265,7 @@ def _needed_ncp(df: int, alpha: float, target: float) -> float:
 def _monte_carlo(
     model: Any, law: Any, claims: Sequence[_Claim], *, draws: int, seed: int, alpha: float, own: bool
 ) -> MonteCarloPower:
-    found = (_try(model, law.draw(rng)) for rng in generators(seed, draws))
+    found = (_try(model, law.draw(rng)) for rng in watched(generators(seed, draws), total=draws, what="ci.power"))
     solved = [one for one in found if one is not None]
     if len(solved) < 2:
         raise ConvergenceError(

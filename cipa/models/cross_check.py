@@ -15,7 +15,7 @@ import numpy as np
 from cipa.errors import InferenceError, public
 from cipa.models.kinds import ENGINES, fit_with
 from cipa.numerics.algebra.linalg import Array
-from cipa.results.display import ResultTable
+from cipa.results.display import ResultTable, clipped
 from cipa.results.fit import Fit
 
 AGREE = 1e-3
@@ -53,6 +53,9 @@ class CrossCheck:
 
     def __str__(self) -> str:
         return f"{self.verdict}\n\n{self.table}"
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

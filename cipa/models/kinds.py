@@ -119,9 +119,13 @@ def declared(declaring: Declaring) -> tuple[Any, str]:
         raise SpecificationError(f"{where}: {problem}") from problem
 
 
+def require_engine(kind: str, engine: str, *, where: str) -> str:
+    """The engine, when the family has it."""
+    return one_of(engine, ["native", *(name for family, name in ENGINES if family == kind)], what="engine", where=where)
+
+
 def fit_with(model: Any, data: Any, *, kind: str, engine: str = "native", where: str) -> Fit:
     """Fit a model with the engine named."""
-    engines = ["native", *(name for family, name in ENGINES if family == kind)]
-    if one_of(engine, engines, what="engine", where=where) == "native":
+    if require_engine(kind, engine, where=where) == "native":
         return model.fit(data)  # type: ignore[no-any-return]
     return import_module(ENGINES[kind, engine]).fit(model, data)  # type: ignore[no-any-return]

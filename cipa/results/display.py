@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -35,13 +36,77 @@ def render_text(table: pd.DataFrame, *, digits: int = 3) -> str:
 
 
 def _words(table: pd.DataFrame) -> dict[Any, Any]:
-    return {name: (lambda value: "" if value is None else str(value)) for name in table if table[name].dtype == object}
+    words: dict[Any, Any] = {
+        name: (lambda value: "" if value is None else str(value)) for name in table if table[name].dtype == object
+    }
+    return words | {name: p_text for name in table if str(name).endswith("p_value") and name not in words}
 
 
 def _number(value: float, *, digits: int) -> str:
     if value != 0 and abs(value) < 10.0**-digits:
         return f"{value:.{digits}g}"
     return f"{value:.{digits}f}"
+
+
+def p_text(value: float | None) -> str:
+    """A p-value as a paper writes it: ".043", "< .001"; "" where there is none."""
+    if value is None or not np.isfinite(value):
+        return ""
+    return "< .001" if value < 0.0005 else f"{value:.3f}".removeprefix("0")
+
+
+Sections = Sequence[tuple[str, Sequence[Sequence[str]]]]
+"""Titles with their rows of cells, the first cell of a row being its name."""
+
+
+def sections_text(heads: Sequence[str], sections: Sections) -> str:
+    """Tables below one another whose columns stand under each other; a column that is empty everywhere is left out."""
+    rows = [row for _, body in sections for row in body]
+    kept = [k for k in range(len(heads)) if k == 0 or any(row[k] for row in rows)]
+    widths = [max(_width(heads[k]), *(_width(row[k]) for row in rows), 1) for k in kept]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = (cells[k] for k in kept)
+        blanks = [" " * (width - _width(cell)) for cell, width in zip((first, *others), widths, strict=True)]
+        return "  ".join(
+            [f"  {first}{blanks[0]}", *(blank + cell for cell, blank in zip(others, blanks[1:], strict=True))]
+        ).rstrip()
+
+    parts = [line(["", *heads[1:]])]
+    for title, body in sections:
+        parts += ["", title, *(line(row) for row in body)]
+    return "\n".join(parts)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a wide letter (协同), none for a combining mark."""
+    return sum(
+        2 if unicodedata.east_asian_width(letter) in "WF" else 0 if unicodedata.combining(letter) else 1 for letter in text
+    )
+
+
+def sections_html(heads: Sequence[str], sections: Sections) -> str:
+    """The same as an escaped HTML table."""
+    rows = [row for _, body in sections for row in body]
+    kept = [k for k in range(len(heads)) if k == 0 or any(row[k] for row in rows)]
+    head = "".join(f'<th scope="col">{escape(heads[k])}</th>' for k in kept)
+    lines = []
+    for title, body in sections:
+        lines.append(f'<tr><th colspan="{len(kept)}" scope="rowgroup">{escape(title)}</th></tr>')
+        lines += ["<tr>" + "".join(f"<td>{escape(row[k])}</td>" for k in kept) + "</tr>" for row in body]
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+SCREEN = 40
+"""Lines that a terminal shows at once, about."""
+
+
+def clipped(text: str) -> str:
+    """A text that fits on a screen: what a session shows when a value is named; `print` shows all."""
+    lines = text.splitlines()
+    if len(lines) > SCREEN:
+        lines = [*lines[:SCREEN], f"… {len(lines) - SCREEN} more lines: print() shows them, .to_frame() has the numbers."]
+    return "\n".join(line if len(line) <= 200 else f"{line[:199]}…" for line in lines)
 
 
 def render_html(table: pd.DataFrame, *, digits: int = 3) -> str:
@@ -86,7 +151,12 @@ class ResultTable:
         return frame(self.columns)
 
     def __str__(self) -> str:
-        return "\n".join([self.title, render_text(self.to_frame()), *self.notes])
+        table = self.to_frame()
+        empty = [name for name in table if table[name].isna().all() or (name == "df" and np.isinf(table[name]).all())]
+        return "\n".join([self.title, render_text(table.drop(columns=empty)), *self.notes])
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from cipa.errors import InferenceError, did_you_mean
+from cipa.errors import InferenceError, did_you_mean, public
 from cipa.numerics.algebra.linalg import Array
-from cipa.results.display import frame, render_html, render_text
+from cipa.results.display import Sections, clipped, frame, p_text, sections_html, sections_text
 from cipa.terms import Term
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimates(Sequence[Estimate]):
-    """An immutable table of estimates, by position, term (`"y ~ x"`) or label."""
+    """An immutable table of estimates, by position, term (`"y ~ x"`) or label; `conf_level` is that of the intervals."""
 
     rows: tuple[Estimate, ...] = ()
+    conf_level: float = 0.95
 
     def __getitem__(self, key: int | str | Term) -> Estimate:  # type: ignore[override]
         if isinstance(key, int):
@@ -73,6 +74,7 @@ class Estimates(Sequence[Estimate]):
             raise InferenceError(f"This fit has no parameter '{key}'.{did_you_mean(str(key), names)}")
         return found
 
+    @public
     def find(self, key: str | Term) -> Estimate | None:
         """The estimate of a term or label, or None.
 
@@ -85,6 +87,8 @@ class Estimates(Sequence[Estimate]):
             if not any(mark in key for mark in "~=|<>"):
                 return None
         term = Term.parse(key) if isinstance(key, str) else key
+        if not isinstance(term, Term):
+            return None
         matches = [row for row in self.rows if row.term == term]
         if not matches and term.op == "~" and term.group is not None:
             level = replace(term, rhs=f"{term.rhs}[{term.group}]", group=None)
@@ -111,10 +115,63 @@ class Estimates(Sequence[Estimate]):
         return frame(columns)
 
     def __str__(self) -> str:
-        return render_text(self.to_frame().dropna(axis="columns", how="all"))
+        return sections_text(self._heads, self._sections)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def _repr_html_(self) -> str:
-        return render_html(self.to_frame())
+        return sections_html(self._heads, self._sections)
+
+    @property
+    def _heads(self) -> tuple[str, ...]:
+        word = "z" if all(np.isinf(row.df) for row in self.rows) else "t"
+        return ("", "label", "estimate", "std. error", word, "df", "p", f"{self.conf_level:.0%} interval", "standardized")
+
+    @property
+    def _sections(self) -> Sections:
+        """Rows in groups of a kind, block by block."""
+        degrees = {row.df for row in self.rows if np.isfinite(row.df)}
+        blocks: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+        for row in self.rows:
+            term = row.term
+            place = "".join(
+                f", {word} {value}" for word, value in (("group", term.group), ("level", term.level)) if value is not None
+            )
+            title = _TITLES[_order(term)] if _order(term) < len(_TITLES) else term.op
+            blocks.setdefault((place, title), []).append(_cells(row, degrees=len(degrees) > 1))
+        order = list(dict.fromkeys(place for place, _ in blocks))
+        keys = sorted(blocks, key=lambda key: (order.index(key[0]), _TITLES.index(key[1]) if key[1] in _TITLES else len(_TITLES)))
+        return [(f"{title}{place}", blocks[place, title]) for place, title in keys]
+
+
+_TITLES = (
+    "Loadings", "Weights of composites", "Regressions", "Covariances", "Variances", "Intercepts and means", "Thresholds", "Scales", "Defined",
+)  # fmt: skip
+_OPERATORS = {"=~": 0, "<~": 1, "~": 2, "~1": 5, "|": 6, "~*~": 7, ":=": 8}
+
+
+def _order(term: Term) -> int:
+    """The place of a term's kind among the titles."""
+    if term.op == "~~":
+        return 4 if term.lhs == term.rhs else 3
+    return _OPERATORS.get(term.op, len(_TITLES))
+
+
+def _cells(row: Estimate, *, degrees: bool) -> tuple[str, ...]:
+    """A row in words: numbers to three decimals, nothing where there is no number."""
+    name = row.term.lhs if row.term.op == ":=" else str(replace(row.term, group=None, level=None))
+    interval = f"[{_number(row.conf_low)}, {_number(row.conf_high)}]" if np.isfinite([row.conf_low, row.conf_high]).all() else ""
+    label = "" if row.label == name else row.label
+    df = f"{row.df:.6g}" if degrees and np.isfinite(row.df) else ""
+    numbers = (_number(value) for value in (row.estimate, row.std_error, row.statistic))
+    return (name, label, *numbers, df, p_text(row.p_value), interval, _number(row.standardized))
+
+
+def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return ""
+    return f"{value:.3g}" if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e7) else f"{value:.3f}"
 
 
 def tabulate(
@@ -165,5 +222,6 @@ def tabulate(
                 p_value=p, conf_low=lo, conf_high=hi, standardized=std,
             )
             for term, label, status, b, se, t, t_df, p, lo, hi, std in columns
-        )
+        ),
+        conf_level,
     )  # fmt: skip

@@ -7,6 +7,7 @@ family; `bread` and `scores` make robust errors one function for every family; `
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import platform
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from importlib import metadata
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,7 +25,7 @@ import cipa
 from cipa.errors import CipaWarning
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Answers
-from cipa.results.display import render_html
+from cipa.results.display import p_text
 from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.results.vcov import VCov
@@ -98,6 +100,13 @@ class Provenance:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _digest(data: Any) -> str:
+    """SHA-256 of the data; of moments of several groups that of their digests, in order."""
+    if not isinstance(data, tuple):
+        return str(data.digest)
+    return hashlib.sha256("\0".join(moments.digest for moments in data).encode()).hexdigest()
+
+
 def versions_of(*packages: str) -> dict[str, str]:
     """Versions of Python, cipa and the packages named, for a Provenance."""
     found = {"python": platform.python_version(), "cipa": cipa.__version__}
@@ -126,7 +135,7 @@ class Lawful(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Fit:
     """What every family of models returns.
 
@@ -208,7 +217,7 @@ class Fit:
         found = versions_of(*self.engine_packages)
         version = found[self.engine_packages[0]] if self.engine_packages else found["cipa"]
         return Provenance(
-            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=self.data.digest
+            engine=self.engine, engine_version=version, versions=found, seed=self.seed, data_digest=_digest(self.data)
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -218,11 +227,19 @@ class Fit:
         self.__dict__.update(state)
 
     def __str__(self) -> str:
-        head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}"]
-        found = self.reported_statistics
-        tests = [line for line in (_statistic_line(found, name) for name in self.headline) if line]
-        notes = [f"[{notice.severity}] {notice.text}" for notice in self.notices]
+        head, tests, notes = self._summary()
         return "\n".join([*head, *tests, "", str(self.estimates), *(["", *notes] if notes else [])])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.title}; {self.nobs} observations, {self.npar} parameters; print() shows it>"
+
+    def _summary(self) -> tuple[list[str], list[str], list[str]]:
+        """What was fitted, the statistics that come first, and the notices."""
+        degrees = {row.df for row in self.estimates if np.isfinite(row.df)}
+        t = f"   t with {degrees.pop():.6g} df" if len(degrees) == 1 else ""
+        head = [self.title, f"Observations: {self.nobs}   Parameters: {self.npar}   Standard errors: {self.vcov_type}{t}"]
+        tests = [line for line in (_statistic_line(self.reported_statistics, name) for name in self.headline) if line]
+        return head, tests, [f"[{notice.severity}] {notice.text}" for notice in self.notices]
 
     @property
     def headline(self) -> tuple[str, ...]:
@@ -240,7 +257,17 @@ class Fit:
         return self.statistics if self.answers.reported is None else self.answers.reported(self)
 
     def _repr_html_(self) -> str:
-        return render_html(self.estimates.to_frame())
+        head, tests, notes = self._summary()
+        above = (
+            "".join(f"<p>{escape(line)}</p>" for line in head)
+            + "<ul>"
+            + "".join(f"<li>{escape(line)}</li>" for line in tests)
+            + "</ul>"
+        )
+        return above + self.estimates._repr_html_() + "".join(f"<p>{escape(note)}</p>" for note in notes)
+
+
+_COUNTS = ("nobs", "entities", "times")
 
 
 def _statistic_line(found: Statistics, name: str) -> str:
@@ -249,11 +276,14 @@ def _statistic_line(found: Statistics, name: str) -> str:
     row = found[name]
     if not np.isfinite(row.value):
         return ""
-    text = f"{row.label or row.name}: {row.value:.3f}"
+    text = f"{row.label or row.name}: {f'{row.value:g}' if name in _COUNTS else f'{row.value:.3f}'}"
     if row.df is not None:
-        text += f" ({row.df:g} df)"
-    if row.p_value is not None and np.isfinite(row.p_value):
-        text += f", p = {row.p_value:.3g}"
+        denominator = f", {row.df_denominator:g}" if row.df_denominator is not None else ""
+        text += f" ({row.df:g}{denominator} df)"
     if row.conf_low is not None and row.conf_high is not None:
-        text += f" [{row.conf_low:.3f}, {row.conf_high:.3f}]"
+        level = f"{row.conf_level:.0%} " if row.conf_level is not None else ""
+        text += f", {level}interval [{row.conf_low:.3f}, {row.conf_high:.3f}]"
+    if row.p_value is not None and np.isfinite(row.p_value):
+        p = p_text(row.p_value)
+        text += f", p{' of close fit' if name.startswith('rmsea') else ''} {p if p.startswith('<') else f'= {p}'}"
     return text

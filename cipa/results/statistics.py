@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cipa.errors import InferenceError, did_you_mean
 from cipa.frozen import FrozenDict
-from cipa.results.display import frame, render_html, render_text
+from cipa.results.display import clipped, frame, render_html, render_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +85,9 @@ class Statistics(Mapping[str, Statistic]):
         """A fresh DataFrame, one row per statistic."""
         names = [field.name for field in fields(Statistic)]
         return frame({name: [getattr(row, name) for row in self.rows] for name in names})
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
 
     def __str__(self) -> str:
         return render_text(self.to_frame().drop(columns=["label"]).dropna(axis="columns", how="all"))

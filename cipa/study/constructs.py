@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cipa.errors import SpecificationError, did_you_mean, public
+from cipa.study.tokens import quoted
 
 
 @public
@@ -83,7 +84,9 @@ class Construct:
             )
         repeated = sorted({item for item in self.items if self.items.count(item) > 1})
         if repeated:
-            raise SpecificationError(f"The construct '{self.name}' lists {', '.join(repeated)} twice. List each item once.")
+            raise SpecificationError(
+                f"The construct '{self.name}' lists {', '.join(repeated)} twice. An item counts once: list each once."
+            )
         for item in self.reversed:
             if item not in self.items:
                 raise SpecificationError(
@@ -104,4 +107,4 @@ class Construct:
     def measurement(self) -> str:
         """The measurement equation in model syntax ("CIP =~ cip1 + cip2"), or "" without indicators."""
         indicators = self.items or self.dimensions
-        return f"{self.name} =~ {' + '.join(indicators)}" if indicators else ""
+        return f"{quoted(self.name)} =~ {' + '.join(map(quoted, indicators))}" if indicators else ""

@@ -156,7 +156,12 @@ class Parser:
     def parse(self) -> Expression:
         """The whole expression; refuses what is left over."""
         if not self.tokens:
-            raise at(self.source, 1, 1, "An expression is missing here.")
+            raise at(
+                self.source,
+                1,
+                1,
+                "An expression is missing here. Write what is to be computed, for example a*b or log(employees).",
+            )
         if len(self.tokens) > _LENGTH:
             self._refuse(
                 f"the expression has {len(self.tokens)} words, more than {_LENGTH}. Split it: define intermediate effects with ':='."

@@ -48,6 +48,7 @@ class Hypothesis:
     planned: str = ""
 
     @classmethod
+    @public
     def parse(cls, name: str, text: str, *, label: str = "", models: tuple[str, ...] = (), planned: str = "") -> Hypothesis:
         """Read a hypothesis; the right-hand side is always 0."""
         match = _CLAIM.match(text)

@@ -64,11 +64,29 @@ def whole_model(structure: Sequence[str], constructs: Mapping[str, Construct]) -
     sales ~ capability
     """
     used: dict[str, None] = {}
+    _refuse_circle(constructs)
     for row in parse("\n".join(structure)).formulas:
         for name in (row.lhs, row.rhs):
             for part in name.split(":"):
                 _collect(part, constructs, used)
     return "\n".join([*(constructs[name].measurement for name in used), *structure])
+
+
+def _refuse_circle(constructs: Mapping[str, Construct]) -> None:
+    """Refuse a construct that contains itself, directly or through its dimensions."""
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            circle = " contains ".join(f"'{one}'" for one in (*above[above.index(name) :], name))
+            raise SpecificationError(
+                f"The construct {circle}: it would be measured by itself, so nothing measures it. Take '{name}' out of the dimensions of"
+                f" '{above[-1]}'."
+            )
+        for dimension in constructs[name].dimensions if name in constructs else ():
+            visit(dimension, (*above, name))
+
+    for name in constructs:
+        visit(name, ())
 
 
 def _collect(name: str, constructs: Mapping[str, Construct], used: dict[str, None]) -> None:
@@ -79,6 +97,7 @@ def _collect(name: str, constructs: Mapping[str, Construct], used: dict[str, Non
         if dimension not in constructs:
             raise SpecificationError(
                 f"The construct '{name}' has the dimension '{dimension}', which is not declared.{did_you_mean(dimension, constructs)}"
+                " Nothing measures it then: declare it with its items, or drop it."
             )
         _collect(dimension, constructs, used)
     used[name] = None

@@ -28,6 +28,12 @@ class Source:
         A shipped data set's name, or a path relative to the study's folder.
     entity, time, cluster : str, optional
         Panel keys and sampling clusters, where the codebook does not name them.
+    sheet : str or int, optional
+        Of a workbook, as in `ci.read`.
+    encoding : str, optional
+        Of a text file, as in `ci.read`.
+    rename : mapping of str to str
+        New names of columns: ``{"rd": "Q5.R&D (%)"}``, before anything else is done (the other way round is understood too).
     derive : mapping of str to str
         Columns to compute, in order: ``{"lnage": "age / 10"}``.
     labels : mapping of str to str
@@ -38,6 +44,9 @@ class Source:
     entity: str | None = None
     time: str | None = None
     cluster: str | None = None
+    sheet: str | int | None = None
+    encoding: str | None = None
+    rename: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
     derive: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
     labels: Mapping[str, str] = field(default_factory=lambda: _mapping({}))
 
@@ -139,17 +148,20 @@ class Study:
             if model.source not in self.sources:
                 raise SpecificationError(
                     f'{self.where("models", name)}: source = "{model.source}" is not in [sources].{did_you_mean(model.source, self.sources)}'
+                    " A model is fitted to one of the declared sources: mend the name, or declare it."
                 )
         for name in self.screening:
             if name not in self.sources:
                 raise SpecificationError(
-                    f"{self.where('screening', name)}: there is no source '{name}'.{did_you_mean(name, self.sources)}"
+                    f"{self.where('screening', name)}: there is no source '{name}'.{did_you_mean(name, self.sources)} Rules of"
+                    " screening apply to a declared source: mend the name."
                 )
         for hypothesis in self.hypotheses:
             for name in hypothesis.models:
                 if name not in self.models:
                     raise SpecificationError(
-                        f"{self.where('hypotheses', hypothesis.name)}: there is no model '{name}'.{did_you_mean(name, self.models)}"
+                        f"{self.where('hypotheses', hypothesis.name)}: there is no model '{name}'.{did_you_mean(name, self.models)} The"
+                        " hypothesis would be tested nowhere: mend the name, or drop models = [...] to look in all of them."
                     )
 
     def where(self, *keys: str) -> str:
@@ -157,6 +169,7 @@ class Study:
         return self.place.where(*keys) if self.place else ".".join(keys)
 
     @classmethod
+    @public
     def from_toml(cls, path: str | Path) -> Study:
         """Read a study file (or the folder that holds `study.toml`).
 
@@ -177,7 +190,7 @@ class Study:
 
 _STUDY = ("title", "seed", "smallest_effect")
 _SECTIONS = ("study", "sources", "screening", "constructs", "hypotheses", "models", "report")
-_SOURCE = ("path", "entity", "time", "cluster", "derive", "labels")
+_SOURCE = ("path", "entity", "time", "cluster", "sheet", "encoding", "rename", "derive", "labels")
 _SCREENING = ("attention", "min_time", "longstring")
 _CONSTRUCT = ("label", "items", "dimensions", "column", "reversed", "scale")
 _HYPOTHESIS = ("claim", "label", "models", "planned")
@@ -210,11 +223,16 @@ def _report(declared: toml.Declared) -> dict[str, Any]:
     line = declared.table("report", known=_REPORT)
     wanted = line.get("cross_check", False)
     if not isinstance(wanted, bool) and not (isinstance(wanted, list) and all(isinstance(one, str) for one in wanted)):
-        raise declared.refuse(("report", "cross_check"), f"expected true, false or a list of models, got {wanted!r}.")
+        raise declared.refuse(
+            ("report", "cross_check"),
+            f"expected true, false or a list of models, got {wanted!r}. Write cross_check = true, or the names in [ ].",
+        )
     models = declared.table("models")
     for name in wanted if isinstance(wanted, list) else ():
         if name not in models:
-            raise declared.refuse(("report", "cross_check"), f"there is no model '{name}'.{did_you_mean(name, models)}")
+            raise declared.refuse(
+                ("report", "cross_check"), f"there is no model '{name}'.{did_you_mean(name, models)} Name declared models only."
+            )
     return {key: _frozen(value) for key, value in line.items()}
 
 
@@ -223,14 +241,22 @@ def _source(declared: toml.Declared, name: str, value: Any) -> Source:
         return Source(path=value)
     line = declared.table("sources", name, known=_SOURCE)
     if "path" not in line:
-        raise declared.refuse(("sources", name), 'a source needs path = "...".')
+        raise declared.refuse(
+            ("sources", name),
+            'a source needs path = "...", or there are no data. Name a file beside study.toml, or a shipped data set.',
+        )
     tables: Any = {
         part: _mapping(
-            {key: declared.of_type(("sources", name, part, key), text, str) for key, text in line.pop(part, {}).items()}
+            {
+                key: declared.of_type(("sources", name, part, key), text, str)
+                for key, text in declared.table("sources", name, part).items()
+            }
         )
-        for part in ("derive", "labels")
+        for part in ("rename", "derive", "labels")
     }
-    words = {key: declared.of_type(("sources", name, key), text, str) for key, text in line.items()}
+    line = {key: value for key, value in line.items() if key not in tables}
+    kinds = {"sheet": (str, int)}
+    words = {key: declared.of_type(("sources", name, key), text, kinds.get(key, str)) for key, text in line.items()}
     return Source(**words, **tables)
 
 
@@ -241,7 +267,7 @@ def _screening(declared: toml.Declared, name: str) -> Screening:
         rule: _mapping(
             {
                 column: float(declared.of_type(("screening", name, rule, column), value, number))
-                for column, value in line.get(rule, {}).items()
+                for column, value in declared.table("screening", name, rule).items()
             }
         )
         for rule in ("attention", "min_time")
@@ -262,7 +288,8 @@ def _construct(declared: toml.Declared, name: str) -> Construct:
         numbers = isinstance(scale, list) and len(scale) == 2 and all(type(end) in (int, float) for end in scale)
         if not numbers:
             raise declared.refuse(
-                ("constructs", name, "scale"), f"expected the two ends of a scale such as [1, 7], got {scale!r}."
+                ("constructs", name, "scale"),
+                f"expected the two ends of a scale such as [1, 7], got {scale!r}. Without them an item cannot be turned round.",
             )
         scale = (float(scale[0]), float(scale[1]))
     try:
@@ -289,6 +316,7 @@ def _model(declared: toml.Declared, name: str, *, only: str) -> ModelSpec:
             'a model needs kind = "...", the family that it is of: it says how the rest is read. docs/study.md lists them.',
         )
     source = line.pop("source", only or (name if name in declared.table("sources") else ""))
+    declared.of_type(("models", name, "source"), source, str)
     if not source:
         raise declared.refuse(("models", name), 'the study has several sources: say which one with source = "...".')
     structure = tuple(declared.words(("models", name, "structure"), line.pop("structure", [])))

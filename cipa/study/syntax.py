@@ -7,39 +7,15 @@ Software, 48(2), section 3 and appendix; the manual page `model.syntax`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cipa.errors import did_you_mean
-from cipa.study.expressions import Expression, Parser, evaluate, names_in
-from cipa.study.tokens import LARGEST, Token, at, tokenize
+from cipa.study.expressions import Expression, Parser, names_in
+from cipa.study.modifiers import Modifiers, modifier, number_of, split_at, text_of
+from cipa.study.tokens import Token, at, tokenize
 
-_MODIFIER_FUNCTIONS = ("start", "equal", "label", "c")
 _CONSTRAINTS = (":=", "==", "<", ">")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Modifiers:
-    """What stands before the `*`: one entry, or one per group from `c()`.
-
-    `fixed` holds numbers, NaN for `NA` (free); `equal` holds the text of the parameter meant.
-    """
-
-    fixed: tuple[float, ...] = ()
-    label: tuple[str, ...] = ()
-    start: tuple[float, ...] = ()
-    equal: tuple[str, ...] = ()
-
-    def merged(self, other: Modifiers) -> Modifiers:
-        """Both, where the later wins."""
-        return Modifiers(
-            fixed=other.fixed or self.fixed,
-            label=other.label or self.label,
-            start=other.start or self.start,
-            equal=other.equal or self.equal,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +142,7 @@ def _statements(source: str) -> list[list[Token]]:
                 source,
                 line[0].line,
                 line[0].column,
-                f"No operator in '{_text(line)}'. A formula has one of =~ ~ ~~ <~ | := == < >.",
+                f"No operator in '{text_of(line)}', so it says nothing about its variables. A formula has one of =~ ~ ~~ <~ | := == < >.",
             )
         if fresh:
             statements.append(line)
@@ -185,7 +161,12 @@ def _block(tokens: Sequence[Token], *, source: str) -> tuple[str, str]:
     quote = label[:1] if label[:1] in ("'", '"') else ""
     bare = label[1:-1] if quote else label
     if kind == "class":
-        raise at(source, tokens[0].line, tokens[0].column, "latent classes are not a model of cipa.")
+        raise at(
+            source,
+            tokens[0].line,
+            tokens[0].column,
+            "latent classes are not a model of cipa. A group: block holds a model of each observed group; drop the class: blocks.",
+        )
     wrong = label.count(quote) != 2 or label[-1] != quote if quote else re.search("[~=|]", label)
     if wrong or not bare.strip() or len(tokens) > 3:
         problem = f"write '{kind}: LABEL' alone on its line; a label with ~ = | ; # or ! in it stands in quotes."
@@ -199,12 +180,20 @@ def _statement(tokens: list[Token], *, source: str) -> Constraint | list[Formula
     if len(places) > 1:
         second = tokens[places[1]]
         raise at(
-            source, second.line, second.column, f"'{first.text}' and '{second.text}' stand in one formula. Start a new line."
+            source,
+            second.line,
+            second.column,
+            f"'{first.text}' and '{second.text}' stand in one formula, which has one operator. Start a new line for the second.",
         )
     left, right = tokens[: places[0]], tokens[places[0] + 1 :]
     if not left or not right:
         side = "left" if not left else "right"
-        raise at(source, first.line, first.column, f"Nothing stands to the {side} of '{first.text}'.")
+        raise at(
+            source,
+            first.line,
+            first.column,
+            f"Nothing stands to the {side} of '{first.text}'. A formula relates two sides: write the missing name, or drop the line.",
+        )
     if first.text in _CONSTRAINTS:
         return _constraint(left, first, right, source=source)
     return [
@@ -220,8 +209,8 @@ def _constraint(left: list[Token], op: Token, right: list[Token], *, source: str
         raise at(source, left[0].line, left[0].column, "The left side of ':=' is one new name, for example 'indirect := a*b'.")
     return Constraint(
         op=op.text,
-        lhs=_text(left),
-        rhs=_text(right),
+        lhs=text_of(left),
+        rhs=text_of(right),
         left=None if op.text == ":=" else Parser(left, source=source).parse(),
         right=Parser(right, source=source).parse(),
         line=left[0].line,
@@ -230,62 +219,63 @@ def _constraint(left: list[Token], op: Token, right: list[Token], *, source: str
 
 
 def _lhs(tokens: list[Token], *, source: str) -> list[str]:
-    names = [_variable(element, source=source) for element in _split(tokens, "+", source=source)]
+    names = [_variable(element, source=source) for element in split_at(tokens, "+", source=source)]
     if "" in names:
-        raise at(source, tokens[0].line, tokens[0].column, "The left side of a formula is one or more variable names.")
+        raise at(
+            source,
+            tokens[0].line,
+            tokens[0].column,
+            "The left side of a formula is one or more variable names, and no number. Write it as 'y ~ x'.",
+        )
     return names
 
 
 def _elements(tokens: list[Token], *, source: str) -> list[list[Token]]:
-    return _split(tokens, "+", source=source)
-
-
-def _split(tokens: list[Token], sign: str, *, source: str) -> list[list[Token]]:
-    parts: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        depth += (token.text == "(") - (token.text == ")")
-        if depth < 0:
-            raise at(source, token.line, token.column, "This ')' closes nothing.")
-        if token.text == sign and token.kind == "sign" and depth == 0:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    if not all(parts):
-        signs = [token for token in tokens if token.text == sign] or [tokens[0]]
-        place = signs[max(parts.index([]) - 1, 0)]
-        raise at(source, place.line, place.column, f"Something is missing next to '{sign}'.")
-    if depth:
-        raise at(source, tokens[-1].line, tokens[-1].column, "A ')' is missing.")
-    return parts
+    return split_at(tokens, "+", source=source)
 
 
 def _formula(name: str, op: Token, element: list[Token], *, source: str) -> Formula:
     for sign in ("*", "?"):
-        parts = _split(element, sign, source=source)
+        parts = split_at(element, sign, source=source)
         if len(parts) > 1:
             break
     *before, last = parts
     modifiers = Modifiers()
     for part in before:
-        modifiers = modifiers.merged(_modifier(part, starting=sign == "?", source=source))
+        following = modifier(part, starting=sign == "?", source=source)
+        _refuse_second_label(modifiers, following, part[0], text_of(last), source=source)
+        modifiers = modifiers.merged(following)
     variable = _variable(last, source=source)
     operator = op.text
-    if not variable:
+    if not variable and not (op.text == "=~" and number_of(last) == 0.0 and not before):  # `f =~ 0` measures a phantom by nothing
         operator, modifiers = _intercept(op, last, modifiers, source=source)
     if operator == "|" and not variable.lower().startswith("t"):
         raise at(source, last[0].line, last[0].column, "A threshold is written t1, t2, …: 'item | t1 + t2 + t3'.")
     return Formula(lhs=name, op=operator, rhs=variable, modifiers=modifiers, line=element[0].line, column=element[0].column)
 
 
+def _refuse_second_label(first: Modifiers, second: Modifiers, place: Token, name: str, *, source: str) -> None:
+    """Refuse `a*b*x`, which lavaan refuses too."""
+    if first.label and second.label:
+        one, two = first.label[0], second.label[0]
+        raise at(
+            source,
+            place.line,
+            place.column,
+            f"'{name}' has two labels here, '{one}' and '{two}', and a parameter has one: it would be open which of them ties it to"
+            f" others. Write one of them; that both are equal is a line of its own ({one} == {two}), and an effect that is a product"
+            f" is defined ({one}{two} := {one}*{two}).",
+        )
+
+
 def _intercept(op: Token, last: list[Token], modifiers: Modifiers, *, source: str) -> tuple[str, Modifiers]:
-    number = _number(last)
+    number = number_of(last)
     if op.text != "~" or number not in (0.0, 1.0):
         raise at(
             source,
             last[0].line,
             last[0].column,
-            f"'{_text(last)}' is not a variable name. A fixed value is written before a star: '0.5*x'.",
+            f"'{text_of(last)}' is not a variable name. A fixed value is written before a star: '0.5*x'.",
         )
     return "~1", modifiers if number == 1.0 else modifiers.merged(Modifiers(fixed=(0.0,)))
 
@@ -295,81 +285,11 @@ def _variable(tokens: list[Token], *, source: str) -> str:
     names, colons = tokens[0::2], tokens[1::2]
     if all(token.kind == "name" for token in names) and all(token.text == ":" for token in colons) and len(tokens) % 2:
         return ":".join(token.text for token in names)
-    if _number(tokens) is not None:
+    if number_of(tokens) is not None:
         return ""
-    raise at(source, tokens[0].line, tokens[0].column, f"'{_text(tokens)}' is not a variable name.")
-
-
-def _modifier(tokens: list[Token], *, starting: bool, source: str) -> Modifiers:
-    head = tokens[0]
-    if len(tokens) > 1 and head.kind == "name" and tokens[1].text == "(" and tokens[-1].text == ")":
-        return _modifier_call(head, tokens[2:-1], source=source)
-    entry = _entry(tokens, source=source)
-    return _as_modifiers([entry], starting=starting)
-
-
-def _modifier_call(head: Token, inner: list[Token], *, source: str) -> Modifiers:
-    if head.text in ("exp", "log", "sqrt"):
-        opening, closing = (Token("sign", sign, head.line, head.column) for sign in "()")
-        return Modifiers(fixed=(_computed([head, opening, *inner, closing], source=source),))
-    if head.text not in _MODIFIER_FUNCTIONS or not inner:
-        hint = did_you_mean(head.text, _MODIFIER_FUNCTIONS)
-        raise at(
-            source,
-            head.line,
-            head.column,
-            f"The modifier '{head.text}()' is not known.{hint} Known: start(), equal(), label(), c().",
-        )
-    if head.text != "c" and len(inner) > 2 and inner[0].text == "c" and inner[1].text == "(":
-        inner = inner[2:-1]
-    entries = [_entry(part, source=source) for part in _split(inner, ",", source=source)]
-    if head.text == "equal":
-        return Modifiers(equal=tuple(str(entry).replace(" ", "") for entry in entries))
-    if head.text == "label":
-        return Modifiers(label=tuple(str(entry) for entry in entries))
-    return _as_modifiers(entries, starting=head.text == "start")
-
-
-def _as_modifiers(entries: Sequence[float | str], *, starting: bool) -> Modifiers:
-    numbers = [entry for entry in entries if isinstance(entry, float)]
-    if starting:
-        return Modifiers(start=tuple(numbers))
-    if len(numbers) == len(entries):
-        return Modifiers(fixed=tuple(numbers))
-    return Modifiers(label=tuple("" if isinstance(entry, float) else entry for entry in entries))
-
-
-def _entry(tokens: list[Token], *, source: str) -> float | str:
-    """A number, NaN for NA, or a label."""
-    if len(tokens) == 1 and tokens[0].kind == "string":
-        return tokens[0].text[1:-1]
-    if len(tokens) == 1 and tokens[0].kind == "name":
-        return math.nan if tokens[0].text in ("NA", "na") else tokens[0].text
-    number = _number(tokens)
-    if number is None:
-        number = _computed(tokens, source=source)
-    return number
-
-
-def _computed(tokens: list[Token], *, source: str) -> float:
-    """The value of an expression without names; refuses one that has no value."""
-    expression = Parser(tokens, source=source).parse()
-    if names_in(expression):
-        raise at(source, tokens[0].line, tokens[0].column, f"'{_text(tokens)}' is neither a number nor one label.")
-    number = float(evaluate(expression, {}, size=0)[0])
-    if not abs(number) <= LARGEST:
-        problem = f"'{_text(tokens)[:40]}' is {number:g}, and no parameter can be held there. Write NA for a free parameter."
-        raise at(source, tokens[0].line, tokens[0].column, problem)
-    return number
-
-
-def _number(tokens: Sequence[Token]) -> float | None:
-    sign = 1.0
-    rest = list(tokens)
-    while rest and rest[0].text in ("-", "+"):
-        sign *= -1.0 if rest.pop(0).text == "-" else 1.0
-    return sign * float(rest[0].text) if len(rest) == 1 and rest[0].kind == "number" else None
-
-
-def _text(tokens: Sequence[Token]) -> str:
-    return "".join(token.text for token in tokens)
+    raise at(
+        source,
+        tokens[0].line,
+        tokens[0].column,
+        f"'{text_of(tokens)}' is not a variable name. Names hold letters, digits, dots and underscores; others stand in backticks.",
+    )

@@ -1,6 +1,6 @@
 """Tokens of lavaan's model syntax, each with its line and column.
 
-Names may hold any Unicode letter, in any locale, and dots and underscores; comments begin with `#` or `!`.
+Names may hold any Unicode letter, in any locale, and dots and underscores; others stand in backticks: `R&D (%)`. Comments begin with `#` or `!`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _TOKEN = re.compile(
   | (?P<comment>[#!][^\n]*)
   | (?P<newline>\n)
   | (?P<separator>;)
+  | (?P<quoted>`[^`\n]+`)
   | (?P<string>"[^"\n]*"|'[^'\n]*')
   | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<name>(?:[^\W\d]|\.(?=[^\W\d]))(?:[\w.]|[\u0300-\u036f])*)
@@ -32,6 +33,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
+
+_PLAIN = re.compile(r"(?:[^\W\d]|\.(?=[^\W\d]))(?:[\w.]|[\u0300-\u036f])*")
+_SEPARATING = re.compile(r"[~=:<>|\[\]]|->")
 
 _BLOCK = re.compile(
     r"""
@@ -79,7 +83,10 @@ def tokenize(source: str) -> Iterator[Token]:
         if kind == "number" and float(match.group()) > LARGEST:
             problem = f"the number {match.group()[:20]} is larger than any parameter: the limit is {LARGEST:g}."
             raise at(source, line, position - start + 1, problem)
-        if kind not in ("blank", "comment"):
+        if kind == "quoted":
+            yield Token("name", _unquoted(match.group(), source, line, position - start + 1), line, position - start + 1)
+            fresh = False
+        elif kind not in ("blank", "comment"):
             yield Token(kind, match.group(), line, position - start + 1)
             fresh = kind in ("newline", "separator")
         position = match.end()
@@ -118,6 +125,24 @@ def _meaningless(rest: str) -> str:
         f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; one with other characters stands in"
         " backticks: `R&D (%)`."
     )
+
+
+def quoted(name: str) -> str:
+    """A name as syntax writes it: in backticks, unless it is made of letters, digits, dots and underscores."""
+    return name if _PLAIN.fullmatch(name) else f"`{name}`"
+
+
+def _unquoted(text: str, source: str, line: int, column: int) -> str:
+    """The name between backticks; it may not hold what separates the names of a parameter."""
+    name = text[1:-1].strip()
+    wrong = _SEPARATING.search(name)
+    if wrong or not name:
+        problem = (
+            f"The name {text} holds '{wrong[0] if wrong else ' '}', which stands between the names of a parameter, so 'y ~ x' could be read two"
+            " ways. Rename the column, as in [sources.survey.rename] of a study, or data.rename({...})."
+        )
+        raise at(source, line, column, problem)
+    return name
 
 
 def at(source: str, line: int, column: int, problem: str) -> SpecificationError:

@@ -63,7 +63,9 @@ class Declared:
         for key in keys:
             found = found.get(key, {})
         if not isinstance(found, dict):
-            raise self.refuse(keys, f"this is a table of keys and values, not {found!r}.")
+            raise self.refuse(
+                keys, f"this is a table of keys and values, not {found!r}. Write its keys below [{'.'.join(keys)}], or in {{ }}."
+            )
         if known is not None:
             self.only(keys, known, found=found)
         return dict(found)
@@ -73,20 +75,24 @@ class Declared:
         for key in self.tables if found is None else found:
             if key not in known:
                 raise self.refuse(
-                    (*keys, key), f"the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}."
+                    (*keys, key),
+                    f"the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}. Rename or drop it.",
                 )
 
     def of_type(self, keys: Sequence[str], value: Any, kind: type | tuple[type, ...]) -> Any:
         """The value, when it is of the kind expected."""
         if isinstance(value, bool) or not isinstance(value, kind):
             names = {str: "text in quotes", int: "a whole number", (int, float): "a number"}
-            raise self.refuse(keys, f"expected {names.get(kind, 'another kind')}, got {value!r}.")
+            raise self.refuse(keys, f"expected {names.get(kind, 'another kind')}, got {value!r}. Mend the value at that line.")
         return value
 
     def words(self, keys: Sequence[str], value: Any) -> list[str]:
         """A list of words."""
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self.refuse(keys, f'expected a list of words such as ["col1", "col2"], got {value!r}.')
+            raise self.refuse(
+                keys,
+                f'expected a list of words such as ["col1", "col2"], got {value!r}. Put each word in quotes, between [ and ].',
+            )
         return value
 
 
@@ -95,7 +101,7 @@ def read(file: Path) -> Declared:
     if not file.is_file():
         near = did_you_mean(file.name, [one.name for one in file.parent.iterdir()]) if file.parent.is_dir() else ""
         raise SpecificationError(
-            f"There is no study file '{file.name}' in '{file.parent.name or '.'}'.{near} `cipa init DIR` writes one."
+            f"There is no study file '{file.name}' in '{file.parent.name or '.'}'.{near} Check the path, or let `cipa init DIR` write one."
         )
     raw = file.read_bytes()
     if len(raw) > _MAX_BYTES:
@@ -106,10 +112,10 @@ def read(file: Path) -> Declared:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise SpecificationError(
-            f"{file.name}, byte {problem.start}: not UTF-8 text. A study is a TOML file saved as UTF-8."
+            f"{file.name}, byte {problem.start}: not UTF-8 text, so its words cannot be trusted. A study is a TOML file: save it as UTF-8."
         ) from problem
     if not text.strip():
-        raise SpecificationError(f"{file.name} is empty. `cipa init DIR` writes a study to start from.")
+        raise SpecificationError(f"{file.name} is empty, so it declares nothing. `cipa init DIR` writes a study to start from.")
     lines = text.replace("\r\n", "\n").split("\n")
     try:
         tables = tomllib.loads(text.replace("\r\n", "\n"))

@@ -176,9 +176,14 @@ def test_a_header_of_two_rows_is_joined_and_said(tmp_path: Path) -> None:
     with pytest.warns(DataWarning, match="a header of two rows"):
         data = ci.read(csv(tmp_path, "firm,basic,,result\n,age,size,sales\na,1,2,3\nb,4,5,6\n"))
     assert list(data.columns) == ["firm", "age", "size", "sales"]
+    with pytest.warns(DataWarning, match="a header of two rows"):
+        data = ci.read(csv(tmp_path, "firm,,\n,sales,staff\na,1,2\nb,3,4\n"))
+    assert list(data.columns) == ["firm", "sales", "staff"]
 
 
-@pytest.mark.parametrize("content", ["x,\n1,\n2,\n", "id,,name\na,b,c\nd,e,f\n", ",x\n0,1\n1,2\n"])
+@pytest.mark.parametrize(
+    "content", ["x,\n1,\n2,\n", "id,,name\na,b,c\nd,e,f\n", ",x\n0,1\n2,2\n", ",x\na,1\nb,2\n", "x,\n1,0\n2,1\n"]
+)
 def test_a_column_without_a_name_is_not_taken_for_a_title(content: str, tmp_path: Path) -> None:
     with pytest.raises(ci.DataError, match=r"line 1: column \d has no name"):
         ci.read(csv(tmp_path, content))
@@ -233,3 +238,35 @@ def test_a_large_table_of_plain_numbers_is_read_unchanged(tmp_path: Path) -> Non
     data = ci.read(csv(tmp_path, frame.to_csv(index=False)))
     np.testing.assert_array_equal(data.numeric(list("abcdef")), frame.to_numpy())
     assert data.notices == ()
+
+
+def test_numbers_of_rows_without_a_name_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"firm": ["a", "b", "c"], "x": [1.5, 2.5, 3.5]})
+    frame.to_excel(tmp_path / "t.xlsx")
+    for path in (
+        csv(tmp_path, frame.to_csv()),
+        csv(tmp_path, '"","firm","x"\n"1","a",1.5\n"2","b",2.5\n"3","c",3.5\n'),
+        tmp_path / "t.xlsx",
+    ):
+        data = ci.read(path)
+        assert list(data.columns) == ["firm", "x"]
+        assert data.notices == ("the first column has no name and counts the rows, as pandas and R write it; it was left out.",)
+    long = "".join(f"{row},{row}\n" for row in [*range(30), 31])
+    with pytest.raises(ci.DataError, match="line 1: column 1 has no name"):
+        ci.read(csv(tmp_path, f",x\n{long}"))
+
+
+def test_labels_under_the_names_are_no_case(tmp_path: Path) -> None:
+    rows = "Symbol,Year,Sales\n证券代码,年份,销售额\n没有单位,没有单位,万元\n000001,2019,1.5\n000002,2020,2.5\n"
+    with pytest.warns(DataWarning, match=r"rows 2 to 3 under the names hold words.*'证券代码 年份 销售额'"):
+        data = ci.read(csv(tmp_path, rows))
+    assert data["Symbol"].tolist() == ["000001", "000002"]
+    assert data["Sales"].tolist() == [1.5, 2.5]
+    assert data.labels["Sales"] == "销售额"
+    plain = ci.read(csv(tmp_path, "name,score\nAlice,absent\nBob,3\nCy,4\n"))  # a case, as far as anybody can tell
+    assert plain.nobs == 3
+
+
+def test_whole_numbers_beyond_what_a_number_keeps_stay_text(tmp_path: Path) -> None:
+    data = ci.read(csv(tmp_path, "x,y\n99999999999999999999,1\n1,2\n"))
+    assert data["x"].tolist() == ["99999999999999999999", "1"]

@@ -154,7 +154,9 @@ def gaps(p: int, n: int, share: float, seed: int) -> np.ndarray:
     return values
 
 
-@pytest.mark.parametrize("which", [(9, 300, 0.15, 1), (9, 300, 0.5, 2), (3, 60, 0.3, 3), (20, 400, 0.1, 4)], ids=str)
+@pytest.mark.parametrize(
+    "which", [(9, 300, 0.15, 1), (9, 300, 0.5, 2), (3, 60, 0.3, 3), (20, 400, 0.1, 4), (50, 200, 0.05, 5)], ids=str
+)
 def test_unrestricted_moments_are_stationary_to_rounding(which: tuple[int, int, float, int]) -> None:
     """EM alone stops where moments are 3e-6 of a product of standard deviations off."""
     patterns = patterns_of(gaps(*which))

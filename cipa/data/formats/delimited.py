@@ -9,12 +9,25 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cipa.data.formats.encodings import decoded
 from cipa.data.formats.kinds import refuse_other_kind
-from cipa.data.formats.table import DOT, ERRORS, IDENTIFIER, Header, Note, Read, dot_note, error_note, header_of
+from cipa.data.formats.table import (
+    DOT,
+    ERRORS,
+    IDENTIFIER,
+    Header,
+    Note,
+    Read,
+    dot_note,
+    error_note,
+    header_of,
+    without_row_numbers,
+)
 from cipa.errors import DataError
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -43,16 +56,18 @@ def read_delimited(path: Path, *, separator: str, encoding: str | None) -> Read:
     _check_widths(text.text, width=len(header.names), above=header.above, separator=used, path=path)
     decimal = "," if used == ";" and _has_decimal_comma(body) else "."
     table = _parsed(body, header, separator=used, decimal=decimal, path=path)
-    notes = list(header.notes)
+    table, numbered = without_row_numbers(table, file=path.name)
+    notes = [*header.notes, *numbered]
+    labels = {name: label for name, label in header.labels.items() if name in table.columns}
     if used != separator or decimal == ",":
         marks = " and decimal commas" if decimal == "," else ""
         notes.append(Note(text=f"the file separates its cells by {_WORDS[used]}{marks}, and was read so."))
-    table, kept = _with_identifiers(table, body, separator=used)
+    table, kept = _with_identifiers(table, header.names, body, separator=used)
     notes += [*_kept_as_text(kept), *_marks(body, separator=used)]
     if text.doubt:
         notes.append(Note(text=text.doubt, serious=True))
     detail = "" if text.encoding in ("utf-8", "utf-8-sig") else f" (encoding {text.encoding})"
-    return Read(table=table, detail=detail, notes=tuple(notes))
+    return Read(table=table, detail=detail, notes=tuple(notes), labels=labels)
 
 
 def _content(path: Path) -> bytes:
@@ -155,22 +170,34 @@ def _has_decimal_comma(body: str) -> bool:
     return any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells) and not any(re.fullmatch(r"-?\d*\.\d+", cell) for cell in cells)
 
 
-def _with_identifiers(table: pd.DataFrame, body: str, *, separator: str) -> tuple[pd.DataFrame, list[str]]:
+def _with_identifiers(
+    table: pd.DataFrame, names: tuple[str, ...], body: str, *, separator: str
+) -> tuple[pd.DataFrame, list[str]]:
     """The table with columns of identifiers as they are written, and which these are."""
     cell = rf"(?:^|[\s\"{re.escape(separator)}])(?:0\d|\d{{16}})"
-    numbers = [position for position, kind in enumerate(table.dtypes) if kind.kind in "iufO"]
-    if re.search(cell, body) is None or not numbers:
+    numbers = [position for position, name in enumerate(names) if name in table.columns and _is_whole(table[name])]
+    if not numbers or re.search(cell, body) is None:
         return table, []
     words = pd.read_csv(
-        io.StringIO(body), sep=separator, header=None, usecols=numbers, names=list(table.columns[numbers]), dtype=str, skipinitialspace=True,
+        io.StringIO(body), sep=separator, header=None, usecols=numbers, names=[names[position] for position in numbers], dtype=str,
+        skipinitialspace=True,
         na_values=[DOT, *ERRORS], index_col=False,
     )  # fmt: skip
     kept = [
         str(name)
         for name, position in zip(words.columns, numbers, strict=True)
-        if table.dtypes.iloc[position].kind in "iuf" and words[name].str.strip().str.fullmatch(IDENTIFIER).any()
+        if words[name].str.strip().str.fullmatch(IDENTIFIER).any()
     ]
     return (table.assign(**{name: words[name].str.strip() for name in kept}) if kept else table), kept
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    """Whether a column of numbers has whole ones only, as identifiers are."""
+    kind = column.dtype.kind
+    values = column.to_numpy()
+    if kind == "O":  # whole numbers beyond 64 bits
+        return pd.api.types.infer_dtype(column, skipna=True) == "integer"
+    return kind in "iu" or (kind == "f" and bool(np.all((values == np.rint(values)) | np.isnan(values))))
 
 
 def _kept_as_text(names: list[str]) -> list[Note]:
@@ -188,7 +215,16 @@ def _marks(body: str, *, separator: str) -> list[Note]:
         return len(re.findall(rf'(?m)(?:^|(?<={edge}))[ "]*{mark}[ "]*(?={edge}|\r?$)', body))
 
     notes = []
-    dots = count(r"\.") if DOT in body else 0
+    alone = [
+        f"{separator}{DOT}{separator}",
+        f"{separator}{DOT}\n",
+        f"{separator}{DOT}\r",
+        f"\n{DOT}{separator}",
+        f" {DOT}",
+        f"{DOT} ",
+        f'"{DOT}"',
+    ]
+    dots = count(r"\.") if body.startswith(DOT) or body.endswith(separator + DOT) or any(mark in body for mark in alone) else 0
     if dots:
         notes.append(dot_note(dots))
     failed = count("(?:" + "|".join(map(re.escape, ERRORS)) + ")") if "#" in body else 0

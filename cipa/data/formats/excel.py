@@ -18,7 +18,7 @@ import pandas as pd
 from python_calamine import CalamineError, CalamineWorkbook
 
 from cipa.data.formats.kinds import damaged
-from cipa.data.formats.table import Note, Read, column_of, dot_note, error_note, header_of
+from cipa.data.formats.table import Note, Read, column_of, dot_note, error_note, header_of, without_row_numbers
 from cipa.errors import DataError, SpecificationError, did_you_mean
 
 _EXPECTED = "an Excel workbook (.xlsx)"
@@ -106,7 +106,12 @@ def _table(rows: list[list[Any]], *, path: Path, notes: list[Note], failed: list
         columns[name], counts = column_of([row[position] for row in cases])
         totals = {key: totals[key] + counts[key] for key in totals}
     notes += _counts(totals, failed, uncomputed)
-    return Read(table=pd.DataFrame(columns), notes=tuple(notes))
+    table, numbered = without_row_numbers(pd.DataFrame(columns), file=path.name)
+    return Read(
+        table=table,
+        notes=(*notes, *numbered),
+        labels={name: label for name, label in header.labels.items() if name in table.columns},
+    )
 
 
 def _filled(cell: Any) -> bool:

@@ -46,6 +46,9 @@ DOT = "."
 
 IDENTIFIER = re.compile(r"0\d+|\d{16,}")
 
+ROW_NUMBERS = "(row)"
+"""Stands in for the name of a first column that only counts the rows."""
+
 _TITLES = 6  # rows above the names that are looked at
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
@@ -86,6 +89,7 @@ class Header:
     names: tuple[str, ...]
     above: int
     notes: tuple[Note, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
@@ -127,8 +131,51 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
     if blank:
         listed = ", ".join(f"'{name}'" for name in blank[:5]) + (", …" if len(blank) > 5 else "")
         notes.append(Note(text=f"blanks around {len(blank)} name{'s' if len(blank) > 1 else ''} were taken away: {listed}."))
+    if names and not names[0] and all(names[1:]) and _counts_up([row[0] for row in rows[first + 1 :] if row]):
+        names[0] = ROW_NUMBERS
     _refuse_names(names, file=file, line=first + 1)
-    return Header(names=tuple(names), above=first + (2 if merged else 1), notes=tuple(notes))
+    above = first + (2 if merged else 1)
+    below = 0 if merged else _label_rows(rows[above:])
+    if below:
+        which = f"rows {above + 1} to {above + below}" if below > 1 else f"row {above + 1}"
+        text = (
+            f"{which} under the names hold words where all other rows have numbers ('{_joined(rows[above])[:60]}'): labels, taken as such,"
+            " and no case."
+        )
+        notes.append(Note(text=text, serious=True))
+    labels = {name: str(cell).strip() for name, cell in zip(names, rows[above], strict=False)} if below else {}
+    return Header(names=tuple(names), above=above + below, notes=tuple(notes), labels=labels)
+
+
+def _label_rows(rows: Sequence[Sequence[Any]]) -> int:
+    """How many rows under the names hold labels or units: words in every cell, in two columns at least that else hold numbers."""
+    for count in (1, 2):
+        head, rest = rows[:count], rows[count : count + 5]
+        if len(rest) < 2 or not all(_filled(cell) and not is_number(cell) for row in head for cell in row):
+            return 0
+        width = min(len(row) for row in (*head, *rest))
+        numbers = sum(all(is_number(row[k]) for row in rest) for k in range(width))
+        if numbers >= 2:
+            return count
+    return 0
+
+
+def without_row_numbers(table: pd.DataFrame, *, file: str) -> tuple[pd.DataFrame, list[Note]]:
+    """The table without its first column, where that has no name and counts the rows, as pandas and R write them."""
+    if not len(table.columns) or table.columns[0] != ROW_NUMBERS:
+        return table, []
+    if not _counts_up(list(table.iloc[:, 0])):
+        _refuse_names([""], file=file, line=1)
+    text = "the first column has no name and counts the rows, as pandas and R write it; it was left out."
+    return table.iloc[:, 1:], [Note(text=text)]
+
+
+def _counts_up(cells: Sequence[Any]) -> bool:
+    """Whether cells are 0, 1, 2, … or 1, 2, 3, …."""
+    if len(cells) < 2 or not all(is_number(cell) for cell in cells):
+        return False
+    first = float(cells[0])
+    return first in (0.0, 1.0) and all(float(cell) == first + place for place, cell in enumerate(cells))
 
 
 def _trimmed(row: Sequence[Any]) -> list[Any]:
@@ -163,6 +210,8 @@ def _title_rows(rows: Sequence[Sequence[Any]]) -> int:
     """How many rows stand above the names: one filled cell each, or none, and below them a row of words that is as wide as the table."""
     for position, row in enumerate(rows[: _TITLES + 1]):
         filled = [cell for cell in row if _filled(cell)]
+        if _merged(rows[position:]):
+            return position
         if len(filled) < 2:
             continue
         wide = len(rows) < position + 2 or len(filled) >= sum(map(_filled, rows[position + 1])) - 1 or _merged(rows[position:])
@@ -179,7 +228,8 @@ def _merged(rows: Sequence[Sequence[Any]]) -> list[str]:
         return []
     upper, lower, case = rows[0], rows[1], rows[2]
     words = [position for position, cell in enumerate(lower) if _filled(cell)]
-    if len(lower) != len(upper) or not words or any(is_number(lower[position]) for position in words):
+    alone = sum(map(_filled, upper)) < 2 and len(words) == len(lower)  # a title above a row of names
+    if alone or len(lower) != len(upper) or not words or any(is_number(lower[position]) for position in words):
         return []
     if not any(is_number(case[position]) for position in words if position < len(case)):
         return []
@@ -188,15 +238,16 @@ def _merged(rows: Sequence[Sequence[Any]]) -> list[str]:
         group = str(_plain(over)).strip() if _filled(over) else group
         names.append((group, str(under).strip()))
     below = [under for _, under in names if under]
-    alone = len(set(below)) == len(below) and not set(below) & {over for over, under in names if not under}
-    return [(under if alone else f"{over} {under}") if under else over for over, under in names]
+    unique = len(set(below)) == len(below) and not set(below) & {over for over, under in names if not under}
+    return [(under if unique else f"{over} {under}") if under else over for over, under in names]
 
 
 def _refuse_names(names: Sequence[str], *, file: str, line: int) -> None:
     empty = [position + 1 for position, name in enumerate(names) if not name]
     if empty:
         raise DataError(
-            f"'{file}', line {line}: column {empty[0]} has no name. A model names its columns: give it one, or delete the column."
+            f"'{file}', line {line}: column {empty[0]} has no name. A model names its columns: give it one, or drop it (to_csv(index=False),"
+            " write.csv(row.names=FALSE))."
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import ConvergenceError, IdentificationError, InadmissibleWarning
+from cipa.models.sem.cases.columns import refuse_names_taken
+from cipa.models.sem.cases.products import with_products
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.options import WEIGHTS
 from cipa.models.sem.fit import SEMFit
@@ -23,7 +25,7 @@ from cipa.models.sem.steps.starts import with_user_starts
 from cipa.models.sem.steps.table import tabulated
 from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.numerics.search.optimize import Solution
-from cipa.results.fit import Convergence, announce
+from cipa.results.fit import Convergence, Notice, announce
 
 _OTHER_TANGENTS, _STEP = 2, 0.3  # places to look at when the start seems to leave parameters undetermined, and how far they are
 
@@ -31,12 +33,14 @@ _OTHER_TANGENTS, _STEP = 2, 0.3  # places to look at when the start seems to lea
 def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] | None = None) -> SEMFit:
     """Declare, read, check, search, describe."""
     method = method_of(declaration)
-    problem = method.problem(declaration, _columns_used(declaration, data))
+    refuse_names_taken(declaration.parsed, data)
+    data, made = with_products(declaration, _columns_used(declaration, data))
+    problem = method.problem(declaration, data)
     refuse_underidentified(problem.layout, problem.moments)
     theta = with_user_starts(problem.start, start or {}, problem.layout, problem.names)
     _refuse_unidentified(method, problem, theta)
     objective, point, solution = _solved(method, problem, theta)
-    fit = _assembled(problem, method, method.outcome(problem, objective, point), solution)
+    fit = _assembled(problem, method, method.outcome(problem, objective, point), solution, made)
     announce(fit.notices, category=InadmissibleWarning)
     return fit
 
@@ -74,12 +78,14 @@ def _solved(method: Method, problem: Problem, theta: Array) -> tuple[Any, Any, S
     return objective, point, solution
 
 
-def _assembled(problem: Problem, method: Method, outcome: Outcome, solution: Solution) -> SEMFit:
+def _assembled(
+    problem: Problem, method: Method, outcome: Outcome, solution: Solution, made: Sequence[Notice]
+) -> SEMFit:  # fmt: skip
     """The fit, once covariance and measures are known: estimates with errors, standardized values, notices."""
     declaration, sample, point = problem.declaration, problem.sample, outcome.point
     layout, labels = outcome.objective.layout, problem.labels
     estimates, errors = tabulated(declaration.parsed.constraints, outcome.objective, point, labels, outcome.vcov)
-    notices = (*sample.notices, *outcome.notices, *admissible_notices(layout, labels, estimates, point, errors))
+    notices = (*made, *sample.notices, *outcome.notices, *admissible_notices(layout, labels, estimates, point, errors))
     return SEMFit(
         model=declaration, data=sample.data, kind="sem", terms=tuple(estimates.rows[position].term for position in layout.theta),
         params=frozen(point.theta), vcov=frozen(outcome.vcov), bread=frozen(outcome.bread), nobs=sample.nobs,

@@ -19,7 +19,7 @@ from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SEMFit(Fit):
     """A fitted structural equation model.
 

@@ -39,7 +39,7 @@ class SEM(Declaration):
         second, errors and test corrected for it (robust: also for non-normality); each pair's cases, errors and test corrected likewise
         (lavaan's own errors ignore the holes: se="standard", test="standard" gives them).
     se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
-    test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler_mplus"}, optional
+    test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler", "yuan_bentler_mplus"}, optional
         Instead of the estimator's own.
     information : {"expected", "observed"}, optional
         For standard errors. Default as lavaan: expected with complete data, observed with missing values.
@@ -58,7 +58,7 @@ class SEM(Declaration):
         Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr"). With `level:` blocks the
         clusters are the between level instead.
     meanstructure : bool, optional
-        Estimate means. Default: when the syntax has `~1`, with missing values, groups, or "growth".
+        Estimate means. Default: when the syntax has `~1`, with missing values, groups, "growth", or `SampleMoments` with means.
     std_lv : bool
         Latent variances at 1 instead of first loadings at 1.
     orthogonal : bool

@@ -8,7 +8,7 @@ The saturated (unrestricted) moments come from EM in gradient form: with P_r the
     W = sum_r n_r/n (P_r - P_r (S_r + d_r d_r') P_r),   w = sum_r n_r/n P_r d_r,
     mu <- mu + Sigma w,   Sigma <- Sigma - Sigma W Sigma - (Sigma w)(Sigma w)',
 
-and end with Newton steps, which check that the place is stationary (with more than 45 variables EM goes on alone).
+and end with pairs of steps extrapolated (SQUAREM), until the gradient is rounding: that is checked.
 
 Sources: Dempster, Laird & Rubin (1977), JRSS B 39; Little & Rubin (2019), Statistical Analysis with Missing Data,
 ch. 11; Arbuckle (1996), full information maximum likelihood.
@@ -26,7 +26,6 @@ from cipa.numerics.algebra.linalg import (
     BoolArray,
     IntArray,
     batched_inverse_and_logdet,
-    cholesky_or_none,
     inverse_and_logdet,
     symmetric,
 )
@@ -36,10 +35,8 @@ EM_TOLERANCE = 1e-12
 
 EM_MAX_ITERATIONS = 5000
 
-_NEWTON_FROM = 1e-6  # the same, at which Newton steps are tried
-_NEWTON_DECREMENT = 1e-22  # squared distance from the maximum in standard errors, per case: 1e-11 of a standard deviation is left
-_NEWTON_STEPS, _NEWTON_SIZE = 12, 45
-_NEWTON_PIVOT, _NEWTON_ROUNDING = 1e-6, 1e-13
+_NEAR = 1e-6  # the same, at which pairs of steps are extrapolated
+_PAIRS, _STATIONARY = 400, 1e-11  # of accelerated steps: how many, and the gradient in standard deviations at which they end
 
 _SAFE_SHIFT = 1e3
 """Squared mean over variance up to which raw products lose at most three of sixteen digits, and centring is spared."""
@@ -218,58 +215,61 @@ def saturated(patterns: Patterns) -> Saturated | None:
             else Saturated(cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=0, converged=True)
         )
     mean, variances = available_moments(patterns)
-    cov, previous, tolerance = np.diag(variances), np.inf, _NEWTON_FROM
+    cov, previous, tolerance = np.diag(variances), np.inf, _NEAR
     for iteration in range(1, EM_MAX_ITERATIONS + 1):
         found = evaluate(patterns, cov, mean)
         if found is None:
             return None
         if previous - found.value < tolerance:
-            ended = _newton(patterns, cov, mean, found)
+            ended = _squared(patterns, cov, mean, found)
             if ended is not None:
                 cov, mean, value = ended
                 return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, value), iterations=iteration, converged=True)
             if tolerance == EM_TOLERANCE:
-                return Saturated(
-                    cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=iteration, converged=_is_large(cov)
-                )
+                return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, found.value), iterations=iteration, converged=False)
             tolerance = EM_TOLERANCE
         previous = found.value
-        shift = cov @ found.w
-        cov = symmetric(cov - cov @ found.W @ cov - np.multiply.outer(shift, shift))
-        mean = mean + shift
+        cov, mean = _em_step(cov, mean, found)
     return Saturated(cov=cov, mean=mean, loglik=loglik(patterns, previous), iterations=EM_MAX_ITERATIONS, converged=False)
 
 
-def _is_large(cov: Array) -> bool:
-    """Whether the information of all moments, p^4 / 4 numbers, is too much for Newton steps."""
-    return len(cov) > _NEWTON_SIZE
+def _em_step(cov: Array, mean: Array, found: Evaluation) -> tuple[Array, Array]:
+    shift = cov @ found.w
+    return symmetric(cov - cov @ found.W @ cov - np.multiply.outer(shift, shift)), mean + shift
 
 
-def _newton(patterns: Patterns, cov: Array, mean: Array, found: Evaluation) -> tuple[Array, Array, float] | None:
-    """Newton steps from where EM has come; None where they do not end at a stationary point, which is checked."""
-    if _is_large(cov):
-        return None
-    rows, cols = np.tril_indices(len(cov))
-    for _ in range(_NEWTON_STEPS):
-        gradient = np.concatenate([found.W[rows, cols] * np.where(rows == cols, 0.5, 1.0), -found.w])
-        H = saturated_information(found)
-        if not (H.diagonal() > 0).all() or not np.isfinite(H).all():
-            return None
-        unit = 1 / np.sqrt(H.diagonal())
-        factor = cholesky_or_none(H * np.multiply.outer(unit, unit))
-        if factor is None or factor.diagonal().min() < _NEWTON_PIVOT:
-            return None
-        half = np.linalg.solve(factor, gradient * unit)
-        if half @ half < _NEWTON_DECREMENT:
+def _squared(patterns: Patterns, cov: Array, mean: Array, found: Evaluation) -> tuple[Array, Array, float] | None:
+    """EM whose pairs of steps are extrapolated, to where the gradient is rounding; None where that is not reached.
+
+    Source: Varadhan, R. & Roland, C. (2008). Scandinavian Journal of Statistics, 35, 335-353, scheme S3.
+    """
+    sd = np.sqrt(cov.diagonal())
+    unit = np.multiply.outer(sd, sd)
+    for _ in range(_PAIRS):
+        if max(np.abs(found.W * unit).max(), np.abs(found.w * sd).max()) < _STATIONARY:
             return cov, mean, found.value
-        step = np.linalg.solve(factor.T, half) * unit
-        apart = np.zeros_like(cov)
-        apart[rows, cols] = apart[cols, rows] = step[: len(rows)]
-        there = evaluate(patterns, cov - apart, mean - step[len(rows) :])
-        if there is None or there.value > found.value + _NEWTON_ROUNDING * max(1.0, abs(found.value)):
+        one = _em_step(cov, mean, found)
+        first = evaluate(patterns, *one)
+        if first is None:
             return None
-        cov, mean, found = cov - apart, mean - step[len(rows) :], there
+        two = _em_step(*one, first)
+        first_move, second_move = _move((cov, mean), one, sd), _move(one, two, sd)
+        bend = float(np.linalg.norm(second_move - first_move))
+        length = max(float(np.linalg.norm(first_move)) / bend, 1.0) if bend > 0 else 1.0
+        far = [x + 2 * length * (y - x) + length**2 * (z - 2 * y + x) for x, y, z in zip((cov, mean), one, two, strict=True)]
+        ahead = evaluate(patterns, *far)
+        if ahead is not None and ahead.value <= found.value:
+            two = _em_step(far[0], far[1], ahead)
+        there = evaluate(patterns, *two)
+        if there is None:
+            return None
+        (cov, mean), found = two, there
     return None
+
+
+def _move(here: tuple[Array, Array], there: tuple[Array, Array], sd: Array) -> Array:
+    """From moments to moments (p * p + p,), in standard deviations."""
+    return np.concatenate([((there[0] - here[0]) / np.multiply.outer(sd, sd)).ravel(), (there[1] - here[1]) / sd])
 
 
 def available_moments(patterns: Patterns) -> tuple[Array, Array]:

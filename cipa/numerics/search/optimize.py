@@ -26,6 +26,7 @@ _PATIENCE, _PROGRESS = (
     100,
     1e-2,
 )  # so many steps that together fall by less than this share of what one promises: parameters drift
+_SLOW = 5  # so many steps that together gain less than one promises: the expected curvature is singular or wrong here
 _HOPELESS = 1e12  # damping beyond which the curvature is no curvature
 
 
@@ -83,7 +84,10 @@ def minimize(objective: Objective[P], start: Array, *, max_iterations: int = MAX
     stalled = 0
     values = [point.value]
     for iteration in range(1, max_iterations + 1):
-        exact = decrement < objective.switch or stalled > 0
+        slow = (
+            len(values) > _SLOW and values[-1 - _SLOW] - point.value < decrement / 2
+        )  # the expected curvature promises too much
+        exact = decrement < objective.switch or stalled > 0 or slow
         step, decrement, exact = _direction(objective, point, exact=exact)
         if exact and decrement < DECREMENT_TOLERANCE:
             last = objective.evaluate(eta + step)

@@ -32,7 +32,7 @@ DIFFERENT: dict[str, tuple[tuple[str, ...], str]] = {
     "lavaan_fun": (("cn_",), "a saturated model has no critical sample size"),
     "ord_med": ((".scaled", ".robust", ".scaling.factor", "cn_"), "a saturated model has no scaled test"),
     "weights_fiml": (("gfi",), "another divisor of weighted available moments"),
-    "weights_group": (("rmr",), "errors: test_errors_do_not_depend_on_the_unit_of_weights_in_a_group"),
+    "weights_group": ((), "errors: test_errors_do_not_depend_on_the_unit_of_weights_in_a_group"),
 }  # fmt: skip
 """Case -> measures (parts of their names) that differ, and why."""
 

@@ -116,11 +116,11 @@ def test_refusals() -> None:
         ci.to_lavaan(ci.SEM("f =~ x1 + in*x2 + in*x3"))
     with pytest.raises(ci.SpecificationError, match=r"tolerance=2\."):
         ci.r_script(sem_fit("hs_cfa_ml"), tolerance=2.0)
-    with pytest.raises(ci.SpecificationError, match=r"a model \(Panel\) that is not fitted\. Needed: a model made by ci.SEM"):
+    with pytest.raises(ci.SpecificationError, match=r"model= is a model \(Panel\)\. Needed: a model made by ci\.SEM"):
         ci.to_lavaan(ci.Panel("y ~ x"))
-    with pytest.raises(ci.SpecificationError, match=r"not fitted\. Needed: a fit of ci\.SEM"):
+    with pytest.raises(ci.SpecificationError, match=r"fit= is a model \(SEM\) that is not fitted"):
         ci.r_script(ci.SEM(HS))
-    with pytest.raises(ci.InferenceError, match=r"Needed: a fit of ci\.SEM"):
+    with pytest.raises(ci.InferenceError, match=r"fit= is a fit of kind 'panel'\. Needed: a fit of ci\.SEM"):
         ci.r_script(ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld")))
     text = f"group: Pasteur\n{HS} + x9\ngroup: 2\n{HS}"
     uneven = ci.SEM(text, group="school").fit(ci.datasets.load("holzinger1939"))

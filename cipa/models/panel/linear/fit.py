@@ -31,7 +31,7 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PanelFit(Fit):
     """The fit of a linear panel model.
 

@@ -33,6 +33,9 @@ _RESERVED = frozenset(
 )
 """R's own words."""
 
+_R_INFINITE = {"lower": "-1e300", "upper": "1e300"}
+"""No bound, where another group has one."""
+
 _HEADS = {
     "=~": "loadings", "<~": "weights of composites", "~": "regressions", "~~": "variances and covariances",
     "~1": "intercepts and means", "|": "thresholds", "~*~": "scales of response variables",
@@ -127,6 +130,9 @@ class ExportedModel:
         """The parameters of some blocks: all groups side by side, or one level."""
         rows = [row for row in self.layout.rows if row.group in blocks and not self._implicit(row)]
         keys = list(dict.fromkeys((row.lhs, row.op, row.rhs) for row in rows))
+        measured = {lhs for lhs, op, _ in keys if op in ("=~", "<~")}
+        phantoms = dict.fromkeys(name for g in blocks for name in self.layout.roles[g].latent if name not in measured)
+        yield from (f"{self.alias[name]} =~ 0" for name in phantoms)
         for op, head in _HEADS.items():
             kept = [key for key in keys if key[1] == op]
             if kept:
@@ -167,6 +173,12 @@ class ExportedModel:
             modifiers.append(_per_group(["0" if row is None else "NA" if row.free else _number(row.value) for row in rows]))
         if any(labels):
             modifiers.append(_per_group([label or f"{next(filter(None, labels))}_0" for label in labels]))
+        for name, missing in (("lower", -math.inf), ("upper", math.inf)):
+            bounds = [missing if row is None else getattr(row, name) for row in rows]
+            if any(math.isfinite(bound) for bound in bounds):
+                modifiers.append(
+                    f"{name}({_per_group([_number(bound) if math.isfinite(bound) else _R_INFINITE[name] for bound in bounds])})"
+                )
         given = [math.nan if starts is None or p is None or not self.layout.rows[p].free else starts[p] for p in found]
         if all(math.isfinite(value) for value in given):
             modifiers.append(f"start({_per_group([_number(value) for value in given])})")

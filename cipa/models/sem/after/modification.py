@@ -11,18 +11,19 @@ Methodology, 17, 105-129; Chou, C.-P. & Bentler, P. (1990). MBR, 25, 115-136 (st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.special import chdtrc
 
 from cipa.errors import public
-from cipa.models.sem.declare.layout import Layout, place_of
+from cipa.models.sem.declare.layout import Block, Layout, Ordinal, place_of
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.standardize import scale_factors
-from cipa.models.sem.steps.table import residual_matrices
+from cipa.models.sem.steps.table import residual_matrices, row_values
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments import ram
 from cipa.results.display import ResultTable
@@ -55,11 +56,11 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
     >>> [table.columns[name][0] for name in ("lhs", "op", "rhs")], round(table.columns["mi"][0], 3)
     (['visual', '=~', 'x9'], 36.411)
     """
-    rows = candidates(fit)
-    extended = _extended(fit.layout, rows)
-    gradient, information = fit.objective.derivatives(extended, fit.point, np.array([row.value for row in rows]))
-    k = fit.layout.nfree
-    K = fit.layout.K
+    given, rows = _given(fit), candidates(fit)
+    extended = _extended(fit.layout, [*given, *rows])
+    gradient, information = fit.objective.derivatives(extended, fit.point, np.array([row.value for row in (*given, *rows)]))
+    k = fit.layout.nfree + len(given)
+    K = block_diag(fit.layout.K, np.eye(len(given)))
     inner = K.T @ information[:k, :k] @ K
     cross = K.T @ information[:k, k:]
     own = information[k:, k:].diagonal()
@@ -69,6 +70,9 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
         mi = np.where(clear, fit.nobs * gradient[k:] ** 2 / left, np.nan)
         epc = np.where(clear, -gradient[k:] / left, np.nan)
     scales = {kind: _scaled(fit, extended, kind)[-len(rows) :] for kind in ("std_lv", "std_all", "std_nox")} if rows else {}
+    if rows:  # once it is explained, an exogenous variable is standardized like any outcome
+        explained = [row.lhs in fit.layout.roles[row.group].exogenous for row in rows]
+        scales["std_nox"] = np.where(explained, scales["std_all"], scales["std_nox"])
     order = [int(i) for i in np.argsort(-np.nan_to_num(mi, nan=-1.0), kind="stable") if clear[i] and mi[i] >= minimum]
     terms = [rows[i].term(fit.group_labels) for i in order]
     columns = {
@@ -78,6 +82,16 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
            (("sepc_lv", "std_lv"), ("sepc_all", "std_all"), ("sepc_nox", "std_nox"))},
     }  # fmt: skip
     return ResultTable(title="Modification indices (expected information)", columns=columns)
+
+
+def _given(fit: SEMFit) -> list[Parameter]:
+    """Moments of exogenous variables that are held at the sample's: estimates of theirs too, once something explains these variables."""
+    if any(block.ordinal is not None for block in fit.layout.blocks):
+        return []
+    values = row_values(fit.objective, fit.point)
+    return [
+        replace(row, free=True, value=float(value)) for row, value in zip(fit.layout.rows, values, strict=True) if row.exogenous
+    ]
 
 
 def candidates(fit: SEMFit) -> list[Parameter]:
@@ -95,17 +109,19 @@ def candidates(fit: SEMFit) -> list[Parameter]:
         measured = [y for y in outer if y in indicators]
         new += [("~~", a, b) for j, b in enumerate(measured) for a in measured[: j + 1]]
         new += [("~~", a, b) for j, b in enumerate(roles.latent) for a in roles.latent[: j + 1]]
-        outcomes = [name for name in equations if name not in roles.exogenous]
-        new += [("~", y, x) for y in outcomes for x in equations if x != y and not (y in indicators and x in roles.latent)]
+        ordinal = fit.layout.blocks[g].ordinal
+        given = set() if ordinal is None else set(roles.exogenous)  # conditioned on, so that nothing explains them
+        new += [
+            ("~", y, x)
+            for y in equations
+            for x in equations
+            if x != y and y not in given and not {x, y} <= set(roles.exogenous) and not (y in indicators and x in roles.latent)
+        ]
         if fit.layout.means:
             new += [("~1", name, "") for name in (*outer, *roles.latent)]
         new += [(row.op, row.lhs, row.rhs) for row in own if not row.free and not row.exogenous]
-        ordinal = fit.layout.blocks[g].ordinal
-        if ordinal is not None:  # thresholds, scales, and what they determine are not the model's to free
-            ordered = {
-                name for name, is_ordered in zip(fit.layout.blocks[g].observed, ordinal.ordered, strict=True) if is_ordered
-            }
-            new = [(op, a, b) for op, a, b in new if op not in ("|", "~*~") and not (a in ordered and (op == "~1" or a == b))]
+        if ordinal is not None:
+            new = _of_ordered(new, fit.layout.blocks[g])
         for op, lhs, rhs in new:
             row = Parameter(lhs=lhs, op=op, rhs=rhs, group=g, level=fit.levels[g] if fit.levels else None)
             term = row.term(fit.group_labels)
@@ -115,17 +131,27 @@ def candidates(fit: SEMFit) -> list[Parameter]:
     return found
 
 
+def _of_ordered(new: Sequence[tuple[str, str, str]], block: Block) -> list[tuple[str, str, str]]:
+    """Without thresholds, and without what follows from the rest: residual variances of ordered variables (delta) or scales (theta)."""
+    assert block.ordinal is not None
+    ordered = {name for name, is_ordered in zip(block.observed, block.ordinal.ordered, strict=True) if is_ordered}
+    follows = "~*~" if block.ordinal.theta else "~~"
+    return [(op, a, b) for op, a, b in new if op != "|" and not (a in ordered and a == b and op == follows)]
+
+
 def _extended(layout: Layout, rows: Sequence[Parameter]) -> Layout:
     """The layout with the candidate rows as free parameters behind its own."""
     k = layout.nfree
     blocks = []
     for g, block in enumerate(layout.blocks):
-        mine = [i for i, row in enumerate(rows) if row.group == g]
         where = {name: position for position, name in enumerate(block.variables)}
+        mine = [i for i, row in enumerate(rows) if row.group == g and row.op != "~*~"]
+        scales = {where[row.lhs]: k + i for i, row in enumerate(rows) if row.group == g and row.op == "~*~"}
         places = [place_of(rows[i], where) for i in mine]
         blocks.append(
             replace(
                 block,
+                ordinal=_with_scales(block.ordinal, scales),
                 places=ram.Places(
                     kind=np.concatenate([block.places.kind, np.array([one[0] for one in places], dtype=np.intp)]),
                     row=np.concatenate([block.places.row, np.array([one[1] for one in places], dtype=np.intp)]),
@@ -137,6 +163,15 @@ def _extended(layout: Layout, rows: Sequence[Parameter]) -> Layout:
     theta = (*layout.theta, *range(len(layout.rows), len(layout.rows) + len(rows)))
     size = k + len(rows)
     return replace(layout, rows=(*layout.rows, *rows), blocks=tuple(blocks), theta=theta, K=np.eye(size), offset=np.zeros(size))
+
+
+def _with_scales(ordinal: Ordinal | None, scales: Mapping[int, int]) -> Ordinal | None:
+    """Ordered variables whose scales, by position, are those positions in theta."""
+    if ordinal is None or not scales:
+        return ordinal
+    free = ordinal.scale_free.copy()
+    free[list(scales)] = list(scales.values())
+    return replace(ordinal, scale_free=free)
 
 
 def _scaled(fit: SEMFit, extended: Layout, kind: str) -> Array:

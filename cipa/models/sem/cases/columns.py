@@ -33,13 +33,26 @@ def require_columns(syntax: Syntax, names: Sequence[str], data: Any, *, source: 
                 )
 
 
+def refuse_names_taken(syntax: Syntax, data: Any) -> None:
+    """Refuse a construct that has the name of a column, with its place: it is not clear which of them an equation means."""
+    present = {str(name) for name in getattr(data, "columns", ())}
+    for row in syntax.formulas:
+        if row.op in ("=~", "<~") and row.lhs in present:
+            items = ", ".join(other.rhs for other in syntax.formulas if other.op == row.op and other.lhs == row.lhs)
+            raise syntax.refuse(
+                row,
+                f"'{row.lhs}' is measured here by {items}, and {getattr(data, 'name', 'the data')} has a column of that name. What stands in the"
+                " other equations could be either. Give the construct a name of its own, or drop the column.",
+            )
+
+
 def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
     """Labels of the groups, in order of appearance; ("",) for a single group."""
     if isinstance(data, (list, tuple)) and data and isinstance(data[0], SampleMoments):
         return tuple(str(one.group or position + 1) for position, one in enumerate(data))
     if group is None or isinstance(data, SampleMoments):
         return ("",)
-    column = as_dataset(data, columns=[group])[group]
+    column = as_dataset(data, columns=[group]).words(group)
     labels = list(dict.fromkeys(_label(value) for value in column if value is not None and value == value))
     if len(labels) < 2:
         raise DataError(
@@ -58,7 +71,7 @@ def group_codes(data: Dataset, group: str | None, labels: Sequence[str]) -> IntA
     if group is None:
         return np.zeros(data.nobs, dtype=np.intp)
     lookup = {label: position for position, label in enumerate(labels)}
-    return np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in data[group]], dtype=np.intp)
+    return np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in data.words(group)], dtype=np.intp)
 
 
 def _label(value: Any) -> str:

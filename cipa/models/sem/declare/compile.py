@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from cipa.data.moments import SampleMoments
 from cipa.errors import SpecificationError
 from cipa.models.sem.declare.declaration import Declaration, words_of
 from cipa.models.sem.declare.layout import Layout, build_layout
 from cipa.models.sem.declare.ordered import ordered_rows, refuse_unscalable
-from cipa.models.sem.declare.parameters import Rules, hold_equal, parameter_table
+from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, hold_equal, parameter_table
 
 
 def lay_out(
@@ -29,11 +32,21 @@ def lay_out(
         rows = ordered_rows(
             rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
         )  # fmt: skip
+    rows = tuple(_bounded(row, roles[row.group], declaration.bounds) for row in rows)
     rows = hold_equal(
         rows, roles, classes=classes, partial=words_of(declaration, "group_partial"), automatic=declaration.defaults != "lavaan"
     )
     own_theta = theta and bool(categories)
     return build_layout(rows, roles, syntax, means=means, effect_coding=declaration.effect_coding, theta=own_theta)
+
+
+def _bounded(row: Parameter, roles: Roles, bounds: str | None) -> Parameter:
+    """Variances that `bounds` keeps at 0 or above; a bound that the researcher wrote stays."""
+    wanted = {"pos_var": (*roles.observed, *roles.latent), "pos_ov_var": roles.observed, "pos_lv_var": roles.latent}.get(
+        bounds or "", ()
+    )
+    variance = row.op == "~~" and row.lhs == row.rhs and row.free
+    return replace(row, lower=0.0) if variance and row.lhs in wanted and math.isinf(row.lower) else row
 
 
 def rules_of(declaration: Declaration, *, means: bool) -> Rules:
@@ -51,10 +64,12 @@ def wants_means(declaration: Declaration, *, ngroups: int, data: Any) -> bool:
         return declaration.meanstructure
     written = any(row.op == "~1" for row in declaration.parsed.formulas)
     given = [data] if not isinstance(data, (list, tuple)) else list(data)
-    without = any(getattr(one, "mean", 0) is None for one in given)
+    moments = [one for one in given if isinstance(one, SampleMoments)]
+    without = any(one.mean is None for one in moments)
     return (
         written
         or incomplete
+        or (bool(moments) and not without)
         or declaration.cluster is not None
         or declaration.defaults == "growth"
         or (ngroups > 1 and not without)

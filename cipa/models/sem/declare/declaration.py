@@ -60,15 +60,16 @@ class Declaration:
         allowed = {
             "estimator": ESTIMATORS, "missing": MISSING, "parameterization": ("delta", "theta"), "likelihood": ("normal", "wishart"),
             "defaults": ("sem", "cfa", "growth", "lavaan"), "information": ("expected", "observed"), "se": (*ERRORS, "robust"),
-            "test": ("standard", *SCALED_TESTS),
+            "test": ("standard", *SCALED_TESTS), "bounds": ("pos_var", "pos_ov_var", "pos_lv_var"),
         }  # fmt: skip
         for name, words in allowed.items():
             given = getattr(self, name)
             if given is not None:
                 word = LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given)
-                object.__setattr__(self, name, one_of(word, words, what=name, where=where))
+                object.__setattr__(self, name, one_of(word, words, what=name, where=where, lavaan=True))
         equal = tuple(
-            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where) for word in words_of(self, "group_equal")
+            one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where, lavaan=True)
+            for word in words_of(self, "group_equal")
         )
         object.__setattr__(self, "group_equal", equal)
         for word in words_of(self, "group_partial"):
@@ -104,15 +105,26 @@ class Declaration:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The columns of the data that the syntax needs, in order of appearance."""
+        """The columns of the data that the syntax needs, in order of appearance; of a product of variables its factors."""
         latent = {row.lhs for row in self.parsed.formulas if row.op in ("=~", "<~")}
-        names = (name for row in self.parsed.formulas for name in (row.lhs, row.rhs) if name)
+        names = (part for row in self.parsed.formulas for name in (row.lhs, row.rhs) if name for part in self.factors(name))
         return tuple(dict.fromkeys(name for name in names if name not in latent))
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Products of variables, `x:z`, in order of appearance."""
+        return tuple(dict.fromkeys(row.rhs for row in self.parsed.formulas if len(self.factors(row.rhs)) > 1))
+
+    @staticmethod
+    def factors(name: str) -> tuple[str, ...]:
+        """The variables of a product; a name alone is its own."""
+        return tuple(name.split(":"))
 
     @property
     def declared_terms(self) -> tuple[Term, ...]:
         """The parameters and defined effects that the syntax writes."""
-        written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs, level=row.level) for row in self.parsed.formulas]
+        formulas = (row for row in self.parsed.formulas if row.op != "=~" or row.rhs)  # a phantom (`f =~ 0`) has no loading
+        written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs, level=row.level) for row in formulas]
         return (*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":="))
 
 

@@ -6,6 +6,7 @@ constraints; eta (q,) is what the search moves, and q is the number of parameter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from cipa.errors import SpecificationError, did_you_mean
 from cipa.models.sem.declare.parameters import Parameter, Roles
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, null_space
 from cipa.numerics.moments.ram import Matrices, Places
-from cipa.study.expressions import Binary, Expression, gradient_of, names_in, substitute
+from cipa.study.expressions import Binary, Expression, Name, Number, gradient_of, names_in, substitute
 from cipa.study.syntax import Syntax
 
 _KIND = {"=~": 0, "~": 0, "<~": 0, "~~": 1, "~1": 2}
@@ -58,13 +59,15 @@ class Block:
 class Curve:
     """A constraint that K cannot carry: `expression` of the labels is 0 (`equal`), or at least 0.
 
-    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free.
+    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free. `text` is what
+    the researcher wrote.
     """
 
     expression: Expression
     equal: bool
     positions: Mapping[str, int]
     fixed: tuple[float, ...]
+    text: str = ""
 
     def at(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient (k,) at theta (k,)."""
@@ -227,51 +230,43 @@ def _constraints(
     rows: Sequence[Parameter], theta: Sequence[int], syntax: Syntax, *, labels: Mapping[str, int], effect_coding: bool
 ) -> tuple[Array, Array, tuple[Curve, ...]]:
     """R (c, k) and r (c,) of the linear constraints R theta = r, and the others."""
-    lines: list[Array] = []
-    right: list[float] = []
-
-    def tie(one: int, two: int) -> None:
-        line = np.zeros(len(theta))
-        line[one], line[two] = 1.0, -1.0
-        lines.append(line)
-        right.append(0.0)
-
-    fixed_labels = {
-        rows[p].label: rows[p].value for p in range(len(rows)) if rows[p].label and not rows[p].free and not rows[p].exogenous
-    }
-    first_equal: dict[str, int] = {}
-    names = {f"{rows[p].lhs}{rows[p].op}{rows[p].rhs}": k for k, p in reversed(list(enumerate(theta)))}
-    for k, position in enumerate(theta):
-        row = rows[position]
-        if row.label and row.label in fixed_labels:
-            line = np.zeros(len(theta))
-            line[k] = 1.0
-            lines.append(line)
-            right.append(fixed_labels[row.label])
-        elif row.label and labels[row.label] != k:
-            tie(labels[row.label], k)
-        if row.equal.startswith("@"):
-            if first_equal.setdefault(row.equal, k) != k:
-                tie(first_equal[row.equal], k)
-        elif row.equal:
-            if row.equal not in names:
-                raise SpecificationError(
-                    f'equal("{row.equal}") names no free parameter of the model.{did_you_mean(row.equal, names)}'
-                )
-            tie(names[row.equal], k)
-    curves = []
-    for curve in _written(syntax, labels=labels, fixed=fixed_labels, size=len(theta)):
-        linear = _linear(curve, len(theta)) if curve.equal else None
+    size = len(theta)
+    fixed = {row.label: row.value for row in rows if row.label and not row.free and not row.exogenous}
+    lines = [*_ties(rows, theta, labels=labels, fixed=fixed)]
+    curves = [*_bounds(rows, theta)]
+    for curve in _written(syntax, labels=labels, fixed=fixed, size=size):
+        linear = _linear(curve, size) if curve.equal else None
         if linear is None:
             curves.append(curve)
         else:
-            lines.append(linear[0])
-            right.append(linear[1])
+            lines.append(linear)
     if effect_coding:
-        for line, value in effect_coding_lines(rows, theta):
-            lines.append(line)
-            right.append(value)
-    return np.array(lines).reshape(len(lines), len(theta)), np.array(right), tuple(curves)
+        lines += effect_coding_lines(rows, theta)
+    return np.array([line for line, _ in lines]).reshape(len(lines), size), np.array([value for _, value in lines]), tuple(curves)
+
+
+def _ties(
+    rows: Sequence[Parameter], theta: Sequence[int], *, labels: Mapping[str, int], fixed: Mapping[str, float]
+) -> Iterator[tuple[Array, float]]:  # fmt: skip
+    """Lines of shared labels, of labels that a fixed parameter carries, and of `equal()` and `group_equal`."""
+    unit = np.eye(len(theta))
+    names = {f"{rows[p].lhs}{rows[p].op}{rows[p].rhs}": k for k, p in reversed(list(enumerate(theta)))}
+    first_equal: dict[str, int] = {}
+    for k, position in enumerate(theta):
+        row = rows[position]
+        if row.label in fixed:
+            yield unit[k], fixed[row.label]
+        elif row.label and labels[row.label] != k:
+            yield unit[labels[row.label]] - unit[k], 0.0
+        if not row.equal:
+            continue
+        known = {row.equal: first_equal.setdefault(row.equal, k)} if row.equal.startswith("@") else {**labels, **names}
+        if row.equal not in known:
+            raise SpecificationError(
+                f'equal("{row.equal}") names no free parameter of the model, by term or by label.{did_you_mean(row.equal, known)}'
+            )
+        if known[row.equal] != k:
+            yield unit[known[row.equal]] - unit[k], 0.0
 
 
 def _written(syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, float], size: int) -> Iterator[Curve]:
@@ -291,7 +286,25 @@ def _written(syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, f
         gap = Binary("-", right, left) if one.op == "<" else Binary("-", left, right)
         if not any(positions[name] < size for name in names_in(gap)):
             raise syntax.refuse(one, "This constraint has no free parameter in it, so there is nothing to constrain. Remove it.")
-        yield Curve(expression=gap, equal=one.op == "==", positions=positions, fixed=tuple(fixed.values()))
+        text = f"{one.lhs} {one.op} {one.rhs}"
+        yield Curve(expression=gap, equal=one.op == "==", positions=positions, fixed=tuple(fixed.values()), text=text)
+
+
+def _bounds(rows: Sequence[Parameter], theta: Sequence[int]) -> Iterator[Curve]:
+    """The bounds of single parameters, `lower()` and `upper()`."""
+    for k, position in enumerate(theta):
+        row = rows[position]
+        for bound, sign in ((row.lower, ">"), (row.upper, "<")):
+            if math.isfinite(bound):
+                value, limit = Name("@"), Number(bound)
+                gap = Binary("-", value, limit) if sign == ">" else Binary("-", limit, value)
+                yield Curve(
+                    expression=gap,
+                    equal=False,
+                    positions={"@": k},
+                    fixed=(),
+                    text=f"{row.lhs} {row.op} {row.rhs} {sign} {bound:g}",
+                )
 
 
 def _linear(curve: Curve, size: int) -> tuple[Array, float] | None:

@@ -21,7 +21,7 @@ TWO_STAGE = (*UNRESTRICTED_FIRST, "pairwise")
 """Ways of missing values in which moments come first, with a covariance of their own, and the model is fitted to them."""
 
 
-SCALED_TESTS = ("satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler_mplus")
+SCALED_TESTS = ("satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler", "yuan_bentler_mplus")
 
 
 WEIGHTS = {

@@ -43,7 +43,7 @@ class Parameter:
 
     In a two-level model `group` counts the levels (0 within, 1 between), and `level` is the label that the syntax gives.
     `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
-    the sample's. `user` marks rows that the researcher wrote.
+    the sample's. `user` marks rows that the researcher wrote. `lower` and `upper` bound a free parameter.
     """
 
     lhs: str
@@ -56,6 +56,8 @@ class Parameter:
     user: bool = False
     exogenous: bool = False
     equal: str = ""
+    lower: float = -math.inf
+    upper: float = math.inf
     line: int = 0
     column: int = 0
     level: str | None = None
@@ -82,7 +84,7 @@ def roles_of(formulas: Sequence[Formula]) -> Roles:
     """Classify the variables of one block."""
     latent = _unique(row.lhs for row in formulas if row.op in ("=~", "<~"))
     composites = tuple(_unique(row.lhs for row in formulas if row.op == "<~"))
-    indicators = _unique(row.rhs for row in formulas if row.op == "=~")
+    indicators = _unique(row.rhs for row in formulas if row.op == "=~" and row.rhs)
     outcomes = _unique(row.lhs for row in formulas if row.op == "~")
     predictors = _unique(row.rhs for row in formulas if row.op in ("~", "<~"))
     others = _unique(
@@ -131,6 +133,7 @@ def block_rows(
     syntax: Syntax, formulas: Sequence[Formula], roles: Roles, *, rules: Rules, group: int, ngroups: int
 ) -> list[Parameter]:
     """All parameters of one block: those that its formulas write, completed by the rules."""
+    formulas = [row for row in formulas if row.op != "=~" or row.rhs]  # a phantom (`f =~ 0`) has no loading
     written = {_key(row.lhs, row.op, row.rhs) for row in formulas}
     user = [
         Parameter(lhs=row.lhs, op=row.op, rhs=row.rhs, group=group, user=True, line=row.line, column=row.column)
@@ -239,6 +242,17 @@ def _modified(syntax: Syntax, formula: Formula, row: Parameter, *, ngroups: int)
         row = replace(row, value=start)
     if isinstance(label, str) and label and label != "NA":
         row = replace(row, label=label)
+    lower, upper = pick(mods.lower, "lower bounds"), pick(mods.upper, "upper bounds")
+    if isinstance(lower, float) or isinstance(upper, float):
+        row = replace(
+            row, lower=lower if isinstance(lower, float) else -math.inf, upper=upper if isinstance(upper, float) else math.inf
+        )
+        if not row.lower < row.upper:
+            raise syntax.refuse(
+                formula, f"The lower bound {row.lower:g} is not below the upper bound {row.upper:g}: no value lies between."
+            )
+        if row.free and math.isnan(row.value) and not row.lower < 0 < row.upper:  # start where the bounds allow
+            row = replace(row, value=row.lower if math.isfinite(row.lower) else row.upper)
     equal = pick(mods.equal, "references")
     return replace(row, equal=str(equal)) if equal else row
 

@@ -17,24 +17,33 @@ def refuse_impossible(declaration: Declaration) -> None:
     SpecificationError
         Naming the option, or the statement with its line.
     """
-    for name in ("conditional_x", "interaction", "nodes", "bounds"):
+    for name in ("conditional_x", "interaction", "nodes"):
         if getattr(declaration, name) and not (name == "conditional_x" and declaration.ordered_names):
             raise SpecificationError(
                 f"ci.SEM: {name}={getattr(declaration, name)!r} is not available in this version, and no other option stands in for it."
                 " Leave it out, or fit this model with a program that has it."
             )
-    _refuse_products(declaration.parsed)
+    _refuse_products(declaration)
     _refuse_misplaced(declaration.parsed, declaration.ordered_names)
 
 
-def _refuse_products(syntax: Syntax) -> None:
-    """Refuse `x:z`."""
+def _refuse_products(declaration: Declaration) -> None:
+    """Refuse products of constructs, of ordered variables, and products that are anything but a predictor."""
+    syntax = declaration.parsed
+    latent = {row.lhs for row in syntax.formulas if row.op in ("=~", "<~")}
     for row in syntax.formulas:
-        if ":" in row.lhs or ":" in row.rhs:
+        parts = row.rhs.split(":") if ":" in row.rhs else []
+        if ":" in row.lhs or (parts and row.op not in ("~", "~~")):
+            raise syntax.refuse(
+                row, "A product predicts: write it on the right of '~'. It measures nothing and is explained by nothing."
+            )
+        special = next((part for part in parts if part in latent or part in declaration.ordered_names), "")
+        if special:
+            kind = "a construct" if special in latent else "an ordered variable"
             raise syntax.refuse(
                 row,
-                f"The product '{row.rhs}' is not available in this version. For a product of observed variables, compute the column and name"
-                " it.",
+                f"The product '{row.rhs}' is not available in this version: '{special}' is {kind}, whose values are not observed. A product"
+                " of observed variables is made from their columns.",
             )
 
 

@@ -58,7 +58,7 @@ def _measures(layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: i
         groups.append(
             GroupMoments(
                 sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
-                mean=moments.mean if layout.means else group.saturated.mean, weight=group.nobs / sample.nobs,
+                mean=moments.mean if layout.means else group.saturated.mean, weight=group.total / sum(each.total for each in sample.groups),
                 P=np.linalg.inv(group.saturated.cov)[None] if first else point.evaluations[g].P,
                 shares=point.evaluations[g].weights, exogenous=block.exogenous, **_available(group),
             )

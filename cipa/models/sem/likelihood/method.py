@@ -56,7 +56,7 @@ def _refuse(declaration: Declaration) -> None:
             f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
             " derived for missing values, clusters and weights."
         )
-    if two_stage and (given.se in ("robust_huber_white", "first_order") or given.test == "yuan_bentler_mplus"):
+    if two_stage and (given.se in ("robust_huber_white", "first_order") or given.test in SCALED_TESTS[3:]):
         raise SpecificationError(
             f'ci.SEM: missing="{given.missing}" has no casewise scores, on which se="{given.se or given.estimator}" or that test would'
             " rest. Leave se= and test=: they are corrected for the first stage by themselves."
@@ -66,8 +66,11 @@ def _refuse(declaration: Declaration) -> None:
             'ci.SEM: first-order errors (estimator="mlf") are the inverse of what independent, unweighted cases vary by. Use'
             ' estimator="mlr", whose sandwich sums scores by cluster and takes weights.'
         )
-    if given.likelihood == "wishart" and (given.estimator != "ml" or design):
-        raise SpecificationError('ci.SEM: likelihood="wishart" goes with estimator="ml". Leave likelihood="normal".')
+    if given.likelihood == "wishart" and (given.estimator not in ("ml", "mlm", "mlmv", "mlmvs") or design):
+        raise SpecificationError(
+            'ci.SEM: likelihood="wishart" goes with estimator="ml", "mlm", "mlmv" or "mlmvs" of independent, unweighted cases. Leave'
+            ' likelihood="normal".'
+        )
 
 
 def _lost(declaration: Declaration) -> int:
@@ -112,8 +115,9 @@ def _covariance(recipe: Recipe, objective: Likelihood, point: LikelihoodPoint, *
     inverse = bread(objective, point, observed=recipe.information == "observed", nobs=nobs)
     if recipe.se != "robust_sem":
         return covariance(recipe.se, objective, point, inverse=inverse), inverse
-    if sample.missing in TWO_STAGE or any(len(block.exogenous) for block in layout.blocks):
-        return moment_sandwich(objective, point, sample)
+    about_sample = nobs == sample.nobs and not any(len(block.exogenous) for block in layout.blocks)  # else z does not sum to zero
+    if sample.missing in TWO_STAGE or not about_sample:
+        return moment_sandwich(objective, point, sample, nobs=nobs)
     scores = moment_scores(layout, sample.groups, point.blocks, point.evaluations, point.factors)
     assert scores is not None
     return sandwich(inverse, scores, None), inverse

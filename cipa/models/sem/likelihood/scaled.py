@@ -3,6 +3,7 @@
     satorra_bentler      c = tr(U G) / df,            U = W - W D (D'W D)^-1 D'W
     mean_var_adjusted    c = tr((U G)^2) / tr(U G),   df' = tr(U G)^2 / tr((U G)^2)
     scaled_shifted       c = sqrt(tr((U G)^2) / df),  chi-square / c + df - tr(U G) / c
+    yuan_bentler         c = tr(U G) / df,            W the (observed) information of the moments at the implied ones, G = A1^-1 B1 A1^-1
     yuan_bentler_mplus   c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df
 
 W is the normal-theory weight at the implied moments, G the sample covariance of second moments (and values), D the Jacobian;
@@ -69,7 +70,7 @@ def scaled_measures(
         base = (
             _baseline_difference(sample, independent, kept, h1, observed=observed)
             if kind == "yuan_bentler_mplus"
-            else _from_weights(kind, sample, independent, kept, held)
+            else _from_weights(kind, sample, independent, kept, held, observed=observed)
         )
     if test.df == 0:
         return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
@@ -84,7 +85,7 @@ def scaled_measures(
         h0 = float(np.trace(np.linalg.solve(A0, B0)))
         model = difference_scaling(h1, h0, test.df, sum(len(keep) for keep in kept), objective.layout.npar)
     else:
-        model = _from_weights(kind, sample, fitted, kept, held)
+        model = _from_weights(kind, sample, fitted, kept, held, observed=observed)
     return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(sample.groups))
 
 
@@ -181,7 +182,7 @@ def _weight(group: GroupSample, cov: Array, mean: Array) -> Array:
     return saturated_information(_evaluation(group, cov, mean, complete=True))
 
 
-def moment_sandwich(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> tuple[Array, Array]:
+def moment_sandwich(objective: Likelihood, point: LikelihoodPoint, sample: Sample, *, nobs: int) -> tuple[Array, Array]:
     """Covariance of the estimates from that of the moments (robust_sem), and inverse expected information, both (k, k)."""
     K = objective.layout.K
     E = meat_ = np.zeros((K.shape[1], K.shape[1]))
@@ -189,7 +190,7 @@ def moment_sandwich(objective: Likelihood, point: LikelihoodPoint, sample: Sampl
         E = E + share * D.T @ W @ D
         meat_ = meat_ + share * D.T @ W @ G @ W @ D
     inverse = scaled_inverse(E)
-    return symmetric(K @ inverse @ meat_ @ inverse @ K.T) / sample.nobs, K @ inverse @ K.T / sample.nobs
+    return symmetric(K @ inverse @ meat_ @ inverse @ K.T) / nobs, K @ inverse @ K.T / nobs
 
 
 def expected(found: Evaluation) -> Evaluation:
@@ -249,20 +250,46 @@ def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArra
     return difference_scaling(h1, h0, base.df, sum(len(one) for one in kept), len(used))
 
 
-def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[IntArray], held: Sequence[IntArray]) -> Scaling:
+_MEAN_ONLY = ("satorra_bentler", "yuan_bentler")
+"""Tests whose factor corrects the mean of the chi-square alone."""
+
+
+def _normal_theory(
+    sample: Sample, g: int, model: Candidate, keep: IntArray, held: IntArray, *, observed: bool
+) -> tuple[Array, Array]:  # fmt: skip
+    """Normal-theory weight at the implied moments and n times the covariance (m, m) of the sample's."""
+    group, index = sample.groups[g], np.ix_(keep, keep)
+    return _weight(group, model.covs[g], model.means[g])[index], second_moments(group, held)[index]
+
+
+def _yuan_bentler(
+    sample: Sample, g: int, model: Candidate, keep: IntArray, held: IntArray, *, observed: bool
+) -> tuple[Array, Array]:  # fmt: skip
+    """Information of the moments at the implied ones, and A1^-1 B1 A1^-1 (m, m) of the unrestricted (Yuan & Bentler 2000, eq. 17)."""
+    group, index = sample.groups[g], np.ix_(keep, keep)
+    at_model = _evaluation(group, model.covs[g], model.means[g])
+    free = _evaluation(group, group.saturated.cov, group.saturated.mean)
+    inverse = np.linalg.inv(saturated_information(free if observed else expected(free))[index])
+    spread = h1_meat(sample, g, free, group.saturated.mean, keep) / group.total
+    return saturated_information(at_model if observed else expected(at_model))[index], inverse @ spread @ inverse
+
+
+def _from_weights(
+    kind: str, sample: Sample, model: Candidate, kept: Sequence[IntArray], held: Sequence[IntArray], *, observed: bool
+) -> Scaling:  # fmt: skip
     """Traces of U G and of its square, without forming the block-diagonal matrices of several groups."""
     size = model.jacobians[0].shape[1]
     E, first, second = (np.zeros((size, size)) for _ in range(3))
     trace = squares = 0.0
     for g, (group, keep) in enumerate(zip(sample.groups, kept, strict=True)):
-        W = _weight(group, model.covs[g], model.means[g])[np.ix_(keep, keep)]
-        WG = W @ second_moments(group, held[g])[np.ix_(keep, keep)]
+        W, G = (_yuan_bentler if kind == "yuan_bentler" else _normal_theory)(sample, g, model, keep, held[g], observed=observed)
+        WG = W @ G
         D, share = model.jacobians[g][keep], group.nobs / sample.nobs
         WD = W @ D
         E += share * D.T @ WD
         first += share * D.T @ WG @ WD
         trace += float(np.trace(WG))
-        if kind != "satorra_bentler":
+        if kind not in _MEAN_ONLY:
             squares += float(np.sum(WG * WG.T))
             second += share * D.T @ (WG @ (WG @ WD))
     used = np.flatnonzero(E.diagonal() > 0)
@@ -270,7 +297,7 @@ def _from_weights(kind: str, sample: Sample, model: Candidate, kept: Sequence[In
     H = np.linalg.solve(E, first)
     ug = trace - float(np.trace(H))
     plain = ug / model.df
-    if kind == "satorra_bentler":
+    if kind in _MEAN_ONLY:
         return Scaling(factor=plain, shift=0.0, df=model.df, plain=plain)
     ug2 = squares - 2 * float(np.trace(np.linalg.solve(E, second))) + float(np.sum(H * H.T))
     if kind == "mean_var_adjusted":

@@ -76,9 +76,16 @@ class Population:
         return tuple(dict.fromkeys(name for group in self.groups for name in group.thresholds))
 
     def moments(self) -> Any:
-        """Moments of the population as covariance input whose discrepancy from the truth is exactly 0 (divisor n)."""
+        """Moments of the population as covariance input whose discrepancy from the truth is exactly 0 (divisor n); means where it has them."""
+        means = any(term.op == "~1" for term in self.truth)
         found = tuple(
-            SampleMoments(cov=one.cov * one.nobs / (one.nobs - 1), mean=one.mean, nobs=one.nobs, names=one.variables, group=label)
+            SampleMoments(
+                cov=one.cov * one.nobs / (one.nobs - 1),
+                mean=one.mean if means else None,
+                nobs=one.nobs,
+                names=one.variables,
+                group=label,
+            )
             for one, label in zip(self.groups, self.labels, strict=True)
         )
         return list(found) if len(found) > 1 else found[0]

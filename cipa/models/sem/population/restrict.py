@@ -16,6 +16,7 @@ from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.population.law import Population
+from cipa.study.tokens import quoted
 from cipa.terms import Term
 
 D = TypeVar("D", bound=Declaration)
@@ -85,7 +86,8 @@ def _at_zero(claim: str, fit: SEMFit) -> str:
     values = ["0" if row in wanted else "NA" if row.free else repr(float(row.value)) for row in rows]
     modifier = values[0] if len(set(values)) == 1 else f"c({','.join(values)})"
     first = rows[0]
-    return f"{first.lhs} {'~' if first.op == '~1' else first.op} {modifier}*{'1' if first.op == '~1' else first.rhs}"
+    right = "1" if first.op == "~1" else quoted(first.rhs)
+    return f"{quoted(first.lhs)} {'~' if first.op == '~1' else first.op} {modifier}*{right}"
 
 
 def _refuse_variance(claim: str, is_variance: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,13 +10,19 @@ import numpy as np
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.problem import Point
+from cipa.models.sem.steps.identification import natural_units
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 from cipa.numerics.moments.ram import Implied
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Notice
 
 _WEAK, _STRONG = 0.1, 0.3  # standardized loadings of a marker that hardly belongs, and of an item that does
+_BEYOND = 1e6  # natural units of a parameter; an error beyond it is a division by (almost) zero
 _Z = 1.96  # below it a loading that is strong when standardized is uncertain in the unit of its marker
+
+
+_ON_THE_BOUND = 1e-7
+"""Distance within which a constraint holds as an equation; the search ends a hundred times nearer."""
 
 
 def admissible_notices(
@@ -25,8 +32,9 @@ def admissible_notices(
     return (
         *_negative_variances(layout, estimates, errors),
         *_weak_markers(layout, labels, estimates, errors),
+        *_undetermined(layout, labels, point, errors),
         *_latent_covariances(layout, labels, point),
-        *_binding(layout),
+        *_binding(layout, point),
         *_undefined(estimates),
     )
 
@@ -65,7 +73,7 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         if row.op == "=~":
             loadings.setdefault((row.group, row.lhs), []).append(position)
     for (g, construct), positions in loadings.items():
-        sizes = {position: abs(float(np.nan_to_num(estimates.rows[position].standardized or 0.0))) for position in positions}
+        sizes = {position: _size(estimates.rows[position].standardized) for position in positions}
         markers = [position for position in positions if not layout.rows[position].free and layout.rows[position].value]
         best = max(positions, key=lambda position: sizes[position])
         if len(markers) != 1 or not layout.rows[best].free or not sizes[best] > _STRONG:
@@ -83,6 +91,30 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         )
         notices.append(Notice(code="weak_marker", text=text))
     return notices
+
+
+def _size(standardized: float | None) -> float:
+    """Its absolute value; 0 where there is none."""
+    return 0.0 if standardized is None or math.isnan(standardized) else abs(standardized)
+
+
+def _undetermined(layout: Layout, labels: Sequence[str], point: Point, errors: Array) -> list[Notice]:
+    """Parameters about which the information is zero at the estimates, although it is not elsewhere."""
+    own = errors[list(layout.theta)]
+    if (own <= _BEYOND * np.abs(point.theta)).all():
+        return []
+    units = natural_units(layout, [np.sqrt(np.maximum(moments.cov.diagonal(), 0.0)) for moments in point.blocks])
+    beyond = ~(own <= _BEYOND * np.maximum(units, np.abs(point.theta)))
+    names = [str(layout.rows[position].term(labels)) for position, far in zip(layout.theta, beyond, strict=True) if far]
+    if not names:
+        return []
+    several = f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
+    text = (
+        f"The information about {several} is zero at the estimates (for example of a path whose square alone counts, estimated at 0)."
+        " Standard errors and z-tests of these do not exist, whatever the table prints. Fix them there and compare the fits (ci.lr_test),"
+        " or write the model in what counts (the square, a variance)."
+    )
+    return [Notice(code="undetermined", severity="warning", text=text)]
 
 
 def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> list[Notice]:
@@ -117,14 +149,15 @@ def implied_notices(blocks: Sequence[Implied], patterns: Sequence[int], labels: 
     return tuple(notices)
 
 
-def _binding(layout: Layout) -> list[Notice]:
+def _binding(layout: Layout, point: Point) -> list[Notice]:
     """Inequalities that hold as equations: the chi-square's reference distribution is then a mixture."""
     if not layout.binding:
         return []
+    binding = [curve.text for curve in layout.curves if not curve.equal and abs(curve.at(point.theta)[0]) < _ON_THE_BOUND]
     text = (
-        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'}: the estimates stand on the bound. The"
-        " p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are those"
-        " with the bound held as an equation."
+        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'} ({', '.join(binding)}): the estimates stand on"
+        " the bound. The p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are"
+        " those with the bound held as an equation."
     )
     return [Notice(code="binding", text=text)]
 

@@ -23,6 +23,7 @@ from cipa.numerics.search.optimize import Solution, minimize
 Kind = TypeVar("Kind", bound=Objective)
 
 _CONTRADICTION = 1e-6
+_PLACES, _ASIDE = 10, 0.1  # where to look for values of constraints that have none at the start
 _AGAIN = 100  # iterations from another place to start, which leads there in a dozen or not at all
 
 
@@ -53,7 +54,8 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
                 break
         return objective, *_checked(solution, point)
     equal = np.array([curve.equal for curve in layout.curves])
-    solution, point, binding = minimize_constrained(objective, _inside(objective, theta), lambda at: _curves(layout, at), equal)
+    start = _inside(objective, _where_defined(layout, theta))
+    solution, point, binding = minimize_constrained(objective, start, lambda at: _curves(layout, at), equal)
     if point is not None and not solution.converged and _distance(layout, solution.eta) > _CONTRADICTION:
         raise SpecificationError(
             f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they contradict"
@@ -66,6 +68,16 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
     gradient, _ = found.derivatives(found.layout, ended, np.empty(0))
     bend = _bend(layout, gradient, point.theta, binding)
     return replace(found, layout=replace(found.layout, bend=bend)), ended, solution
+
+
+def _where_defined(layout: Layout, theta: Array) -> Array:
+    """Theta (k,), or a place near it where every constraint has a value and a slope."""
+    rng = np.random.default_rng(20190707)
+    for attempt in range(_PLACES):
+        place = theta + (0.0 if attempt == 0 else _ASIDE * rng.uniform(0.5, 1.5, len(theta)))
+        if all(np.isfinite(value) and np.isfinite(slope).all() for value, slope in (curve.at(place) for curve in layout.curves)):
+            return place
+    return theta
 
 
 def _bend(layout: Layout, gradient: Array, theta: Array, holding: Array) -> Array:
@@ -95,6 +107,7 @@ def at_tangent(layout: Layout, theta: Array, binding: Array | None = None) -> La
     if not held.any():
         return layout
     slopes = np.array([curve.at(theta)[1] for curve, holds in zip(layout.curves, held, strict=True) if holds])
+    slopes[~np.isfinite(slopes).all(axis=1)] = 0.0  # a division by 0, or a root of it: here the equation says nothing
     K = layout.K @ null_space(slopes @ layout.K)
     equations = layout.K @ null_space(slopes[equal[held]] @ layout.K) if equal.any() else layout.K
     return replace(layout, K=K, offset=theta, binding=equations.shape[1] - K.shape[1])

@@ -16,7 +16,7 @@ from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError
 from cipa.models.sem.cases.columns import require_columns
-from cipa.models.sem.cases.conditions import placed_rows
+from cipa.models.sem.cases.conditions import code_notices, placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Levels, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
@@ -67,7 +67,12 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str,
         values=values, rows=keep, clusters=codes,
     )  # fmt: skip
     levels = _levels(clusters, layout, direct_moments(values, codes, within=within, between=between))
-    notices = (*unplaced, *_missing_notices(holes, len(rows), missing=missing), *_notices(clusters, levels.free, layout, names))
+    notices = (
+        *unplaced,
+        *code_notices(values, names),
+        *_missing_notices(holes, len(rows), missing=missing),
+        *_notices(clusters, levels.free, layout, names),
+    )
     return Sample(groups=(group,), data=dataset, notices=notices, missing=missing, levels=levels)
 
 

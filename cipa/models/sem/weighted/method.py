@@ -23,7 +23,7 @@ from cipa.models.sem.cases.sample import Sample, bases_with_exogenous
 from cipa.models.sem.declare.compile import held_of, lay_out, rules_of
 from cipa.models.sem.declare.declaration import Declaration, recipe_of
 from cipa.models.sem.declare.layout import Layout
-from cipa.models.sem.declare.options import WEIGHTS, Recipe
+from cipa.models.sem.declare.options import SCALED_TESTS, WEIGHTS, Recipe
 from cipa.models.sem.declare.parameters import parameter_table
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.method import Method
@@ -58,7 +58,7 @@ def _refuse(declaration: Declaration) -> None:
         )
     wrong = {
         f'se="{declaration.se}"': declaration.se in ("robust_huber_white", "first_order"),
-        'test="yuan_bentler_mplus"': declaration.test == "yuan_bentler_mplus",
+        f'test="{declaration.test}"': declaration.test in SCALED_TESTS[3:],
         'information="observed"': declaration.information == "observed",
         'likelihood="wishart"': declaration.likelihood == "wishart",
         "fixed_x=True": declaration.fixed_x is True and not ordered,

@@ -19,7 +19,7 @@ from cipa.data.checks import refuse_constant, refuse_empty, refuse_never_togethe
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
 from cipa.models.sem.cases.columns import group_codes, require_columns
-from cipa.models.sem.cases.conditions import placed_rows
+from cipa.models.sem.cases.conditions import code_notices, placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout
@@ -76,7 +76,7 @@ def read_responses(
     dataset = as_dataset(
         data, columns=[*names, *([declaration.group] if declaration.group and declaration.group not in names else [])]
     )
-    values = dataset.numeric(names)
+    values = dataset.numeric(names, ordered=ordered)
     group = group_codes(dataset, declaration.group, labels)
     covariates = [names.index(name) for name in dict.fromkeys(name for here in held for name in here)]
     kept = group >= 0
@@ -148,6 +148,7 @@ def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
     """What was dropped, and what is incomplete."""
     placed, unplaced = placed_rows(found.data, {"group": declaration.group})
     yield from unplaced
+    yield from code_notices(found.data.numeric(found.names, ordered=declaration.ordered_names), found.names)
     lost = int(placed.sum()) - len(found.rows)
     if lost:
         what = "a covariate" if declaration.missing == "pairwise" else "a variable of the model"

@@ -1,0 +1,32 @@
+"""Products of observed variables, `y ~ x:z`: a column that is made from the data, as lavaan makes it, and said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cipa.data.dataset import Dataset, as_dataset
+from cipa.models.sem.declare.declaration import Declaration
+from cipa.results.fit import Notice
+
+
+def with_products(declaration: Declaration, data: Any) -> tuple[Any, tuple[Notice, ...]]:
+    """The data with the product columns that the model names, and what a reader must know of them.
+
+    A product is missing where one of its variables is. Covariance input, and data that have the column, stay as they are.
+    """
+    if not declaration.products or not hasattr(data, "columns"):
+        return data, ()
+    dataset: Dataset = as_dataset(data)
+    made = [name for name in declaration.products if name not in dataset.columns]
+    made = [name for name in made if all(part in dataset.columns for part in name.split(":"))]  # else refused with its place
+    columns = {name: np.prod(dataset.numeric(name.split(":")), axis=1) for name in made}
+    if not made:
+        return data, ()
+    text = (
+        f"{'The product' if len(made) == 1 else f'{len(made)} products'} {', '.join(made)} of observed variables"
+        f" {'was' if len(made) == 1 else 'were'} computed case by case, not centred: the effect of each factor alone is that where the other"
+        " is 0. Centre the variables first, or read ci.simple_slopes."
+    )
+    return dataset.with_columns(columns), (Notice(code="product_column", text=text),)
