@@ -61,7 +61,7 @@ def test_the_terminal_reports_and_ends_with_one(tmp_path: Path, capsys: pytest.C
     assert main(["run", str(place), "--to", "html", "--out", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     assert "supported" in out
-    assert "The model bad could not be fitted: " in err
+    assert "The model bad could not be fitted. " in err
     assert "fitted bad" not in err
     assert (tmp_path / "out/report.html").is_file()
 

@@ -10,10 +10,12 @@ from typing import Any
 from cipa.errors import InferenceError, SpecificationError, public
 from cipa.report.figures import svg
 from cipa.report.figures.scene import Scene, scene_of
+from cipa.report.language.en import EN
+from cipa.report.language.speech import Language
 from cipa.report.letters import text_width
-from cipa.report.words import unit
 from cipa.report.writers.pdf import render_picture
 from cipa.results import questions
+from cipa.results.fit import Fit
 
 SUFFIXES = (".svg", ".pdf", ".png")
 """What a diagram can be saved as."""
@@ -91,6 +93,13 @@ def path_diagram(
     >>> "visual" in place.read_text(encoding="utf-8")
     True
     """
+    return draw(fit, titles=titles or {}, measurement=measurement, group=group, say=EN)
+
+
+def draw(
+    fit: Fit, *, titles: Mapping[str, str], measurement: bool | None, group: str | None, say: Language
+) -> PathDiagram:  # fmt: skip
+    """The diagram in a language."""
     structure = questions.structure(fit, "A path diagram")
     if structure.levels:
         raise InferenceError(
@@ -103,41 +112,39 @@ def path_diagram(
     rows = questions.standardized(fit, "A path diagram")
     scenes = {
         label: scene_of(
-            structure, [row for row in rows if row.term.group == label and row.term.op in ("=~", "~", "~~")], titles or {},
+            structure, [row for row in rows if row.term.group == label and row.term.op in ("=~", "~", "~~")], titles,
             measurement=measurement, group=label,
         )
         for label in labels
     }  # fmt: skip
-    alt = "Path diagram. " + " ".join(_words(label, scene) for label, scene in scenes.items())
-    return PathDiagram(svg=_drawn(scenes, alt), alt=alt, note=_note(next(iter(scenes.values()))))
+    alt = say("diagram.alt", panels=" ".join(_words(say, label, scene) for label, scene in scenes.items()))
+    return PathDiagram(svg=_drawn(say, scenes, alt), alt=alt, note=_note(say, next(iter(scenes.values()))))
 
 
-def _drawn(scenes: Mapping[str | None, Scene], alt: str) -> str:
+def _drawn(say: Language, scenes: Mapping[str | None, Scene], alt: str) -> str:
     """The panels one below the other, each with the name of its group."""
     if len(scenes) == 1:
         shapes, box = next(iter(scenes.values())).drawn()
-        return svg.picture(shapes, box=box, title="Path diagram", description=alt)
+        return svg.picture(shapes, box=box, title=say("diagram"), description=alt)
     panels, wide, y = [], 0.0, 0.0
     for label, scene in scenes.items():
         shapes, (left, top, width, height) = scene.drawn()
-        head = svg.label([f"Group {label}"], 0, 0, size=14, weight="bold", anchor="start")
+        head = svg.label([say("group", group=label)], 0, 0, size=14, weight="bold", anchor="start")
         panels += [svg.moved([head], 12, y + 18), svg.moved(shapes, -left, y + _HEAD - top)]
-        wide, y = max(wide, width, text_width(f"Group {label}", 14) * 1.1 + 24), y + _HEAD + height + _BETWEEN
-    return svg.picture(panels, box=(0.0, 0.0, wide, y - _BETWEEN), title="Path diagram", description=alt)
+        wide, y = max(wide, width, text_width(say("group", group=label), 14) * 1.1 + 24), y + _HEAD + height + _BETWEEN
+    return svg.picture(panels, box=(0.0, 0.0, wide, y - _BETWEEN), title=say("diagram"), description=alt)
 
 
-def _words(label: str | None, scene: Scene) -> str:
-    arrows = (line.row for line in scene.lines if line.row in scene.paths)
-    told = "; ".join(
-        f"{row.term.rhs if row.term.op == '~' else row.term.lhs} to {row.term.lhs if row.term.op == '~' else row.term.rhs} {unit(row.estimate)}"
-        for row in arrows
-    )
-    return f"{'' if label is None else f'Group {label}: '}{told}."
+def _words(say: Language, label: str | None, scene: Scene) -> str:
+    """The paths of a panel, for a reader who does not see it."""
+    told = []
+    for row in (line.row for line in scene.lines if line.row in scene.paths):
+        ends = (row.term.rhs, row.term.lhs) if row.term.op == "~" else (row.term.lhs, row.term.rhs)
+        told.append(say("diagram.path", cause=ends[0], outcome=ends[1], value=row.estimate))
+    paths = "; ".join(told)
+    return say("diagram.panel", paths=paths) if label is None else say("diagram.panel.group", group=label, paths=paths)
 
 
-def _note(scene: Scene) -> str:
-    hidden = f" The {scene.hidden} items are in the table of loadings." if scene.hidden else ""
-    return (
-        "Completely standardized estimates; dashed: p ≥ .05. Ellipses are constructs, boxes observed variables; R² stands in dependent"
-        f" ones. Not drawn: variances, covariances of {'exogenous variables, and of ' if scene.paths else ''}items' residuals.{hidden}"
-    )
+def _note(say: Language, scene: Scene) -> str:
+    note = say("diagram.note" if scene.paths else "diagram.note.measurement")
+    return f"{note} {say('diagram.hidden', count=scene.hidden)}" if scene.hidden else note

@@ -7,8 +7,9 @@ import numpy as np
 from cipa.report.document import Figure
 from cipa.report.figures import svg
 from cipa.report.figures.axes import SIZE, Axes
+from cipa.report.language.speech import Language
 from cipa.report.letters import broken
-from cipa.report.words import decimal, level, signed
+from cipa.report.words import decimal, level
 from cipa.results.answers import Spread
 from cipa.results.display import ResultTable
 
@@ -20,7 +21,15 @@ _KEY = 150.0  # room of a line's name below the chart
 
 
 def slopes_figure(
-    found: ResultTable, *, key: str, spread: Spread, cause: str, outcome: str, moderator: str, two_valued: bool
+    found: ResultTable,
+    *,
+    key: str,
+    spread: Spread,
+    cause: str,
+    outcome: str,
+    moderator: str,
+    two_valued: bool,
+    say: Language,
 ) -> Figure:
     """Lines through the mean of the cause, with pointwise 95 % bands, readable in grey; labels of any length and script."""
     low, high = _range(spread)
@@ -29,7 +38,7 @@ def slopes_figure(
     reach = [float(f(np.multiply.outer(slope, ends))) for slope in bounds for f in (np.min, np.max)]
     bottom, top = min([0.0, *reach]), max([0.0, *reach])
     room = 0.04 * ((top - bottom) or 1.0)
-    above = broken(f"Change in {outcome}", WIDTH + _LEFT - 10, SIZE)
+    above = broken(say("slopes.change", outcome=outcome), WIDTH + _LEFT - 10, SIZE)
     axes = Axes(x=(low, high), y=(bottom - room, top + room), box=(_LEFT, 14 + len(above) * _LINE, WIDTH, HEIGHT))
     shapes = [svg.label(above, 6, 8 + (len(above) - 1) * _LINE / 2 + 4, size=SIZE, anchor="start")]
     shapes += [
@@ -37,13 +46,14 @@ def slopes_figure(
     ]
     shapes += axes.frame()
     shapes += [shape for k in range(len(found)) for shape in _line(axes, ends, float(bounds[0][k]), spread.mean, k)]
-    below, bottom_edge = _below(found, axes, cause, moderator, two_valued=two_valued)
+    below, bottom_edge = _below(say, found, axes, cause, moderator, two_valued=two_valued)
     slopes = [decimal(value) for value in found.columns["estimate"]]
-    alt = f"Lines with slopes {', '.join(slopes)} at {moderator} = {', '.join(level(v) for v in found.columns['value'])}."
-    title = f"Effect of {cause} on {outcome} by {moderator}"
+    alt = say(
+        "slopes.alt", slopes=", ".join(slopes), moderator=moderator, values=", ".join(level(v) for v in found.columns["value"])
+    )
+    title = say("slopes.figure", cause=cause, outcome=outcome, moderator=moderator)
     picture = svg.picture([*shapes, *below], box=(0.0, 0.0, _LEFT + WIDTH + 14, bottom_edge), title=title, description=alt)
-    note = "Change from the outcome at the mean of the cause; bands: pointwise 95% intervals of the slope; range: 1st to 99th percentile."
-    return Figure(key=key, title=title, svg=picture, alt=alt, notes=(note,))
+    return Figure(key=key, title=title, svg=picture, alt=alt, notes=(say("slopes.note"),))
 
 
 def _range(spread: Spread) -> tuple[float, float]:
@@ -65,20 +75,22 @@ def _line(axes: Axes, ends: np.ndarray, slope: float, mean: float, k: int) -> li
     return [svg.path(axes.places(ends + mean, slope * ends), colour=_GREYS[k % 4], width=1.8, dash=_DASHES[k % 4])]
 
 
-def _below(found: ResultTable, axes: Axes, cause: str, moderator: str, *, two_valued: bool) -> tuple[list[str], float]:
+def _below(
+    say: Language, found: ResultTable, axes: Axes, cause: str, moderator: str, *, two_valued: bool
+) -> tuple[list[str], float]:
     """The label of the horizontal axis, and which line stands for which value; and where the picture ends."""
     left, top, width, height = axes.box
     under = broken(cause, width, SIZE)
     y = top + height + 40
     shapes = [svg.label(under, left + width / 2, y + (len(under) - 1) * _LINE / 2, size=SIZE)]
-    heads = broken(f"{moderator}:", width, SIZE)
+    heads = broken(say("slopes.key", moderator=moderator), width, SIZE)
     y += len(under) * _LINE + 12
     shapes.append(svg.label(heads, left, y + (len(heads) - 1) * _LINE / 2, size=SIZE, anchor="start"))
     y += len(heads) * _LINE + 4
     per_row = max(1, int(width // _KEY))
     for k, (value, at) in enumerate(zip(found.columns["value"], found.columns["at"], strict=True)):
         x, row = left + (k % per_row) * _KEY, y + (k // per_row) * _LINE
-        name = level(value) if two_valued else f"{decimal(value)} ({signed(at)} SD)"
+        name = level(value) if two_valued else say("slopes.line", value=value, at=at)
         sample = svg.path([(x, row), (x + 30, row)], colour=_GREYS[k % 4], width=1.8, dash=_DASHES[k % 4])
         shapes += [sample, svg.label([name], x + 37, row, size=SIZE, anchor="start")]
     return shapes, y + ((len(found) - 1) // per_row) * _LINE + 16

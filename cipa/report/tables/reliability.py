@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
-from cipa.report.document import Block, Table, body, columns
+from cipa.report.document import Block, Format, Table, body, columns
+from cipa.report.language.speech import Language
 from cipa.report.titles import construct_head, construct_titles
 from cipa.report.view import View, evidence_of
+from cipa.results.display import ResultTable
 
-HEADS = {
-    "alpha": "α", "omega": "ω", "alpha_ordinal": "ordinal α", "omega_ordinal": "ordinal ω", "cr": "CR", "ave": "AVE"
-}  # fmt: skip
-"""Columns and their heads, in the order shown."""
+HEADS = ("alpha", "omega", "alpha_ordinal", "omega_ordinal", "cr", "ave")
+"""Columns in the order shown."""
 
 
-def _blocks(analysis: Analysis, model: str) -> list[Block]:
+def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     titles = construct_titles(analysis, model)
     return [
         Table(
-            key=f"reliability-{model}", title="Reliability and convergent validity", notes=table.notes,
-            columns=columns(("Construct", "text"), ("Items", "int"), *[(HEADS[name], "unit") for name in HEADS if name in table.columns]),
+            key=f"reliability-{model}", title=say("reliability"), notes=table.notes,
+            columns=columns((say("construct"), "text"), (say("reliability.items"), "int"), *_heads(say, table)),
             rows=tuple(
-                body(construct_head(titles, construct, label), *rest)
+                body(construct_head(say, titles, construct, label), *rest)
                 for construct, label, *rest in zip(
                     *(table.columns[name] for name in ("construct", "group", "items", *HEADS) if name in table.columns), strict=True
                 )
@@ -28,6 +28,10 @@ def _blocks(analysis: Analysis, model: str) -> list[Block]:
         )
         for table in evidence_of(analysis, "reliability", model).values()
     ]  # fmt: skip
+
+
+def _heads(say: Language, table: ResultTable) -> list[tuple[str, Format]]:
+    return [(say(f"reliability.{name}"), "unit") for name in HEADS if name in table.columns]
 
 
 RELIABILITY = View(blocks=_blocks, shows=("reliability",))

@@ -50,7 +50,7 @@ def _figures(document: Document) -> list[Figure]:
 
 def _plain(document: Document) -> dict[str, Any]:
     return {
-        "title": document.title, "author": document.author, "language": document.language,
+        "title": document.title, "author": document.author, "language": document.language, "words": dict(document.words),
         "blocks": [_block(block, number) for block, number in numbered(document)],
     }  # fmt: skip
 
