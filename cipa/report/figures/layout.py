@@ -22,7 +22,11 @@ _FEW = 5  # ranks of at most so many nodes are searched over all orders
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A variable: its place, half its width and half its height, the room that its items take above and below, and to each side."""
+    """A variable: its place, half its width and half its height, and the room of its items.
+
+    `room` is what they take above and below it together, `reach` to each side; `tower` what they take on one side, above the node where
+    `up` holds, else below.
+    """
 
     name: str
     rx: float
@@ -32,6 +36,8 @@ class Node:
     y: float = 0.0
     room: float = 0.0
     reach: float = 0.0
+    tower: float = 0.0
+    up: bool = True
 
 
 Edge = tuple[str, str]
@@ -75,7 +81,8 @@ def place(nodes: Sequence[Node], edges: Sequence[Edge], rank: Mapping[str, int])
         for level, column in enumerate(columns):
             inner = 0 < level < len(columns) - 1
             trials = [
-                {**placed, **{node.name: node for node in trial}} for trial in _arrangements(column, across[level], inner=inner)
+                {**placed, **{node.name: node for node in trial}}
+                for trial in _arrangements(_orders(column, placed, edges), across[level], inner=inner)
             ]
             costs = [_cost(trial, edges) for trial in trials]
             best = int(np.argmin(costs))
@@ -91,10 +98,21 @@ def _across(columns: Sequence[Sequence[Node]]) -> list[float]:
     return [sum(gaps[:level]) for level in range(len(columns))]
 
 
-def _arrangements(column: Sequence[Node], x: float, *, inner: bool) -> list[list[Node]]:
-    orders = [list(order) for order in permutations(column)] if len(column) <= _FEW else [list(column), list(column)[::-1]]
-    holes = [(0, 0.0), *[(at, size) for at in range(1, len(column)) for size in (90.0, 180.0)]] if inner else [(0, 0.0)]
-    if inner and len(column) == 1:
+def _orders(column: Sequence[Node], placed: Mapping[str, Node], edges: Sequence[Edge]) -> list[list[Node]]:
+    """Orders of a rank that are tried: all of a few nodes; else the one there is with two neighbours swapped, turned, or by their ties."""
+    if len(column) <= _FEW:
+        return [list(order) for order in permutations(column)]
+    here = sorted(column, key=lambda node: placed[node.name].y)
+    tied = {node.name: [placed[b if a == node.name else a].y for a, b in edges if node.name in (a, b)] for node in column}
+    middle = sorted(here, key=lambda node: float(np.mean(tied[node.name])) if tied[node.name] else placed[node.name].y)
+    swapped = [[*here[:k], here[k + 1], here[k], *here[k + 2 :]] for k in range(len(here) - 1)]
+    return [here, middle, here[::-1], *swapped]
+
+
+def _arrangements(orders: Sequence[Sequence[Node]], x: float, *, inner: bool) -> list[list[Node]]:
+    size = len(orders[0]) if orders else 0
+    holes = [(0, 0.0), *[(at, gap) for at in range(1, size) for gap in (90.0, 180.0)]] if inner else [(0, 0.0)]
+    if inner and size == 1:
         holes += [(0, 120.0), (1, 120.0)]
     return [_stacked(order, x, gap=gap, hole=hole) for order in orders for gap in (1.15, 1.5) for hole in holes]
 
@@ -103,16 +121,17 @@ def _stacked(column: Sequence[Node], x: float, *, gap: float, hole: tuple[int, f
     """Nodes one below the other about y = 0, with a hole before position `hole[0]`."""
     at, size = hole
     y, centres = 0.0, []
-    for k, node in enumerate(column):
+    turned = [replace(node, up=2 * k < len(column)) for k, node in enumerate(column)]
+    for k, node in enumerate(turned):
         if k == at and size:
             y += size
-        half = node.ry + node.room / 2
-        y += half * gap
-        centres.append(y)
-        y += half * gap
+        y += node.tower if node.up else 0.0
+        half = (node.ry + node.room / 2) * gap
+        centres.append(y + half)
+        y += 2 * half + (0.0 if node.up else node.tower)
     if at == len(column) and size:
         y += size
-    return [replace(node, x=x, y=centre - y / 2) for node, centre in zip(column, centres, strict=True)]
+    return [replace(node, x=x, y=centre - y / 2) for node, centre in zip(turned, centres, strict=True)]
 
 
 def _cost(placed: Mapping[str, Node], edges: Sequence[Edge]) -> float:

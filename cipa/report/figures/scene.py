@@ -193,7 +193,7 @@ def _fan(node: Node, rows: Sequence[Estimate], side: str) -> list[Node]:
         return []
     if side == "above":
         centres = _stacked([2 * rx for rx, _ in sizes])
-        away = (-1 if node.y <= 0 else 1) * (node.ry + 66.0 + max(ry for _, ry in sizes))
+        away = (-1 if node.up else 1) * (node.ry + 66.0 + max(ry for _, ry in sizes))
         places = [(node.x + centre, node.y + away) for centre in centres]
     else:
         away = (-1 if side == "left" else 1) * (node.rx + _ITEM_OUT + max(rx for rx, _ in sizes))
@@ -217,7 +217,7 @@ def _with_room(node: Node, fan: Sequence[Node], side: str) -> Node:
         return replace(node, room=10.0, reach=node.rx)
     tall = max(abs(box.y) + box.ry for box in fan)
     if side == "above":
-        return replace(node, room=2 * (tall - node.ry) + 10, reach=max(abs(box.x) + box.rx for box in fan))
+        return replace(node, room=10.0, tower=tall - node.ry, reach=max(abs(box.x) + box.rx for box in fan))
     return replace(node, room=max(2 * (tall - node.ry), 0.0) + 10, reach=node.rx)
 
 
