@@ -31,7 +31,7 @@ from typing import Any
 from cipa.errors import ConvergenceError, IdentificationError, public
 from cipa.evidence.ladder import LEVELS, Ladder
 from cipa.inference.restrictions import lr_test, score_test
-from cipa.results.display import ResultTable, clipped
+from cipa.results.display import ResultTable, Tabular
 from cipa.results.fit import Fit
 from cipa.terms import Term
 
@@ -45,8 +45,8 @@ _STEPS = ("level", "step", "parameter", "chisq", "p_value", "p_diff")
 _HINTS = ("level", "parameter", "chisq", "p_value", "epc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invariance:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Invariance(Tabular):
     """The ladder.
 
     Parameters
@@ -68,16 +68,9 @@ class Invariance:
     steps: ResultTable
     suggestions: ResultTable
 
-    def to_frame(self) -> Any:
-        """A fresh DataFrame of the ladder."""
-        return self.table.to_frame()
-
     def __str__(self) -> str:
         parts = [str(self.table), *(str(one) for one in (self.suggestions, self.steps) if len(one))]
         return "\n\n".join(parts)
-
-    def __repr__(self) -> str:
-        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return "".join(one._repr_html_() for one in (self.table, self.suggestions, self.steps) if len(one))
@@ -333,7 +326,6 @@ def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
     notes = [
         f"stands: the difference test does not reject at {climb.alpha:g} and CFI falls by no more than {FALL}; in doubt: the two disagree."
     ]
-    notes += [_scaling(climb, rung.fit) for rung in rungs[:1] if rung.fit is not None]
     failed = next((rung.level for rung, after in pairwise(rungs) if rung.judged and not after.judged), "")
     if failed:
         notes.append(f"{failed} does not stand. The levels after it hold what it holds, so they are shown and not judged.")
@@ -343,6 +335,7 @@ def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
             'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). The cut of CFI comes'
             " from continuous indicators, so give the difference test more weight."
         )
+    notes += [_scaling(climb, rung.fit) for rung in rungs[:1] if rung.fit is not None]
     notes += [
         f"{level} adds no restriction to the level before it: the same model, which stands by definition." for level in same
     ]
