@@ -21,6 +21,7 @@ import click
 import cipa as ci
 from cipa import errors
 from cipa.explain import EXPLANATIONS
+from cipa.report.language.en import EN
 
 EXIT_CODES: tuple[tuple[type[errors.CipaError], int], ...] = (
     (errors.MissingPartError, 4),
@@ -83,7 +84,7 @@ def run(study: str, formats: str, out: str | None, seed: int | None, jobs: int, 
     elif not quiet:
         _say(analysis, files)
     for name, message in analysis.failures.items():
-        click.echo(f"The model {name} could not be fitted: {message}", err=True)
+        click.echo(EN("failed", model=name, reason=message), err=True)
     if analysis.failures or (strict and _inadmissible(analysis)):
         raise click.exceptions.Exit(1)
 
@@ -218,17 +219,29 @@ def _summary(analysis: Any, files: Sequence[Path]) -> dict[str, Any]:
         "failures": dict(analysis.failures),
         "files": [file.as_posix() for file in files],
         "verdicts": [
-            {"hypothesis": one.hypothesis.name, "claim": str(one.hypothesis), "model": one.model, "verdict": one.verdict}
+            {
+                "hypothesis": one.hypothesis.name, "claim": str(one.hypothesis), "model": one.model, "group": _group(one),
+                "verdict": one.verdict,
+            }
             for one in analysis.verdicts
         ],
-    }
+    }  # fmt: skip
+
+
+def _group(verdict: Any) -> str | None:
+    return None if verdict.estimate is None else verdict.estimate.term.group
 
 
 def _say(analysis: Any, files: Sequence[Path]) -> None:
-    for one in analysis.verdicts:
+    """One line for each verdict: of which model, and of which group."""
+    places = [f"{one.model}{f' [{_group(one)}]' if _group(one) else ''}" for one in analysis.verdicts]
+    wide = max(map(len, places), default=0)
+    for one, place in zip(analysis.verdicts, places, strict=True):
         row = one.estimate
         numbers = f"  b = {row.estimate:.3f} [{row.conf_low:.3f}, {row.conf_high:.3f}]" if row is not None else ""
-        click.echo(f"{one.hypothesis.name:<6} {one.verdict:<14} {one.hypothesis!s:<32}{numbers}")
+        click.echo(
+            f"{one.hypothesis.name:<6} {EN(f'verdict.{one.verdict}'):<14} {place:<{wide}}  {one.hypothesis!s:<32}{numbers}".rstrip()
+        )
     for file in files:
         click.echo(file.as_posix())
 

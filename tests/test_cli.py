@@ -72,7 +72,9 @@ def test_json_and_quiet(place: Path, capsys: pytest.CaptureFixture[str]) -> None
     code, out, _ = run("run", study, "--json", "--to", "html", "--out", "here", capsys=capsys)
     found = json.loads(out)
     assert code == 0
-    assert found["verdicts"] == [{"hypothesis": "H1", "claim": "textual ~ visual > 0", "model": "main", "verdict": "supported"}]
+    assert found["verdicts"] == [
+        {"hypothesis": "H1", "claim": "textual ~ visual > 0", "model": "main", "group": None, "verdict": "supported"}
+    ]
     assert found["files"][0] == "here/report.html"
     assert not (place / "here/report.pdf").exists()
     assert run("run", study, "--quiet", "--to", "html", capsys=capsys) == (0, "", "")

@@ -3,7 +3,8 @@
 Each level holds equal what the one before it does and more: configural nothing, thresholds (ordered indicators only), metric loadings,
 scalar intercepts, strict residual variances, means latent means; cipa.evidence.ladder writes the models. A level stands when its
 difference test (scaled for robust estimators) does not reject and CFI falls by no more than .01 (Cheung & Rensvold 2002; Chen 2007).
-A level that adds no degree of freedom restates the one before, and stands by definition. Comparing paths between groups needs metric,
+A level that adds no degree of freedom restates the one before, and stands by definition. After a level that does not stand ("no"), what holds
+more equal is fitted and shown and not judged: it holds what has just been rejected. Comparing paths between groups needs metric,
 comparing latent means needs scalar invariance.
 
 CFI and RMSEA are the robust ones, for ordered indicators the scaled ones: the robust CFI of polychoric correlations (Savalei 2021) does
@@ -24,26 +25,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from cipa.errors import ConvergenceError, IdentificationError, public
 from cipa.evidence.ladder import LEVELS, Ladder
 from cipa.inference.restrictions import lr_test, score_test
-from cipa.results.display import ResultTable, clipped
+from cipa.results.display import ResultTable, Tabular
 from cipa.results.fit import Fit
 from cipa.terms import Term
 
 FALL = 0.01
 """Fall of CFI that speaks against a level (Cheung & Rensvold 2002)."""
 
+_NOT_JUDGED = "not judged"
 _ANCHORS = 2  # equal indicators that a construct needs, so that its scale is common to the groups
 _HEADS = ("level", "df", "chisq", "cfi", "rmsea", "srmr", "chisq_diff", "df_diff", "p_diff", "cfi_diff", "rmsea_diff", "stands")
 _STEPS = ("level", "step", "parameter", "chisq", "p_value", "p_diff")
 _HINTS = ("level", "parameter", "chisq", "p_value", "epc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invariance:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Invariance(Tabular):
     """The ladder.
 
     Parameters
@@ -51,8 +54,9 @@ class Invariance:
     fits : tuple of Fit
         One for each level that was reached, with what the search freed.
     table : ResultTable
-        level, df, chisq (before scaling), cfi, rmsea, srmr, chisq_diff, df_diff, p_diff, cfi_diff, rmsea_diff, stands ("yes", "no",
-        "in doubt", or "no fit" at a level without a solution, after which none is fitted; a note says why).
+        level, df, chisq, cfi, rmsea, srmr, chisq_diff, df_diff, p_diff, cfi_diff, rmsea_diff, stands ("yes", "no", "in doubt"; "not judged"
+        after a level that does not stand; "no fit" at a level without a solution, after which none is fitted; a note says why). A note
+        says which of the columns are scaled.
     steps : ResultTable
         What the search freed: level, step, parameter, chisq (score test), p_value (corrected), p_diff after freeing it.
     suggestions : ResultTable
@@ -64,16 +68,9 @@ class Invariance:
     steps: ResultTable
     suggestions: ResultTable
 
-    def to_frame(self) -> Any:
-        """A fresh DataFrame of the ladder."""
-        return self.table.to_frame()
-
     def __str__(self) -> str:
         parts = [str(self.table), *(str(one) for one in (self.suggestions, self.steps) if len(one))]
         return "\n\n".join(parts)
-
-    def __repr__(self) -> str:
-        return clipped(str(self))
 
     def _repr_html_(self) -> str:
         return "".join(one._repr_html_() for one in (self.table, self.suggestions, self.steps) if len(one))
@@ -156,7 +153,7 @@ class _Climb:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rung:
-    """A level: its fit (None without a solution), the one before, what is free, and what was found."""
+    """A level: its fit (None without a solution), the one before, what is free, what was found, and whether all before it stand."""
 
     level: str
     fit: Fit | None
@@ -165,13 +162,15 @@ class _Rung:
     hints: tuple[tuple[Any, ...], ...] = ()
     steps: tuple[tuple[Any, ...], ...] = ()
     problem: str = ""
+    judged: bool = True
 
 
 def _climbed(climb: _Climb, data: Any, names: Sequence[str], free: tuple[str, ...]) -> list[_Rung]:
     rungs: list[_Rung] = []
     for k, name in enumerate(names):
         before = rungs[-1].fit if rungs else None
-        rung = _rung(climb, data, name, before, free, names[k - 1] if k else "")
+        judged = not rungs or (rungs[-1].judged and _change(climb, rungs[-1])[-1] != "no")
+        rung = _rung(climb, data, name, before, free, names[k - 1] if k else "", judged=judged)
         rungs.append(rung)
         if rung.fit is None:
             break
@@ -179,11 +178,13 @@ def _climbed(climb: _Climb, data: Any, names: Sequence[str], free: tuple[str, ..
     return rungs
 
 
-def _rung(climb: _Climb, data: Any, level: str, before: Fit | None, free: tuple[str, ...], below: str) -> _Rung:
-    """Fit a level; where it does not stand, look at what it added."""
+def _rung(
+    climb: _Climb, data: Any, level: str, before: Fit | None, free: tuple[str, ...], below: str, *, judged: bool
+) -> _Rung:  # fmt: skip
+    """Fit a level; where it is judged and does not stand, look at what it added."""
     fit, problem = _fitted(climb, data, level, free, first=before is None)
-    if fit is None or before is None or _stands(climb, fit, before):
-        return _Rung(level=level, fit=fit, before=before, free=free, problem=problem)
+    if fit is None or before is None or not judged or _stands(climb, fit, before):
+        return _Rung(level=level, fit=fit, before=before, free=free, problem=problem, judged=judged)
     tests, _ = _tests(climb, fit, level, below)
     rung = _Rung(level=level, fit=fit, before=before, free=free, hints=tuple((level, *one) for one in tests[:3]))
     return _freed(climb, data, rung, below) if climb.search and level not in ("configural", "means") else rung
@@ -280,7 +281,7 @@ def _table(climb: _Climb, rungs: Sequence[_Rung]) -> ResultTable:
         if rung.fit is None:
             rows.append((rung.level, *[math.nan] * (len(_HEADS) - 2), "no fit"))
         else:
-            own = tuple(_measure(climb, rung.fit, name) for name in ("cfi", "rmsea", "srmr"))
+            own = tuple(_measure(climb, rung.fit, name)[0] for name in ("cfi", "rmsea", "srmr"))
             rows.append((rung.level, rung.fit.df_resid, rung.fit.statistics["chisq"].value, *own, *_change(climb, rung)))
     return _rows("Measurement invariance", _HEADS, rows, *_notes(climb, rungs))
 
@@ -291,31 +292,50 @@ def _change(climb: _Climb, rung: _Rung) -> tuple[Any, ...]:
         return (*[math.nan] * 5, None)
     gap, df, p = _difference(climb, rung.fit, rung.before)
     if not df:
-        return gap, df, p, 0.0, 0.0, "yes"
-    fall, rise = (_measure(climb, rung.fit, name) - _measure(climb, rung.before, name) for name in ("cfi", "rmsea"))
+        return gap, df, p, 0.0, 0.0, "yes" if rung.judged else _NOT_JUDGED
+    fall, rise = (_measure(climb, rung.fit, name)[0] - _measure(climb, rung.before, name)[0] for name in ("cfi", "rmsea"))
+    if not rung.judged:
+        return gap, df, p, fall, rise, _NOT_JUDGED
     verdict = "yes" if p >= climb.alpha and fall >= -FALL else "no" if p < climb.alpha and fall < -FALL else "in doubt"
     return gap, df, p, fall, rise, verdict
 
 
-def _measure(climb: _Climb, fit: Fit, name: str) -> float:
-    """A measure of fit, corrected as far as it is for these data."""
+def _measure(climb: _Climb, fit: Fit, name: str) -> tuple[float, str]:
+    """A measure of fit, corrected as far as it is for these data, and how: "robust", "scaled" or ""."""
     found = fit.statistics.values_by_name
+    plain = found.get(name, math.nan)
     if climb.ladder.categories:
-        return found.get(f"{name}.scaled", found.get(name, math.nan))
+        return (found[f"{name}.scaled"], "scaled") if f"{name}.scaled" in found else (plain, "")
     robust = {**found, **fit.late_statistics.values_by_name}.get(f"{name}.robust", math.nan)
-    return found.get(name, math.nan) if math.isnan(robust) else robust
+    return (plain, "") if math.isnan(robust) else (robust, "robust")
+
+
+def _scaling(climb: _Climb, fit: Fit) -> str:
+    """Which columns are scaled."""
+    scaled = math.isfinite(fit.statistics.values_by_name.get("chisq.scaled", math.nan))
+    corrected = _measure(climb, fit, "cfi")[1]
+    indices = f"cfi and rmsea are {corrected}" if corrected else "cfi and rmsea are not corrected"
+    if not scaled:
+        return f"chisq and chisq_diff are not scaled, as this estimator's test is not; {indices}."
+    if climb.method == "none":
+        return f'chisq and chisq_diff are before scaling (method="none"); {indices}.'
+    return f"chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); {indices}."
 
 
 def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
     notes = [
         f"stands: the difference test does not reject at {climb.alpha:g} and CFI falls by no more than {FALL}; in doubt: the two disagree."
     ]
+    failed = next((rung.level for rung, after in pairwise(rungs) if rung.judged and not after.judged), "")
+    if failed:
+        notes.append(f"{failed} does not stand. The levels after it hold what it holds, so they are shown and not judged.")
     same = [rung.level for rung in rungs if rung.fit and rung.before and rung.fit.df_resid == rung.before.df_resid]
     if climb.ladder.categories:
         notes.append(
-            'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). chisq is before scaling, CFI'
-            " and RMSEA are scaled; the cut of CFI comes from continuous indicators, so give the difference test more weight."
+            'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). The cut of CFI comes'
+            " from continuous indicators, so give the difference test more weight."
         )
+    notes += [_scaling(climb, rung.fit) for rung in rungs[:1] if rung.fit is not None]
     notes += [
         f"{level} adds no restriction to the level before it: the same model, which stands by definition." for level in same
     ]

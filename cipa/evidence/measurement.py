@@ -8,6 +8,10 @@
 with l loadings, phi the variance of the construct, theta residual variances and covariances, l* standardized loadings.
 omega counts residual covariances, CR does not; the two agree without them.
 
+Ordered items: alpha is that of the answers as they are coded, omega that of their sum (Green & Yang 2009, `categorical`), both beside
+alpha and omega of the response variables behind the answers (polychoric correlations; Zumbo, Gadermann & Zeisser 2007), which are
+reliabilities of no score that anybody has; CR and AVE are of the response variables.
+
 An item worded against its construct is turned round first (its loading counts positive), as the codebook says or the
 sign of its loading shows; the table says so.
 """
@@ -22,8 +26,11 @@ import numpy as np
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.score import reverse
 from cipa.errors import DataError, InferenceError, SpecificationError, public
+from cipa.evidence.categorical import sum_reliability
 from cipa.numerics.algebra.linalg import Array
+from cipa.results.answers import Structure
 from cipa.results.display import ResultTable
+from cipa.results.questions import cases, structure
 from cipa.study.constructs import Construct
 
 
@@ -86,8 +93,9 @@ def reliability(fit: Any) -> ResultTable:
     Returns
     -------
     ResultTable
-        construct, group, items, alpha, omega, cr, ave. A construct measured by others (second order) is judged by its
-        dimensions: omega and CR from their loadings; its alpha is that of all items below it.
+        construct, group, items, alpha, omega, cr, ave; with ordered items alpha_ordinal and omega_ordinal besides. A construct measured by
+        others (second order) is judged by its dimensions: omega and CR from their loadings; its alpha is that of all items below it.
+        omega is not defined (NaN) for a construct with ordered and other items, nor for one of the second order above ordered items.
 
     Examples
     --------
@@ -96,27 +104,57 @@ def reliability(fit: Any) -> ResultTable:
     >>> ci.reliability(fit).to_frame()[["construct", "alpha", "omega", "ave"]].round(3).values.tolist()
     [['visual', 0.626, 0.626, 0.371], ['textual', 0.883, 0.885, 0.72]]
     """
-    _refuse_levels(fit, "ci.reliability")
-    measures = _measures(fit)
-    rows = [_reliability_row(fit, construct, g) for g in range(len(fit.group_labels)) for construct in measures]
+    drawn = _structure(fit, "ci.reliability")
+    measures, ordered = _measures(fit), _thresholds(fit)
+    rows = [_reliability_row(fit, drawn, construct, g, ordered) for g in range(len(drawn.labels)) for construct in measures]
     turned = sorted({item for row in rows for item in row["turned"]})
-    notes = [
-        "alpha: Cronbach, from the sample covariances; omega: model-based, residual covariances counted (Raykov 2001); CR and AVE from"
-        " standardized loadings (Fornell & Larcker 1981)."
-    ]
+    notes = [_OF_ORDERED if ordered else _OF_CONTINUOUS]
     if turned:
         notes.append(f"Turned round for this table (negative loading): {', '.join(turned)}.")
-    heads = ("construct", "group", "items", "alpha", "omega", "cr", "ave")
+    heads = (
+        "construct",
+        "group",
+        "items",
+        "alpha",
+        "omega",
+        "cr",
+        "ave",
+        *(("alpha_ordinal", "omega_ordinal") if ordered else ()),
+    )
     columns = {head: tuple(row[head] for row in rows) for head in heads}
     return ResultTable(title="Reliability and convergent validity", columns=columns, notes=tuple(notes))
 
 
-def _refuse_levels(fit: Any, what: str) -> None:
-    if getattr(fit, "levels", ()):
+_OF_CONTINUOUS = (
+    "alpha: Cronbach, from the sample covariances; omega: model-based, residual covariances counted (Raykov 2001); CR and AVE from"
+    " standardized loadings (Fornell & Larcker 1981)."
+)
+
+_OF_ORDERED = (
+    "Ordered items. alpha: Cronbach, of the answers as they are coded; omega: of the sum of ordered answers (Green & Yang 2009)."
+    " alpha_ordinal and omega_ordinal: of the response variables behind the answers (polychoric correlations), which nobody observes; CR and"
+    " AVE: of these too, from standardized loadings (Fornell & Larcker 1981)."
+)
+
+
+def _structure(fit: Any, what: str) -> Structure:
+    """Constructs and covariances of a fit of one level."""
+    drawn = structure(fit, what)
+    if drawn.levels:
         raise InferenceError(
-            f"{what}: this fit has the levels {' and '.join(fit.levels)}, and reliability differs between them (Geldhof, Preacher & Zyphur"
-            " 2014), which is not derived in this version. Look at the loadings of each level (ci.standardized)."
+            f"{what}: this fit has the levels {' and '.join(map(str, drawn.labels))}, and reliability differs between them (Geldhof, Preacher &"
+            " Zyphur 2014), which is not derived in this version. Look at the loadings of each level (ci.standardized)."
         )
+    return drawn
+
+
+def _thresholds(fit: Any) -> dict[tuple[str, str | None], list[float]]:
+    """Thresholds of each ordered item of each group, ascending; empty when all items are continuous."""
+    found: dict[tuple[str, str | None], list[float]] = {}
+    for row in fit.estimates:
+        if row.term.op == "|":
+            found.setdefault((row.term.lhs, row.term.group), []).append(row.estimate)
+    return {key: sorted(values) for key, values in found.items()}
 
 
 @public
@@ -142,30 +180,30 @@ def fornell_larcker(fit: Any, *, group: str | None = None) -> ResultTable:
     >>> ci.fornell_larcker(fit).to_frame()["textual"].round(3).tolist()
     [nan, 0.848]
     """
-    _refuse_levels(fit, "ci.fornell_larcker")
-    names, g = list(_measures(fit)), _position(fit, group)
-    where = [fit.latent.index(name) for name in names]
-    cov = fit.latent_covs[g][np.ix_(where, where)]
+    drawn = _structure(fit, "ci.fornell_larcker")
+    names, g = list(_measures(fit)), _position(drawn, group)
+    where = [drawn.latent.index(name) for name in names]
+    cov = drawn.latent_covs[g][np.ix_(where, where)]
     sd = np.sqrt(cov.diagonal())
     r = cov / np.outer(sd, sd)
-    ave = [_reliability_row(fit, name, g)["ave"] for name in names]
+    ave = [float((_loadings(fit, name, drawn.labels[g])[1] ** 2).mean()) for name in names]
     columns: dict[str, tuple[Any, ...]] = {"construct": tuple(names)}
     for j, name in enumerate(names):
         columns[name] = tuple(None if i < j else float(np.sqrt(ave[j])) if i == j else float(r[i, j]) for i in range(len(names)))
-    named = f" Group {fit.group_labels[g]}." if len(fit.group_labels) > 1 else ""
+    named = "" if drawn.labels[g] is None else f" Group {drawn.labels[g]}."
     note = f"Diagonal: square root of AVE; below: correlations of the constructs as implied by the model.{named}"
     if any(item in names for items in _measures(fit).values() for item in items):
         note += " A construct and its own dimensions are not meant to be distinct."
     return ResultTable(title="Discriminant validity (Fornell & Larcker 1981)", columns=columns, notes=(note,))
 
 
-def _position(fit: Any, group: str | None) -> int:
+def _position(drawn: Structure, group: str | None) -> int:
     """Which block of the fit a group is."""
     if group is None:
         return 0
-    if group not in fit.group_labels:
-        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(fit.group_labels)}.")
-    return fit.group_labels.index(group)  # type: ignore[no-any-return]
+    if group not in drawn.labels:
+        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(map(str, drawn.labels))}.")
+    return drawn.labels.index(group)
 
 
 @public
@@ -240,10 +278,6 @@ def _item_groups(constructs: Any) -> dict[str, list[str]]:
 
 def _measures(fit: Any) -> dict[str, list[str]]:
     """Indicators of each construct of a fit (of any group)."""
-    if fit.kind != "sem":
-        raise InferenceError(
-            f"Reliability is judged from a measurement model; this fit is a {fit.kind} model. Fit a ci.SEM with '=~'."
-        )
     found: dict[str, list[str]] = {}
     for row in fit.estimates:
         if row.term.op == "=~" and row.term.rhs not in found.setdefault(row.term.lhs, []):
@@ -253,31 +287,67 @@ def _measures(fit: Any) -> dict[str, list[str]]:
     return found
 
 
-def _reliability_row(fit: Any, construct: str, g: int) -> dict[str, Any]:
-    group = fit.group_labels[g] if len(fit.group_labels) > 1 else None
-    measures = _measures(fit)
+def _loadings(fit: Any, construct: str, group: str | None) -> tuple[Array, Array]:
+    """Loadings (k,) of a construct's indicators in a group, unstandardized and standardized."""
     rows = {row.term.rhs: row for row in fit.estimates if (row.term.lhs, row.term.op, row.term.group) == (construct, "=~", group)}
+    chosen = [rows[name] for name in _measures(fit)[construct]]
+    return np.array([row.estimate for row in chosen]), np.array([row.standardized for row in chosen])
+
+
+def _reliability_row(
+    fit: Any, drawn: Structure, construct: str, g: int, ordered: Mapping[tuple[str, str | None], list[float]]
+) -> dict[str, Any]:
+    group, measures = drawn.labels[g], _measures(fit)
     indicators = measures[construct]
-    loading = np.array([rows[name].estimate for name in indicators])
-    beta = np.array([rows[name].standardized for name in indicators])
+    loading, beta = _loadings(fit, construct, group)
     sign = np.sign(beta) * (1.0 if np.sign(beta).sum() >= 0 else -1.0)
-    phi = float(fit.latent_covs[g][fit.latent.index(construct), fit.latent.index(construct)])
+    phi = float(drawn.latent_covs[g][drawn.latent.index(construct), drawn.latent.index(construct)])
     theta = _residuals(fit, indicators, group) * np.outer(sign, sign)
-    true = float((loading * sign).sum() ** 2 * phi)
-    squares = float(np.abs(beta).sum() ** 2)
+    omega = _share(float((loading * sign).sum() ** 2 * phi), float(theta.sum()))
     items = [item for name in indicators for item in measures.get(name, [name])]
-    nested = sum(name in measures for name in indicators)
-    ordinary = len(items) > 1 and all(item in fit.observed for item in items)
-    flip = (
-        sign
-        if not nested
-        else np.concatenate([np.full(len(measures.get(name, [name])), s) for name, s in zip(indicators, sign, strict=True)])
-    )
-    return {
+    flip = np.concatenate(
+        [np.full(len(measures.get(name, [name])), s) for name, s in zip(indicators, sign, strict=True)]
+    )  # a dimension's items turn with it
+    ordinary = len(items) > 1 and all(item in drawn.observed for item in items)
+    alpha = _alpha_of(drawn, items, flip, g) if ordinary else float("nan")
+    row = {
         "construct": construct, "group": group, "items": len(items), "turned": [n for n, s in zip(indicators, sign, strict=True) if s < 0],
-        "alpha": _alpha_of(fit, items, flip, g) if ordinary else float("nan"),
-        "omega": _share(true, float(theta.sum())), "cr": _share(squares, float((1 - beta**2).sum())), "ave": float((beta**2).mean()),
+        "alpha": alpha, "omega": omega, "cr": _share(float(np.abs(beta).sum() ** 2), float((1 - beta**2).sum())),
+        "ave": float((beta**2).mean()), "alpha_ordinal": float("nan"), "omega_ordinal": float("nan"),
     }  # fmt: skip
+    if any((item, group) in ordered for item in items):
+        row |= {"alpha": _coded_alpha(fit, items, flip, g) if ordinary else float("nan"), "alpha_ordinal": alpha}
+        row |= _of_ordered(drawn, indicators, beta * sign, sign, theta, g, ordered)
+    return row
+
+
+def _of_ordered(
+    drawn: Structure, indicators: Sequence[str], beta: Array, sign: Array, theta: Array, g: int,
+    ordered: Mapping[tuple[str, str | None], list[float]],
+) -> dict[str, float]:  # fmt: skip
+    """Omega of the sum of ordered items, and of their response variables, all turned one way."""
+    keys = [(name, drawn.labels[g]) for name in indicators]
+    if not all(key in ordered for key in keys):
+        return {"omega": float("nan")}
+    where = [drawn.observed.index(name) for name in indicators]
+    cov, mean = drawn.implied_covs[g][np.ix_(where, where)], drawn.implied_means[g][where]
+    sd = np.sqrt(cov.diagonal())
+    thresholds = [np.sort(s * (np.array(ordered[key]) - m) / d) for key, s, m, d in zip(keys, sign, mean, sd, strict=True)]
+    correlations = cov / np.outer(sd, sd) * np.outer(sign, sign)
+    return {
+        "omega": sum_reliability(beta, thresholds, correlations),
+        "omega_ordinal": _share(float(beta.sum() ** 2), float((theta / np.outer(sd, sd)).sum())),
+    }
+
+
+def _coded_alpha(fit: Any, items: Sequence[str], flip: Array, g: int) -> float:
+    """Alpha of the answers as they are coded, over the cases of a group that gave all of them."""
+    used = cases(fit)
+    if used is None:
+        return float("nan")
+    values = fit.data.numeric(items)[used.rows[g]]
+    complete = values[~np.isnan(values).any(axis=1)]
+    return _alpha(np.cov(complete.T) * np.outer(flip, flip)) if len(complete) > 2 else float("nan")
 
 
 def _share(true: float, error: float) -> float:
@@ -285,9 +355,9 @@ def _share(true: float, error: float) -> float:
     return true / (true + error) if true + error else float("nan")
 
 
-def _alpha_of(fit: Any, items: Sequence[str], sign: Array, g: int) -> float:
-    where = [fit.observed.index(item) for item in items]
-    return _alpha(fit.sample_covs[g][np.ix_(where, where)] * np.outer(sign, sign))
+def _alpha_of(drawn: Structure, items: Sequence[str], sign: Array, g: int) -> float:
+    where = [drawn.observed.index(item) for item in items]
+    return _alpha(drawn.sample_covs[g][np.ix_(where, where)] * np.outer(sign, sign))
 
 
 def _residuals(fit: Any, indicators: Sequence[str], group: str | None) -> Array:

@@ -38,7 +38,7 @@ from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
 from cipa.progress import watched
 from cipa.results import questions
-from cipa.results.display import ResultTable, clipped
+from cipa.results.display import ResultTable, Tabular
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit, Lawful
 from cipa.study.hypotheses import Hypothesis
@@ -48,8 +48,8 @@ _INADMISSIBLE = ("heywood", "latent_cov")
 _NOTHING = 1e-9  # noncentrality per case below which the population meets the null hypothesis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonteCarloPower:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MonteCarloPower(Tabular):
     """What repeated samples of a population show.
 
     Parameters
@@ -69,19 +69,6 @@ class MonteCarloPower:
     admissible: int
     nobs: int
     seed: int
-
-    def to_frame(self) -> Any:
-        """A fresh DataFrame of the table."""
-        return self.table.to_frame()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    def __repr__(self) -> str:
-        return clipped(str(self))
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,21 @@ would be common to both, and is not found here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cipa.errors import InferenceError, public
 from cipa.models.kinds import ENGINES, fit_with
 from cipa.numerics.algebra.linalg import Array
-from cipa.results.display import ResultTable, clipped
+from cipa.results.display import ResultTable, Tabular
 from cipa.results.fit import Fit
 
 AGREE = 1e-3
 """Largest difference (of an estimate in its standard errors, of an error or a statistic relative) that a reader could not see."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrossCheck:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CrossCheck(Tabular):
     """How far two programs agree.
 
     Parameters
@@ -47,18 +46,8 @@ class CrossCheck:
     agree: bool
     verdict: str
 
-    def to_frame(self) -> Any:
-        """A fresh DataFrame of the table."""
-        return self.table.to_frame()
-
     def __str__(self) -> str:
         return f"{self.verdict}\n\n{self.table}"
-
-    def __repr__(self) -> str:
-        return clipped(str(self))
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
 
 
 @public

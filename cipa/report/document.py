@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Format = Literal["text", "int", "estimate", "unit", "p", "stat", "interval", "paren"]
@@ -87,17 +88,23 @@ class Listing:
     text: str
 
 
+FRAME = ("table", "figure", "note", "contents")
+"""Codes of the words that writers put around blocks."""
+
 Block = Heading | Paragraph | Table | Figure | Note | Listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A report."""
+    """A report; `words` are what writers put around its blocks."""
 
     title: str
     author: str
     blocks: tuple[Block, ...]
     language: str = "en"
+    words: Mapping[str, str] = field(
+        default_factory=lambda: dict(zip(FRAME, ("Table", "Figure", "Note.", "Contents"), strict=True))
+    )
 
 
 def body(*cells: Value | Cell) -> Row:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
 from cipa.evidence.sample import dataset_of
-from cipa.report.document import Block, Document, Note, Paragraph
+from cipa.report.document import FRAME, Block, Document, Note, Paragraph
 from cipa.report.figures.diagrams import DIAGRAM
+from cipa.report.fit_sentence import fit_sentence
+from cipa.report.language.en import EN
+from cipa.report.language.speech import Language
 from cipa.report.notices import NOTICES
 from cipa.report.replication import REPRODUCE
 from cipa.report.tables.agreement import AGREEMENT
@@ -26,27 +29,29 @@ from cipa.report.tables.sample import SAMPLE
 from cipa.report.tables.verdicts import VERDICTS
 from cipa.report.titles import model_title
 from cipa.report.view import Section, View
-from cipa.report.words import fit_sentence
 
 
-def outline(analysis: Analysis) -> Document:
-    """The whole report."""
+def outline(analysis: Analysis, say: Language = EN) -> Document:
+    """The whole report in a language."""
     study = analysis.study
-    blocks = [block for section in SECTIONS for block in section.blocks(analysis)]
-    return Document(title=study.title or "Untitled study", author=str(study.report.get("author", "")), blocks=tuple(blocks))
+    blocks = [block for section in SECTIONS for block in section.blocks(analysis, say)]
+    return Document(
+        title=study.title or say("untitled"), author=str(study.report.get("author", "")), blocks=tuple(blocks), language=say.name,
+        words={code: say(code) for code in FRAME},
+    )  # fmt: skip
 
 
-def _remark(analysis: Analysis, _: str) -> list[Block]:
+def _remark(analysis: Analysis, _: str, say: Language) -> list[Block]:
     note = analysis.study.report.get("note")
     return [Note(text=str(note))] if note else []
 
 
-def _introduction(analysis: Analysis, model: str) -> list[Block]:
+def _introduction(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """Which model, by which method, of how many cases; the fit of a structural equation model."""
     fit = analysis.fits[model]
-    used = f"N = {fit.nobs}, {fit.npar} free parameters, {dataset_of(analysis, model).name}"
-    told = "" if fit.answers.structure is None else f" {fit_sentence(fit.reported_statistics)}"
-    return [Paragraph(text=f"{fit.title}. {used}.{told}")]
+    about = say("introduction", title=fit.title, nobs=fit.nobs, npar=fit.npar, data=dataset_of(analysis, model).name)
+    told = "" if fit.answers.structure is None else f" {fit_sentence(fit.reported_statistics, say)}"
+    return [Paragraph(text=f"{about}{told}")]
 
 
 def _structures(analysis: Analysis) -> list[str]:
@@ -58,29 +63,29 @@ def _others(analysis: Analysis) -> list[str]:
     return [name for name in analysis.fits if name not in (*_structures(analysis), *regressions(analysis))]
 
 
-def _moderations(analysis: Analysis, _: str) -> list[Block]:
-    return [block for name in regressions(analysis) for block in MODERATION.blocks(analysis, name)]
+def _moderations(analysis: Analysis, _: str, say: Language) -> list[Block]:
+    return [block for name in regressions(analysis) for block in MODERATION.blocks(analysis, name, say)]
 
 
-def _unseen(analysis: Analysis, _: str) -> list[Block]:
-    return plain_tables(analysis, {exhibit for section in SECTIONS for view in section.views for exhibit in view.shows})
+def _unseen(analysis: Analysis, _: str, say: Language) -> list[Block]:
+    return plain_tables(analysis, {exhibit for section in SECTIONS for view in section.views for exhibit in view.shows}, say)
 
 
 INTRODUCTION = View(blocks=_introduction)
 
 SECTIONS: tuple[Section, ...] = (
-    Section(heading=lambda *_: "", views=(View(blocks=_remark),)),
-    Section(heading=lambda *_: "Summary", views=(VERDICTS,)),
-    Section(heading=lambda *_: "Data", views=(SAMPLE, DESCRIPTIVES)),
+    Section(heading="", views=(View(blocks=_remark),)),
+    Section(heading="summary", views=(VERDICTS,)),
+    Section(heading="data", views=(SAMPLE, DESCRIPTIVES)),
     Section(
         heading=model_title, subjects=_structures,
         views=(INTRODUCTION, LOADINGS, RELIABILITY, FORNELL_LARCKER, HTMT, PATHS, DIAGRAM, MODERATION),
     ),
-    Section(heading=lambda *_: "Regressions", views=(REGRESSIONS, View(blocks=_moderations, shows=MODERATION.shows))),
+    Section(heading="regressions", views=(REGRESSIONS, View(blocks=_moderations, shows=MODERATION.shows))),
     Section(heading=model_title, subjects=_others, views=(INTRODUCTION, ESTIMATES, ABOUT, MODERATION)),
-    Section(heading=lambda *_: "Further evidence", views=(View(blocks=_unseen),)),
-    Section(heading=lambda *_: "Agreement of two programs", views=(AGREEMENT,)),
-    Section(heading=lambda *_: "Notices", views=(NOTICES,)),
-    Section(heading=lambda *_: "How to reproduce", views=(REPRODUCE,)),
+    Section(heading="further", views=(View(blocks=_unseen),)),
+    Section(heading="agreement", views=(AGREEMENT,)),
+    Section(heading="notices", views=(NOTICES,)),
+    Section(heading="reproduce", views=(REPRODUCE,)),
 )  # fmt: skip
 """The parts of a report, in order."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from cipa.errors import SpecificationError, one_of, public
 from cipa.evidence.findings import Analysis
 from cipa.report.document import Document, Figure
+from cipa.report.language.en import EN
 from cipa.report.outline import outline
 from cipa.report.replication import results_json
 
@@ -22,7 +23,8 @@ FORMATS = {
 }
 """Format -> module and name of its writer, and the extension of its files; a new one is a file in `writers/` and a row here."""
 
-LANGUAGES = ("en",)
+LANGUAGES = {"en": EN}
+"""Language -> its words; a new one is a file in `language/` and a row here."""
 
 
 @public
@@ -70,7 +72,7 @@ def publish(
         raise SpecificationError(
             f"ci.publish: '{target.name}' is a file, and a report is a folder. Choose another name, or remove the file."
         )
-    document = outline(analysis)
+    document = outline(analysis, LANGUAGES[language])
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

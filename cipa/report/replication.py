@@ -10,6 +10,7 @@ from typing import Any
 
 from cipa.evidence.findings import Analysis, Verdict
 from cipa.report.document import Block, Listing, Paragraph, Table, body, columns
+from cipa.report.language.speech import Language
 from cipa.report.view import View
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimate
@@ -19,24 +20,21 @@ from cipa.results.fit import Fit, versions_of
 def versions(analysis: Analysis) -> dict[str, str]:
     """Versions of everything that computed a number of the analysis."""
     engines = {package for fit in analysis.fits.values() for package in fit.engine_packages}
-    return versions_of("matplotlib", "jinja2", "typst", *sorted(engines))
+    return versions_of("jinja2", "typst", *sorted(engines))
 
 
-def _blocks(analysis: Analysis, _: str) -> list[Block]:
+def _blocks(analysis: Analysis, _: str, say: Language) -> list[Block]:
     """The last part of a report."""
-    heads = columns(("What", "text"), ("Value", "text"))
-    rows = [body(f"Version of {name}", version) for name, version in versions(analysis).items()]
-    rows += [body("Seed", str(analysis.seed))]
-    rows += [body(f"Data {name}: SHA-256", data.digest[:32]) for name, data in analysis.datasets.items()]
+    heads = columns((say("versions.what"), "text"), (say("value"), "text"))
+    rows = [body(say("versions.of", package=name), version) for name, version in versions(analysis).items()]
+    rows += [body(say("versions.seed"), str(analysis.seed))]
+    rows += [body(say("versions.data", source=name), data.digest[:32]) for name, data in analysis.datasets.items()]
     table = Table(
-        key="versions", title="Versions, seed and data", columns=heads, rows=tuple(rows),
-        notes=("The digest is of the data as the models saw them, first 32 characters; all of it is in results.json.",),
+        key="versions", title=say("versions"), columns=heads, rows=tuple(rows),
+        notes=(say("versions.note"),),
     )  # fmt: skip
     return [
-        Paragraph(
-            text="Save the study below as study.toml in a folder of its own and run “cipa run” on that folder. With the same versions,"
-            " data and seed, every file of this report comes out byte for byte."
-        ),
+        Paragraph(text=say("reproduce.how")),
         table,
         Listing(text=analysis.study.to_toml()),
     ]

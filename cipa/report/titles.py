@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.sample import constructs_of, dataset_of
+from cipa.report.language.speech import Language
 from cipa.results.fit import Fit
 
 
@@ -13,16 +14,16 @@ def construct_titles(analysis: Analysis, model: str) -> dict[str, str]:
     return {**labels, **{name: construct.title for name, construct in constructs_of(analysis, model).items()}}
 
 
-def construct_head(titles: dict[str, str], construct: str, group: str | None, level: str | None = None) -> str:
+def construct_head(say: Language, titles: dict[str, str], construct: str, group: str | None, level: str | None = None) -> str:
     """A construct at the head of its rows: label, name, and which group or level."""
     title = titles.get(construct, construct)
     name = title if title == construct else f"{title} ({construct})"
-    return f"{name}, level {level}" if level else f"{name}{in_group(group)}"
+    return f"{name}{say('in_level', level=level)}" if level else f"{name}{in_group(say, group)}"
 
 
-def in_group(group: str | None) -> str:
+def in_group(say: Language, group: str | None) -> str:
     """The end of a title that is about one group."""
-    return "" if group is None else f", group {group}"
+    return "" if group is None else say("in_group", group=group)
 
 
 def table_key(exhibit: str, key: Key) -> str:
@@ -31,9 +32,9 @@ def table_key(exhibit: str, key: Key) -> str:
     return "-".join(part.replace(" ~ ", "-") for part in parts if part)
 
 
-def errors_note(fit: Fit) -> str:
+def errors_note(say: Language, fit: Fit) -> str:
     """Which standard errors a table of one fit shows."""
-    return f"Standard errors: {fit.vcov_type.note or fit.vcov_type}. p-values are two-sided."
+    return say("errors", kind=str(fit.vcov_type.note or fit.vcov_type))
 
 
 def model_title(analysis: Analysis, model: str) -> str:

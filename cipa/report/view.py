@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cipa.evidence.findings import Analysis, Key
 from cipa.report.document import Block, Heading
+from cipa.report.language.speech import Language
 from cipa.results.display import ResultTable
 
 
@@ -16,13 +17,13 @@ class View:
 
     Parameters
     ----------
-    blocks : analysis, subject -> blocks
+    blocks : analysis, subject, language -> blocks
         The subject is a model of the study, or "" where a view is of the whole study.
     shows : tuple of str
         The exhibits of `cipa.evidence.exhibits` that it shows; what no view shows, the report prints as a plain table.
     """
 
-    blocks: Callable[[Analysis, str], Sequence[Block]]
+    blocks: Callable[[Analysis, str, Language], Sequence[Block]]
     shows: tuple[str, ...] = ()
 
 
@@ -32,24 +33,24 @@ class Section:
 
     Parameters
     ----------
-    heading : analysis, subject -> str
-        "" for a part without a heading.
+    heading : str, or analysis, subject -> str
+        A code of the language, or how the heading follows from the subject; "" for a part without a heading.
     views : tuple of View
         In order. A part of which they show nothing is left out.
     subjects : analysis -> models; by default the study as a whole
     """
 
-    heading: Callable[[Analysis, str], str]
+    heading: str | Callable[[Analysis, str], str]
     views: tuple[View, ...]
     subjects: Callable[[Analysis], Sequence[str]] = lambda analysis: ("",)
 
-    def blocks(self, analysis: Analysis) -> list[Block]:
+    def blocks(self, analysis: Analysis, say: Language) -> list[Block]:
         """Heading and blocks of every subject."""
-        return [block for subject in self.subjects(analysis) for block in self._part(analysis, subject)]
+        return [block for subject in self.subjects(analysis) for block in self._part(analysis, subject, say)]
 
-    def _part(self, analysis: Analysis, subject: str) -> list[Block]:
-        blocks = [block for view in self.views for block in view.blocks(analysis, subject)]
-        title = self.heading(analysis, subject)
+    def _part(self, analysis: Analysis, subject: str, say: Language) -> list[Block]:
+        blocks = [block for view in self.views for block in view.blocks(analysis, subject, say)]
+        title = self.heading(analysis, subject) if callable(self.heading) else say(self.heading) if self.heading else ""
         return [Heading(text=title), *blocks] if blocks and title else blocks
 
 

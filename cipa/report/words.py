@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from cipa.report.document import Cell, Format, Value
-from cipa.results.statistics import Statistic, Statistics
 from cipa.terms import Path, Term
 
 MINUS = "\N{MINUS SIGN}"
@@ -50,6 +49,11 @@ def decimal(value: float) -> str:
 def level(value: float) -> str:
     """A value of a moderator: whole numbers as such."""
     return f"{int(value)}".replace("-", MINUS) if float(value).is_integer() and abs(value) < 1e6 else decimal(value)
+
+
+def signed(value: float) -> str:
+    """A whole number with its sign: "−1", "0", "+1"."""
+    return f"{value:+.0f}".replace("-", MINUS) if round(value) else "0"
 
 
 def unit(value: float) -> str:
@@ -94,37 +98,6 @@ def arrow(claim: Term | Path, titles: dict[str, str]) -> str:
     if claim.op == "~":
         return f"{right} → {left}"
     return f"{left} ↔ {right}" if claim.op == "~~" else f"{left} {claim.op} {right}"
-
-
-def fit_sentence(found: Statistics) -> str:
-    """The fit of a structural equation model."""
-    if found["chisq"].df == 0:
-        return "The model is saturated: it reproduces the sample moments exactly, and its fit cannot be tested."
-    rmsea = found.corrected("rmsea")
-    low, high = (math.nan if bound is None else bound for bound in (rmsea.conf_low, rmsea.conf_high))
-    interval = f" (90% interval {unit(low)} to {unit(high)})" if math.isfinite(low) and math.isfinite(high) else ""
-    sizes = [(found.corrected(name), label) for name, label in (("cfi", "CFI"), ("tli", "TLI"), ("rmsea", "RMSEA"))]
-    indices = ", ".join(_index(size, label) for size, label in sizes if math.isfinite(size.value))
-    return f"{_test(found)}; {indices}{interval}, SRMR = {unit(found['srmr'].value)}."
-
-
-def _test(found: Statistics) -> str:
-    """The chi-square; a scaled one first, with what it was before."""
-    plain, test = found["chisq"], found.corrected("chisq")
-    if test is plain:
-        return f"{_chisq(test)}, {equals_p(test.p_value or 0.0)}"
-    factor = unit(found["chisq.scaling.factor"].value)
-    return f"Scaled {_chisq(test)}, {equals_p(test.p_value or 0.0)} (scaling factor {factor}; unscaled {_chisq(plain)})"
-
-
-def _chisq(row: Statistic) -> str:
-    df = row.df or 0.0
-    return f"χ²({df:.{0 if df == int(df) else 2}f}) = {statistic(row.value)}"
-
-
-def _index(row: Statistic, label: str) -> str:
-    form = row.name.partition(".")[2]
-    return f"{form} {label} = {unit(row.value)}".lstrip()
 
 
 def listed(words: list[str]) -> str:

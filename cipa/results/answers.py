@@ -86,6 +86,8 @@ class Structure:
     latent, observed : tuple of str
     latent_covs, sample_covs : tuple of arrays
         Implied covariance (l, l) of the latent variables and sample covariance (p, p) of the observed ones, block by block.
+    implied_means, implied_covs : tuple of arrays
+        Implied means (p,) and covariance (p, p) of the observed variables (of ordered ones: of their response variables).
     r_squared : tuple of (variable, label of the block or None, R²)
     """
 
@@ -96,6 +98,8 @@ class Structure:
     latent_covs: tuple[Array, ...]
     sample_covs: tuple[Array, ...]
     r_squared: tuple[tuple[str, str | None, float], ...]
+    implied_means: tuple[Array, ...] = ()
+    implied_covs: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,3 +161,27 @@ class ResultTable:
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         return f"<p>{escape(self.title)}</p>{render_html(self.to_frame())}{notes}"
+
+
+class Tabular:
+    """What results around one `table` share: the table as a DataFrame and in a notebook, and their text as what a console shows.
+
+    For dataclasses with `repr=False`, whose own text is `__str__`.
+    """
+
+    __slots__ = ()
+
+    table: ResultTable
+
+    def to_frame(self) -> pd.DataFrame:
+        """A fresh DataFrame of the table."""
+        return self.table.to_frame()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def __repr__(self) -> str:
+        return clipped(str(self))
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()

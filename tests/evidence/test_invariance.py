@@ -35,10 +35,38 @@ def test_difference_tests_are_those_of_the_reference(estimator: str) -> None:
 
 def test_the_rejected_level_names_the_intercepts_to_look_at() -> None:
     found = ladder()
-    assert found.table.columns["stands"] == (None, "yes", "no", "in doubt")
+    assert found.table.columns["stands"] == (None, "yes", "no", "not judged")
+    assert "scalar does not stand. The levels after it hold what it holds, so they are shown and not judged." in found.table.notes
+    assert {row[0] for row in zip(*found.suggestions.columns.values(), strict=True)} == {"scalar"}
     scalar = [row for row in zip(*found.suggestions.columns.values(), strict=True) if row[0] == "scalar"]
     assert [row[1] for row in scalar] == ["x3 ~1", "x7 ~1", "x2 ~1"]
     assert len(found.steps) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "chisq and chisq_diff are not scaled, as this estimator's test is not; cfi and rmsea are not corrected."),
+        (
+            {"estimator": "mlr"},
+            "chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); cfi and rmsea"
+            " are robust.",
+        ),
+    ],
+    ids=["ml", "mlr"],
+)
+def test_the_table_says_which_columns_are_scaled(options: dict[str, str], said: str) -> None:
+    found = ladder(**options)
+    assert said in found.table.notes
+    table = found.to_frame()
+    same = table.chisq_diff[1] == pytest.approx(table.chisq[1] - table.chisq[0], rel=1e-9)
+    assert same == (not options)
+
+
+def test_a_partial_level_that_stands_lets_the_next_be_judged() -> None:
+    found = ladder(search=True)
+    assert found.table.columns["stands"][2] != "no"
+    assert found.table.columns["stands"][3] != "not judged"
 
 
 def test_the_search_frees_them_one_by_one_with_corrected_p_values() -> None:

@@ -87,5 +87,5 @@ def test_groups_and_refusals() -> None:
     assert ci.path_diagram(fit, group="Pasteur").svg != ci.path_diagram(fit, group="Grant-White").svg
     with pytest.raises(ci.InferenceError, match="no group 'x'"):
         ci.path_diagram(fit, group="x")
-    with pytest.raises(ci.InferenceError, match="panel model"):
+    with pytest.raises(ci.InferenceError, match="A path diagram is not derived for panel fits"):
         ci.path_diagram(ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld")))

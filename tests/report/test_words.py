@@ -8,12 +8,13 @@ import pytest
 
 import cipa as ci
 from cipa.report.document import Cell
+from cipa.report.fit_sentence import fit_sentence
+from cipa.report.language.en import EN
 from cipa.report.words import (
     arrow,
     counted,
     decimal,
     equals_p,
-    fit_sentence,
     level,
     listed,
     p_value,
@@ -74,7 +75,7 @@ def test_prose() -> None:
 def test_the_fit_of_a_model_in_a_sentence() -> None:
     data = ci.datasets.load("holzinger1939")
     nine = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
-    plain, scaled = (fit_sentence(ci.SEM(nine, estimator=name).fit(data).statistics) for name in ("ml", "mlmvs"))
+    plain, scaled = (fit_sentence(ci.SEM(nine, estimator=name).fit(data).statistics, EN) for name in ("ml", "mlmvs"))
     assert plain.startswith(
         "χ²(24) = 85.31, p < .001; CFI = .931, TLI = .896, RMSEA = .092 (90% interval .071 to .114), SRMR = .065"
     )

@@ -1,28 +1,32 @@
 """Where the variables of a path diagram stand: causes left, outcomes right, no line through a node.
 
 Nodes are ranked by the longest path that leads to them (Sugiyama, Tagawa & Toda 1981). Within a rank, order, spacing and
-a gap are searched rank by rank for the fewest lines through nodes, then the fewest crossings; labels slide along their
-lines to where they cover nothing.
+a gap are searched rank by rank for the fewest lines through nodes, then the fewest crossings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 
 from cipa.numerics.algebra.linalg import Array
 
 RANK_GAP = 250.0
+_BETWEEN = 120.0  # between what stands in two ranks, for the labels of their lines
 _SWEEPS = 3
 _FEW = 5  # ranks of at most so many nodes are searched over all orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A variable: its place, half its width and half its height, and the room that its items take above or below."""
+    """A variable: its place, half its width and half its height, and the room of its items.
+
+    `room` is what they take above and below it together, `reach` to each side; `tower` what they take on one side, above the node where
+    `up` holds, else below.
+    """
 
     name: str
     rx: float
@@ -31,6 +35,9 @@ class Node:
     x: float = 0.0
     y: float = 0.0
     room: float = 0.0
+    reach: float = 0.0
+    tower: float = 0.0
+    up: bool = True
 
 
 Edge = tuple[str, str]
@@ -64,13 +71,18 @@ def ranks_of(names: Sequence[str], edges: Sequence[Edge], *, late: Sequence[str]
 def place(nodes: Sequence[Node], edges: Sequence[Edge], rank: Mapping[str, int]) -> dict[str, Node]:
     """Coordinates of every node."""
     columns = [[node for node in nodes if rank[node.name] == level] for level in range(max(rank.values(), default=0) + 1)]
+    across = _across(columns)
     placed = {
-        node.name: node for level, column in enumerate(columns) for node in _stacked(column, level, gap=1.15, hole=(0, 0.0))
+        node.name: node
+        for x, column in zip(across, columns, strict=True)
+        for node in _stacked(column, x, gap=1.15, hole=(0, 0.0))
     }
     for _ in range(_SWEEPS):
         for level, column in enumerate(columns):
+            inner = 0 < level < len(columns) - 1
             trials = [
-                {**placed, **{node.name: node for node in trial}} for trial in _arrangements(column, level, last=len(columns) - 1)
+                {**placed, **{node.name: node for node in trial}}
+                for trial in _arrangements(_orders(column, placed, edges), across[level], inner=inner)
             ]
             costs = [_cost(trial, edges) for trial in trials]
             best = int(np.argmin(costs))
@@ -79,29 +91,47 @@ def place(nodes: Sequence[Node], edges: Sequence[Edge], rank: Mapping[str, int])
     return placed
 
 
-def _arrangements(column: Sequence[Node], level: int, *, last: int) -> list[list[Node]]:
-    orders = [list(order) for order in permutations(column)] if len(column) <= _FEW else [list(column), list(column)[::-1]]
-    inner = 0 < level < last
-    holes = [(0, 0.0), *[(at, size) for at in range(1, len(column)) for size in (90.0, 180.0)]] if inner else [(0, 0.0)]
-    if inner and len(column) == 1:
+def _across(columns: Sequence[Sequence[Node]]) -> list[float]:
+    """Horizontal places of the ranks: apart as their widest nodes and items need."""
+    half = [max((max(node.rx, node.reach) for node in column), default=0.0) for column in columns]
+    gaps = [max(RANK_GAP, a + b + _BETWEEN) for a, b in pairwise(half)]
+    return [sum(gaps[:level]) for level in range(len(columns))]
+
+
+def _orders(column: Sequence[Node], placed: Mapping[str, Node], edges: Sequence[Edge]) -> list[list[Node]]:
+    """Orders of a rank that are tried: all of a few nodes; else the one there is with two neighbours swapped, turned, or by their ties."""
+    if len(column) <= _FEW:
+        return [list(order) for order in permutations(column)]
+    here = sorted(column, key=lambda node: placed[node.name].y)
+    tied = {node.name: [placed[b if a == node.name else a].y for a, b in edges if node.name in (a, b)] for node in column}
+    middle = sorted(here, key=lambda node: float(np.mean(tied[node.name])) if tied[node.name] else placed[node.name].y)
+    swapped = [[*here[:k], here[k + 1], here[k], *here[k + 2 :]] for k in range(len(here) - 1)]
+    return [here, middle, here[::-1], *swapped]
+
+
+def _arrangements(orders: Sequence[Sequence[Node]], x: float, *, inner: bool) -> list[list[Node]]:
+    size = len(orders[0]) if orders else 0
+    holes = [(0, 0.0), *[(at, gap) for at in range(1, size) for gap in (90.0, 180.0)]] if inner else [(0, 0.0)]
+    if inner and size == 1:
         holes += [(0, 120.0), (1, 120.0)]
-    return [_stacked(order, level, gap=gap, hole=hole) for order in orders for gap in (1.15, 1.5) for hole in holes]
+    return [_stacked(order, x, gap=gap, hole=hole) for order in orders for gap in (1.15, 1.5) for hole in holes]
 
 
-def _stacked(column: Sequence[Node], level: int, *, gap: float, hole: tuple[int, float]) -> list[Node]:
+def _stacked(column: Sequence[Node], x: float, *, gap: float, hole: tuple[int, float]) -> list[Node]:
     """Nodes one below the other about y = 0, with a hole before position `hole[0]`."""
     at, size = hole
     y, centres = 0.0, []
-    for k, node in enumerate(column):
+    turned = [replace(node, up=2 * k < len(column)) for k, node in enumerate(column)]
+    for k, node in enumerate(turned):
         if k == at and size:
             y += size
-        half = node.ry + node.room / 2
-        y += half * gap
-        centres.append(y)
-        y += half * gap
+        y += node.tower if node.up else 0.0
+        half = (node.ry + node.room / 2) * gap
+        centres.append(y + half)
+        y += 2 * half + (0.0 if node.up else node.tower)
     if at == len(column) and size:
         y += size
-    return [replace(node, x=level * RANK_GAP, y=centre - y / 2) for node, centre in zip(column, centres, strict=True)]
+    return [replace(node, x=x, y=centre - y / 2) for node, centre in zip(turned, centres, strict=True)]
 
 
 def _cost(placed: Mapping[str, Node], edges: Sequence[Edge]) -> float:
@@ -137,47 +167,3 @@ def _crossings(start: Array, end: Array, pairs: Array) -> int:
     met = (side(s, e, t) * side(s, e, f) < 0) & (side(t, f, s) * side(t, f, e) < 0)
     shared = (pairs[:, None, :, None] == pairs[None, :, None, :]).any(axis=(2, 3))
     return int(np.triu(met & ~shared, 1).sum())
-
-
-def place_labels(
-    lines: Sequence[tuple[Array, Array]],
-    boxes: Sequence[tuple[float, float]],
-    obstacles: Sequence[tuple[float, float, float, float]],
-) -> list[tuple[float, float]]:
-    """Centres of labels that slide along their lines to where they cover neither nodes nor other labels nor lines.
-
-    Parameters
-    ----------
-    lines : sequence of (2,) start and end
-    boxes : sequence of (half width, half height)
-    obstacles : sequence of (x, y, half width, half height)
-    """
-    steps = np.linspace(0.16, 0.84, 35)
-    order = np.array(sorted(range(35), key=lambda k: abs(steps[k] - 0.45)))
-    chosen: list[tuple[float, float]] = [tuple(((a + b) / 2).tolist()) for a, b in lines]
-    for _ in range(_SWEEPS):
-        for k, (a, b) in enumerate(lines):
-            points = a + steps[order][:, None] * (b - a)
-            cost = np.linspace(0, 0.5, 35)
-            for x, y, w, h in obstacles:
-                cost = cost + 20 * _overlap(points, boxes[k], (x, y), (w, h))
-            for j, other in enumerate(chosen):
-                if j != k:
-                    cost = cost + 10 * _overlap(points, boxes[k], other, boxes[j])
-                    cost = cost + 2 * _covers(points, boxes[k], lines[j])
-            chosen[k] = tuple(points[int(np.argmin(cost))].tolist())
-    return chosen
-
-
-def _overlap(points: Array, box: tuple[float, float], other: tuple[float, float], size: tuple[float, float]) -> Array:
-    width = np.maximum(box[0] + size[0] + 2 - np.abs(points[:, 0] - other[0]), 0)
-    height = np.maximum(box[1] + size[1] + 2 - np.abs(points[:, 1] - other[1]), 0)
-    return np.asarray((width > 0) & (height > 0), dtype=np.float64)
-
-
-def _covers(points: Array, box: tuple[float, float], line: tuple[Array, Array]) -> Array:
-    """Whether a line passes through the ellipse around each label."""
-    start, end = (np.broadcast_to(one, points.shape) for one in line)
-    a, d = (start - points) / np.array(box), (end - start) / np.array(box)
-    t = np.clip(-(a * d).sum(axis=1) / np.maximum((d**2).sum(axis=1), 1e-12), 0, 1)
-    return np.asarray(((a + t[:, None] * d) ** 2).sum(axis=1) < 1, dtype=np.float64)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 FONT = "Libertinus Serif, Georgia, Times New Roman, serif"
-CHARACTER = 0.5
-"""Mean width of a character, in font sizes; for making room, not for setting type."""
 
 
 def number(value: float) -> str:
@@ -16,19 +15,14 @@ def number(value: float) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def text_width(text: str, size: float) -> float:
-    """Room that a line of text needs; characters of East Asian scripts are as wide as they are high."""
-    return size * sum(1.0 if ord(character) > 0x2E80 else CHARACTER for character in text)
-
-
-def label(lines: Sequence[str], x: float, y: float, *, size: float, weight: str = "normal") -> str:
-    """Lines of text centred on a point."""
+def label(lines: Sequence[str], x: float, y: float, *, size: float, weight: str = "normal", anchor: str = "middle") -> str:
+    """Lines of text centred on a point, or starting there."""
     first = y - (len(lines) - 1) * size * 0.6
     spans = "".join(
         f'<tspan x="{number(x)}" y="{number(first + k * size * 1.2 + size * 0.35)}">{escape(line)}</tspan>'
         for k, line in enumerate(lines)
     )
-    return f'<text text-anchor="middle" font-size="{number(size)}" font-weight="{weight}" fill="#000">{spans}</text>'
+    return f'<text text-anchor="{anchor}" font-size="{number(size)}" font-weight="{weight}" fill="#000">{spans}</text>'
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> str:
@@ -42,18 +36,25 @@ def rectangle(x: float, y: float, width: float, height: float, *, stroke: str = 
     return f'<rect {corner} width="{number(width)}" height="{number(height)}" fill="#fff" stroke="{stroke}" stroke-width="1.2"/>'
 
 
-def line(start: tuple[float, float], end: tuple[float, float], *, dashed: bool = False) -> str:
-    """A straight line."""
+def stroke(control: Any, *, dashed: bool = False) -> str:
+    """A line through two points, or a curve by three or four control points."""
     dash = ' stroke-dasharray="5 4"' if dashed else ""
-    ends = f'x1="{number(start[0])}" y1="{number(start[1])}" x2="{number(end[0])}" y2="{number(end[1])}"'
-    return f'<line {ends} stroke="#000" stroke-width="1.1"{dash}/>'
+    points = [f"{number(float(x))} {number(float(y))}" for x, y in control]
+    shape = {2: "L", 3: "Q", 4: "C"}[len(points)]
+    return f'<path d="M {points[0]} {shape} {" ".join(points[1:])}" fill="none" stroke="#000" stroke-width="1.1"{dash}/>'
 
 
-def curve(start: tuple[float, float], bend: tuple[float, float], end: tuple[float, float], *, dashed: bool = False) -> str:
-    """A quadratic curve."""
-    dash = ' stroke-dasharray="5 4"' if dashed else ""
-    points = f"M {number(start[0])} {number(start[1])} Q {number(bend[0])} {number(bend[1])} {number(end[0])} {number(end[1])}"
-    return f'<path d="{points}" fill="none" stroke="#000" stroke-width="1.1"{dash}/>'
+def path(points: Any, *, colour: str, width: float, dash: str = "") -> str:
+    """A line through any points."""
+    places = " ".join(f"{number(float(x))},{number(float(y))}" for x, y in points)
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="{number(width)}"{dashes}/>'
+
+
+def area(points: Any, *, colour: str) -> str:
+    """A light area."""
+    places = " ".join(f"{number(float(x))},{number(float(y))}" for x, y in points)
+    return f'<polygon points="{places}" fill="{colour}" fill-opacity="0.15"/>'
 
 
 def head(tip: tuple[float, float], towards: tuple[float, float], *, size: float = 8.0) -> str:
@@ -66,6 +67,12 @@ def head(tip: tuple[float, float], towards: tuple[float, float], *, size: float 
     right = (back[0] + 0.4 * size * uy, back[1] - 0.4 * size * ux)
     points = " ".join(f"{number(x)},{number(y)}" for x, y in (tip, left, right))
     return f'<polygon points="{points}" fill="#000"/>'
+
+
+def moved(shapes: Sequence[str], x: float, y: float) -> str:
+    """A group of shapes, shifted."""
+    inner = "\n".join(shapes)
+    return f'<g transform="translate({number(x)} {number(y)})">\n{inner}\n</g>'
 
 
 def picture(shapes: Sequence[str], *, box: tuple[float, float, float, float], title: str, description: str) -> str:

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
 from cipa.report.document import Block, Note, Row, Table, body, columns
+from cipa.report.language.speech import Language
 from cipa.report.titles import model_title
 from cipa.report.view import View
 from cipa.results.display import ResultTable
 
 
-def _blocks(analysis: Analysis, _: str) -> list[Block]:
+def _blocks(analysis: Analysis, _: str, say: Language) -> list[Block]:
     """One table of the models that were compared, and a line for each that could not be."""
     compared = {model_title(analysis, key.model): table for key, table in analysis.tables.items() if key.exhibit == "cross_check"}
     blocks: list[Block] = []
     if compared:
         heads = columns(
-            ("Model", "text"), ("Parameters", "int"), ("Estimates, in SEs", "text"), ("Standard errors, relative", "text"),
-            ("Statistics", "text"), ("Statistics, relative", "text"),
+            (say("model"), "text"), (say("agreement.parameters"), "int"), (say("agreement.estimates"), "text"),
+            (say("agreement.errors"), "text"), (say("agreement.statistics"), "text"), (say("agreement.relative"), "text"),
         )  # fmt: skip
-        notes = (*(f"{title}: {table.notes[0]}" for title, table in compared.items()), _SCOPE)
-        rows = tuple(_row(title, table) for title, table in compared.items())
-        blocks.append(Table(key="agreement", title="Agreement of two programs", columns=heads, rows=rows, notes=notes))
+        notes = (*(f"{title}: {table.notes[0]}" for title, table in compared.items()), say("agreement.scope"))
+        rows = tuple(_row(say, title, table) for title, table in compared.items())
+        blocks.append(Table(key="agreement", title=say("agreement"), columns=heads, rows=rows, notes=notes))
     refused = {model_title(analysis, key.model): why for key, why in analysis.refusals.items() if key.exhibit == "cross_check"}
-    return [*blocks, *(Note(text=f"{title}: No cross-check was possible. {why}") for title, why in refused.items())]
+    return [*blocks, *(Note(text=say("agreement.refused", model=title, reason=why)) for title, why in refused.items())]
 
 
-_SCOPE = (
-    "Largest differences. Both programs were given the data and the list of parameters that cipa read, so an error in reading or in"
-    " completing the model would be common to both."
-)
-
-
-def _row(title: str, table: ResultTable) -> Row:
+def _row(say: Language, title: str, table: ResultTable) -> Row:
     cells = list(zip(*(table.columns[name] for name in ("kind", "term", "relative", "in_std_errors")), strict=True))
     estimates = [abs(in_errors) for kind, _, _, in_errors in cells if kind == "estimate"]
     errors = [relative for kind, _, relative, _ in cells if kind == "std_error"]
     others = [(term, relative) for kind, term, relative, _ in cells if kind == "statistic"]
-    worst = _small(max(relative for _, relative in others)) if others else "none compared"
+    worst = _small(max(relative for _, relative in others)) if others else say("agreement.none")
     return body(title, len(estimates), _small(max(estimates)), _small(max(errors)), ", ".join(term for term, _ in others), worst)
 
 

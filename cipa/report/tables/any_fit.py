@@ -6,6 +6,7 @@ import math
 
 from cipa.evidence.findings import Analysis
 from cipa.report.document import Block, Cell, Row, Table, body, columns
+from cipa.report.language.speech import Language
 from cipa.report.titles import errors_note, hypotheses_by_term
 from cipa.report.view import View
 from cipa.results.fit import Fit
@@ -13,13 +14,19 @@ from cipa.results.questions import facts
 from cipa.results.statistics import Statistic
 
 
-def _estimates(analysis: Analysis, model: str) -> list[Block]:
+def _estimates(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """Every parameter that was estimated or defined, as the model names it."""
     fit, about = analysis.fits[model], hypotheses_by_term(analysis, model)
     shown = [row for row in fit.estimates if row.status != "fixed"]
     scaled = any(math.isfinite(row.standardized) for row in shown)
-    heads = [("Parameter", "text"), ("b", "estimate"), ("SE", "estimate"), ("95% interval", "interval"), ("p", "p")]
-    heads += [("β", "unit")] * scaled + [("Hypothesis", "text")] * bool(about)
+    heads = [
+        (say("parameter"), "text"),
+        (say("b"), "estimate"),
+        (say("se"), "estimate"),
+        (say("interval"), "interval"),
+        (say("p"), "p"),
+    ]
+    heads += [(say("beta"), "unit")] * scaled + [(say("hypothesis"), "text")] * bool(about)
     rows = tuple(
         body(
             str(row.term), row.estimate, row.std_error, (row.conf_low, row.conf_high), row.p_value,
@@ -27,23 +34,23 @@ def _estimates(analysis: Analysis, model: str) -> list[Block]:
         )
         for row in shown
     )  # fmt: skip
-    computed = "" if fit.engine == "native" else f"Computed by {fit.engine}. "
-    by = "" if fit.engine == "native" else f" by {fit.engine}"
+    native, errors = fit.engine == "native", errors_note(say, fit)
+    title = say("estimates") if native else say("estimates.engine", engine=fit.engine)
     return [
         Table(
-            key=f"estimates-{model}", title=f"Estimates{by}", columns=columns(*heads), rows=rows,  # type: ignore[arg-type]
-            notes=(f"{computed}{errors_note(fit)}",),
+            key=f"estimates-{model}", title=title, columns=columns(*heads), rows=rows,  # type: ignore[arg-type]
+            notes=(errors if native else say("estimates.computed", engine=fit.engine, errors=errors),),
         )
     ]  # fmt: skip
 
 
-def _about(analysis: Analysis, model: str) -> list[Block]:
+def _about(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """What the family says of the fit, and the statistics that its summary shows."""
     fit = analysis.fits[model]
     rows = [body(label, value, None, None) for label, value in facts(fit)]
     rows += [_statistic(fit.reported_statistics[name]) for name in fit.headline if name in fit.reported_statistics]
-    heads = columns(("", "text"), ("Value", "stat"), ("df", "stat"), ("p", "p"))
-    return [Table(key=f"facts-{model}", title="About the fit", columns=heads, rows=tuple(rows))] if rows else []
+    heads = columns(("", "text"), (say("value"), "stat"), (say("df"), "stat"), (say("p"), "p"))
+    return [Table(key=f"facts-{model}", title=say("about"), columns=heads, rows=tuple(rows))] if rows else []
 
 
 def _statistic(row: Statistic) -> Row:

@@ -7,11 +7,12 @@ import math
 from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.sample import dataset_of
 from cipa.report.document import Block, Cell, Row, Table, columns
+from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, in_group, table_key
 from cipa.report.view import View, evidence_of
 
 
-def _blocks(analysis: Analysis, _: str) -> list[Block]:
+def _blocks(analysis: Analysis, _: str, say: Language) -> list[Block]:
     """The tables of one model for each source and way of declaring: of the model with the fewest variables."""
     chosen: dict[tuple[str, str], str] = {}
     for name in analysis.fits:
@@ -19,14 +20,14 @@ def _blocks(analysis: Analysis, _: str) -> list[Block]:
         key = (analysis.study.models[name].source, analysis.study.models[name].kind)
         if width and (key not in chosen or width < _width(analysis, chosen[key])):
             chosen[key] = name
-    return [_table(analysis, key) for name in chosen.values() for key in evidence_of(analysis, "descriptives", name)]
+    return [_table(analysis, key, say) for name in chosen.values() for key in evidence_of(analysis, "descriptives", name)]
 
 
 def _width(analysis: Analysis, model: str) -> int:
     return max((len(table) for table in evidence_of(analysis, "descriptives", model).values()), default=0)
 
 
-def _table(analysis: Analysis, key: Key) -> Table:
+def _table(analysis: Analysis, key: Key, say: Language) -> Table:
     """Correlations below the diagonal, the square root of AVE on it for constructs."""
     model, described = key.model, analysis.tables[key]
     correlated = analysis.tables[Key("correlations", model, group=key.group)]
@@ -35,7 +36,11 @@ def _table(analysis: Analysis, key: Key) -> Table:
     ave, titles = _root_ave(analysis, key), construct_titles(analysis, model)
     wide = len(names) if names[-1] in ave else len(names) - 1  # without AVE nothing stands in the last column
     heads = columns(
-        ("Variable", "text"), ("N", "int"), ("M", "estimate"), ("SD", "estimate"), *[(str(k + 1), "unit") for k in range(wide)]
+        (say("descriptives.variable"), "text"),
+        (say("descriptives.n"), "int"),
+        (say("descriptives.mean"), "estimate"),
+        (say("descriptives.sd"), "estimate"),
+        *[(str(k + 1), "unit") for k in range(wide)],
     )
     rows = tuple(
         Row(
@@ -47,14 +52,10 @@ def _table(analysis: Analysis, key: Key) -> Table:
         )
         for k, name in enumerate(names)
     )  # fmt: skip
-    notes = ["Correlations over the cases that have both variables."]
-    if ave:
-        notes.insert(
-            0, "Constructs: mean of the items that a case answered; diagonal: square root of the average variance extracted."
-        )
+    notes = [*[say("descriptives.ave")] * bool(ave), say("descriptives.note")]
     return Table(
         key=table_key("descriptives", key), notes=tuple(notes), columns=heads, rows=rows,
-        title=f"Descriptive statistics and correlations, {dataset_of(analysis, model).name}{in_group(key.group)}",
+        title=say("descriptives", data=dataset_of(analysis, model).name, group=in_group(say, key.group)),
     )  # fmt: skip
 
 

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
 from cipa.report.document import Block, Table, body, columns
+from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, in_group, table_key
 from cipa.report.view import View, evidence_of
 from cipa.results.display import ResultTable
 
 
-def _fornell_larcker(analysis: Analysis, model: str) -> list[Block]:
+def _fornell_larcker(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """Roots of AVE on the diagonal, correlations of the constructs below it."""
     titles = construct_titles(analysis, model)
     blocks: list[Block] = []
     for key, table in evidence_of(analysis, "fornell_larcker", model).items():
         names = table.columns["construct"]
-        heads = columns(("Construct", "text"), *[(str(k + 1), "unit") for k in range(len(names))])
+        heads = columns((say("construct"), "text"), *[(str(k + 1), "unit") for k in range(len(names))])
         rows = tuple(
             body(f"{i + 1} {titles.get(name, name)}", *[table.columns[other][i] for other in names])
             for i, name in enumerate(names)
         )
-        title = f"{table.title}{in_group(key.group)}"
+        title = f"{table.title}{in_group(say, key.group)}"
         blocks.append(Table(key=table_key("fornell-larcker", key), title=title, columns=heads, rows=rows, notes=table.notes))
     return blocks
 
 
-def _htmt(analysis: Analysis, model: str) -> list[Block]:
-    return [_ratios(analysis, key, table) for key, table in evidence_of(analysis, "htmt", model).items()]
+def _htmt(analysis: Analysis, model: str, say: Language) -> list[Block]:
+    return [_ratios(analysis, key, table, say) for key, table in evidence_of(analysis, "htmt", model).items()]
 
 
-def _ratios(analysis: Analysis, key: Key, table: ResultTable) -> Table:
+def _ratios(analysis: Analysis, key: Key, table: ResultTable, say: Language) -> Table:
     """Ratios below the diagonal."""
     ratio = {(a, b): value for a, b, value in zip(*(table.columns[name] for name in ("first", "second", "htmt")), strict=True)}
     names = list(dict.fromkeys([*table.columns["second"], *table.columns["first"]]))
     titles = construct_titles(analysis, key.model)
-    heads = columns(("Construct", "text"), *[(str(k + 1), "unit") for k in range(len(names) - 1)])
+    heads = columns((say("construct"), "text"), *[(str(k + 1), "unit") for k in range(len(names) - 1)])
     rows = tuple(
         body(
             f"{i + 1} {titles.get(name, name)}",
@@ -42,8 +43,8 @@ def _ratios(analysis: Analysis, key: Key, table: ResultTable) -> Table:
         )
         for i, name in enumerate(names)
     )
-    notes = (*table.notes, "Values above .85 (.90 for neighbouring constructs) would question that two constructs are distinct.")
-    title = f"{table.title}{in_group(key.group)}"
+    notes = (*table.notes, say("htmt.note"))
+    title = f"{table.title}{in_group(say, key.group)}"
     return Table(key=table_key("htmt", key), title=title, columns=heads, rows=rows, notes=notes)
 
 

@@ -5,23 +5,24 @@ from __future__ import annotations
 from cipa.evidence.findings import Analysis, Key
 from cipa.report.document import Block, Paragraph, Table, body, columns
 from cipa.report.figures.simple_slopes import slopes_figure
+from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles
 from cipa.report.view import View, evidence_of
-from cipa.report.words import decimal, level, per_cent
+from cipa.report.words import decimal, level
 from cipa.results.display import ResultTable
 from cipa.results.questions import spread
 
 
-def of_model(analysis: Analysis, model: str) -> list[Block]:
+def of_model(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """The moderations of one model."""
     return [
         block
         for key, table in evidence_of(analysis, "simple_slopes", model).items()
-        for block in _moderation(analysis, key, table)
+        for block in _moderation(analysis, key, table, say)
     ]
 
 
-def _moderation(analysis: Analysis, key: Key, slopes: ResultTable) -> list[Block]:
+def _moderation(analysis: Analysis, key: Key, slopes: ResultTable, say: Language) -> list[Block]:
     outcome, cause = (part.strip() for part in key.path.split("~"))
     titles = construct_titles(analysis, key.model)
     shown = {word: titles.get(word, word) for word in (outcome, cause, key.moderator)}
@@ -30,35 +31,31 @@ def _moderation(analysis: Analysis, key: Key, slopes: ResultTable) -> list[Block
     two_valued = len(slopes) == 2
     figure = slopes_figure(
         slopes, key=name, spread=spread(analysis.fits[key.model], cause), cause=shown[cause], outcome=shown[outcome],
-        moderator=moderator, two_valued=two_valued,
+        moderator=moderator, two_valued=two_valued, say=say,
     )  # fmt: skip
     region = analysis.tables.get(Key("johnson_neyman", key.model, path=key.path, moderator=key.moderator))
-    where = [] if region is None or two_valued else [Paragraph(text=_region(region, effect, moderator))]
-    return [_table(slopes, key=name, effect=effect, moderator=moderator), *where, figure]
+    where = [] if region is None or two_valued else [Paragraph(text=_region(say, region, effect, moderator))]
+    return [_table(say, slopes, key=name, effect=effect, moderator=moderator), *where, figure]
 
 
-def _table(slopes: ResultTable, *, key: str, effect: str, moderator: str) -> Table:
+def _table(say: Language, slopes: ResultTable, *, key: str, effect: str, moderator: str) -> Table:
     """The effect at values of the moderator."""
     heads = columns(
-        (moderator, "text"), ("SDs from mean", "stat"), ("Effect", "estimate"), ("SE", "estimate"), ("95% interval", "interval"), ("p", "p")
+        (moderator, "text"), (say("slopes.at"), "stat"), (say("slopes.effect"), "estimate"), (say("se"), "estimate"),
+        (say("interval"), "interval"), (say("p"), "p"),
     )  # fmt: skip
     cells = zip(
         *(slopes.columns[name] for name in ("value", "at", "estimate", "std_error", "conf_low", "conf_high", "p_value")),
         strict=True,
     )
     rows = tuple(body(level(value), at, b, se, (low, high), p) for value, at, b, se, low, high, p in cells)
-    return Table(key=key, title=f"{effect} at values of {moderator}", columns=heads, rows=rows, notes=slopes.notes)
+    return Table(key=key, title=say("slopes", effect=effect, moderator=moderator), columns=heads, rows=rows, notes=slopes.notes)
 
 
-def _region(region: ResultTable, effect: str, moderator: str) -> str:
+def _region(say: Language, region: ResultTable, effect: str, moderator: str) -> str:
     """Where the effect differs from zero, in a sentence."""
     low, high, word, share = (region.columns[name][0] for name in ("bound_low", "bound_high", "significant", "share"))
-    if word in ("everywhere", "nowhere"):
-        return f"Johnson-Neyman: the effect {effect} differs from 0 at {'every value' if word == 'everywhere' else 'no value'} of {moderator}."
-    return (
-        f"Johnson-Neyman: the effect {effect} differs from 0 (pointwise 95% tests) where {moderator} lies {word} {decimal(low)} to"
-        f" {decimal(high)}; {per_cent(share)} of the sample lie there."
-    )
+    return say("slopes.region", effect=effect, moderator=moderator, word=word, low=decimal(low), high=decimal(high), share=share)
 
 
 MODERATION = View(blocks=of_model, shows=("simple_slopes", "johnson_neyman"))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
 from cipa.report.document import Block, Cell, Row, Table, body, columns, group
-from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term
+from cipa.report.language.speech import Language
+from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term, in_group
 from cipa.report.view import View
 from cipa.report.words import arrow
 from cipa.results.estimates import Estimate
 from cipa.results.questions import structure
 
 
-def _blocks(analysis: Analysis, model: str) -> list[Block]:
+def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """Paths and defined effects, outcome by outcome, each part closed by R²."""
     fit = analysis.fits[model]
     paths = [row for row in fit.estimates if row.term.op in ("~", ":=") and row.status != "fixed"]
@@ -20,28 +21,28 @@ def _blocks(analysis: Analysis, model: str) -> list[Block]:
     drawn = structure(fit, "A table of paths")
     titles, about = construct_titles(analysis, model), hypotheses_by_term(analysis, model)
     heads = columns(
-        ("Path", "text"), ("b", "estimate"), ("SE", "estimate"), ("95% interval", "interval"), ("p", "p"), ("β", "unit"),
-        ("Hypothesis", "text"),
+        (say("paths.path"), "text"), (say("b"), "estimate"), (say("se"), "estimate"), (say("interval"), "interval"), (say("p"), "p"),
+        (say("beta"), "unit"), (say("hypothesis"), "text"),
     )  # fmt: skip
     rows: list[Row] = []
     for key in dict.fromkeys(_part(row) for row in paths):
         outcome, label = key
-        rows.append(group(_head(titles, outcome, label, "level" if drawn.levels else "group"), width=7))
+        rows.append(group(_head(say, titles, outcome, label, levels=drawn.levels), width=7))
         rows += [_row(row, titles, about) for row in paths if _part(row) == key]
         explained = next((value for name, where, value in drawn.r_squared if (name, where) == key), None)
         if explained is not None:
             rows.append(body("R²", Cell(explained, "unit"), None, None, None, None, None))
-    notes = (f"b: unstandardized; β: completely standardized. {errors_note(fit)}",)
-    return [Table(key=f"structural-{model}", title="Structural model", columns=heads, rows=tuple(rows), notes=notes)]
+    notes = (say("paths.note", errors=errors_note(say, fit)),)
+    return [Table(key=f"structural-{model}", title=say("paths"), columns=heads, rows=tuple(rows), notes=notes)]
 
 
 def _part(row: Estimate) -> tuple[str, str | None]:
     return ("" if row.term.op == ":=" else row.term.lhs, row.term.group or row.term.level)
 
 
-def _head(titles: dict[str, str], outcome: str, label: str | None, kind: str) -> str:
-    head = titles.get(outcome, outcome) if outcome else "Defined effects"
-    return f"{head}, {kind} {label}" if label else head
+def _head(say: Language, titles: dict[str, str], outcome: str, label: str | None, *, levels: bool) -> str:
+    head = titles.get(outcome, outcome) if outcome else say("paths.defined")
+    return f"{head}{say('in_level', level=label) if levels else in_group(say, label)}" if label else head
 
 
 def _row(row: Estimate, titles: dict[str, str], about: dict[object, str]) -> Row:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
-from cipa.report.document import Block, Table, body, columns
+from cipa.report.document import Block, Format, Table, body, columns
+from cipa.report.language.speech import Language
 from cipa.report.titles import construct_head, construct_titles
 from cipa.report.view import View, evidence_of
+from cipa.results.display import ResultTable
+
+HEADS = ("alpha", "omega", "alpha_ordinal", "omega_ordinal", "cr", "ave")
+"""Columns in the order shown."""
 
 
-def _blocks(analysis: Analysis, model: str) -> list[Block]:
+def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     titles = construct_titles(analysis, model)
-    heads = columns(("Construct", "text"), ("Items", "int"), ("α", "unit"), ("ω", "unit"), ("CR", "unit"), ("AVE", "unit"))
     return [
         Table(
-            key=f"reliability-{model}", title="Reliability and convergent validity", columns=heads, notes=table.notes,
+            key=f"reliability-{model}", title=say("reliability"), notes=table.notes,
+            columns=columns((say("construct"), "text"), (say("reliability.items"), "int"), *_heads(say, table)),
             rows=tuple(
-                body(construct_head(titles, construct, label), *rest)
+                body(construct_head(say, titles, construct, label), *rest)
                 for construct, label, *rest in zip(
-                    *(table.columns[name] for name in ("construct", "group", "items", "alpha", "omega", "cr", "ave")), strict=True
+                    *(table.columns[name] for name in ("construct", "group", "items", *HEADS) if name in table.columns), strict=True
                 )
             ),
         )
         for table in evidence_of(analysis, "reliability", model).values()
     ]  # fmt: skip
+
+
+def _heads(say: Language, table: ResultTable) -> list[tuple[str, Format]]:
+    return [(say(f"reliability.{name}"), "unit") for name in HEADS if name in table.columns]
 
 
 RELIABILITY = View(blocks=_blocks, shows=("reliability",))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
-from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, Table, numbered, side
-from cipa.report.words import shown
+from cipa.report.document import Block, Document, Figure, Heading, Listing, Note, Paragraph, numbered
+from cipa.report.writers.columns import set_out
 
 _TEMPLATE = Path(__file__).parent / "report.typ"
 _EPOCH = 1_577_836_800
 """Date inside the file, the start of 2020 in seconds: a PDF of the same numbers is the same bytes."""
+
+_PICTURE = '#set page(width: auto, height: auto, margin: 0pt)\n#image("figure.svg")\n'
 
 _EAST_ASIAN = "\u2e80"
 
@@ -28,8 +30,18 @@ def render_pdf(document: Document) -> bytes:
     figures = {f"figure{k}.svg": block.svg.encode() for k, block in enumerate(_figures(document), 1)}
     data = json.dumps(_plain(document), ensure_ascii=False)
     files: Any = {"main.typ": _TEMPLATE.read_bytes(), "report.json": data.encode(), **figures}
-    own_fonts = not any(character >= _EAST_ASIAN for character in data)
-    return bytes(typst.compile(files, format="pdf", ignore_system_fonts=own_fonts, timestamp=_EPOCH))
+    return bytes(typst.compile(files, format="pdf", ignore_system_fonts=_built_in(data), timestamp=_EPOCH))
+
+
+def render_picture(svg: str, format: Literal["pdf", "png"]) -> bytes:
+    """A figure by itself as "pdf" or "png" (300 dots per inch), on a page of its size."""
+    files: Any = {"main.typ": _PICTURE.encode(), "figure.svg": svg.encode()}
+    return bytes(typst.compile(files, format=format, ignore_system_fonts=_built_in(svg), timestamp=_EPOCH, ppi=300.0))
+
+
+def _built_in(text: str) -> bool:
+    """Whether the fonts inside Typst have every letter."""
+    return not any(character >= _EAST_ASIAN for character in text)
 
 
 def _figures(document: Document) -> list[Figure]:
@@ -38,7 +50,7 @@ def _figures(document: Document) -> list[Figure]:
 
 def _plain(document: Document) -> dict[str, Any]:
     return {
-        "title": document.title, "author": document.author, "language": document.language,
+        "title": document.title, "author": document.author, "language": document.language, "words": dict(document.words),
         "blocks": [_block(block, number) for block, number in numbered(document)],
     }  # fmt: skip
 
@@ -58,25 +70,4 @@ def _block(block: Block, number: int) -> dict[str, Any]:
                 "kind": "figure", "title": block.title, "file": f"figure{number}.svg", "alt": block.alt, "notes": list(block.notes),
                 "number": number,
             }  # fmt: skip
-    return _table(block, number=number)
-
-
-def _table(block: Table, *, number: int) -> dict[str, Any]:
-    heads = [column.head for column in block.columns]
-    rows: list[dict[str, Any]] = []
-    for row in block.rows:
-        cells = [shown(cell, column.format) for cell, column in zip(row.cells, block.columns, strict=True)]
-        if row.kind == "second":  # in the cells of the row above, so that no page break parts an estimate from its error
-            rows[-1]["cells"] = [f"{above}\n{below}" for above, below in zip(rows[-1]["cells"], cells, strict=True)]
-        else:
-            rows.append({"kind": row.kind, "cells": cells})
-    words = [k for k, column in enumerate(block.columns) if column.format == "text"]
-    return {
-        "kind": "table", "title": block.title, "number": number, "heads": heads, "sides": [side(column) for column in block.columns],
-        "rows": rows, "notes": list(block.notes), "flexible": _flexible(heads, rows, words),
-    }  # fmt: skip
-
-
-def _flexible(heads: list[str], rows: list[dict[str, Any]], words: list[int]) -> list[int]:
-    """Columns of words that may wrap: those with a cell longer than 24 characters."""
-    return [k for k in words if max([len(heads[k]), *(len(row["cells"][k]) for row in rows if row["kind"] != "group")]) > 24]
+    return {"kind": "table", "title": block.title, "number": number, "notes": list(block.notes), "parts": set_out(block)}

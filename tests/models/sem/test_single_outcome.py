@@ -9,7 +9,8 @@ import pytest
 from oracle_files import HERE
 
 import cipa as ci
-from cipa.report.words import fit_sentence
+from cipa.report.fit_sentence import fit_sentence
+from cipa.report.language.en import EN
 
 LAVAAN = 1e-6  # relative; lavaan 0.6-14 stops at a gradient of about 1e-6
 DATA = HERE / "sem" / "data" / "holzinger_ordinal_x.csv"
@@ -33,7 +34,7 @@ def test_an_ordered_outcome_with_equal_effects(estimator: str) -> None:
     if scaled is not None:
         assert fit.measures["chisq.scaled"] == pytest.approx(scaled, rel=LAVAAN)
     assert all(math.isnan(fit.measures[name]) for name in ("cfi", "tli", "nfi"))
-    assert "CFI" not in fit_sentence(fit.reported_statistics)
+    assert "CFI" not in fit_sentence(fit.reported_statistics, EN)
     assert "RMSEA" in str(fit)
 
 
@@ -56,5 +57,5 @@ def test_one_variable_has_a_test_and_a_summary(options: dict[str, str]) -> None:
     fit = ci.SEM("x1 ~~ 1*x1\nx1 ~ 1", **options).fit(ci.datasets.load("holzinger1939"))
     assert fit.df_resid == 1
     assert math.isnan(fit.measures["cfi"])
-    assert "CFI" not in fit_sentence(fit.reported_statistics)
+    assert "CFI" not in fit_sentence(fit.reported_statistics, EN)
     assert "RMSEA" in str(fit)
