@@ -1,12 +1,12 @@
 """ci.read: a file, or a folder with its codebook, becomes a Dataset. Nothing in a file is ever executed.
 
-A format is a row of `_READERS`. Numbers and words are told apart cell by cell; an empty cell is missing. What was not plain about a
+A format is a row of `READERS`. Numbers and words are told apart cell by cell; an empty cell is missing. What was not plain about a
 file (its encoding, a title above the names, an error in a cell) is a step of the Dataset's log, and a warning where it changes numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def _read_folder(folder: Path, *, name: str, wanted: Wanted) -> Dataset:
 def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
     suffix = _suffix(path)
     _refuse_wanted(wanted, suffix, path=path)
-    found = _READERS[suffix](path, wanted)
+    found = READERS[suffix](path, wanted)
     if not len(found.table) or not len(found.table.columns):
         raise DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
     data = Dataset.from_frame(found.table, name=name)
@@ -144,9 +144,9 @@ def _suffix(path: Path) -> str:
             f"'{path.name}' is empty: it has no header and no row, so nothing can be learnt from it. Export the data again."
         )
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
-    if suffix not in _READERS:
+    if suffix not in READERS:
         raise DataError(
-            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(_READERS)}.{did_you_mean(suffix, _READERS)} Save the data in"
+            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(READERS)}.{did_you_mean(suffix, READERS)} Save the data in"
             " one of them."
         )
     return suffix
@@ -172,7 +172,7 @@ def _tsv(path: Path, wanted: Wanted) -> Read:
     return read_delimited(path, separator="\t", encoding=wanted.encoding)
 
 
-_READERS: Mapping[str, Reader] = {
+READERS: dict[str, Reader] = {
     ".csv": _csv,
     ".csv.gz": _csv,
     ".tsv": _tsv,

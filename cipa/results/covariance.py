@@ -359,7 +359,7 @@ def _mended_notice(mended: bool) -> tuple[Notice, ...]:
     return (Notice(code="vcov_mended", text=text, severity="warning"),)
 
 
-SCORE_KINDS: Mapping[str, Kind] = {
+SCORE_KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(name="hc0", compute=_heteroskedastic),

@@ -13,7 +13,6 @@ from oracle_files import HERE, case
 
 import cipa as ci
 from cipa.models.panel.linear.covariance import KINDS
-from cipa.models.sem.steps.covariance import meat as sem_meat
 from cipa.numerics.sandwich import casewise_meat
 from cipa.results.covariance import SCORE_KINDS, Rows, sandwich
 from cipa.results.vcov import VCov
@@ -128,13 +127,15 @@ def test_the_sandwich_serves_any_family_with_bread_and_scores() -> None:
         sandwich(bread, scores, rows, vcov=ci.driscoll_kraay(1), df_resid=298)
 
 
-def test_the_meat_by_case_serves_the_structural_equation_models() -> None:
+def test_the_meat_of_clusters_in_several_groups_takes_the_factor_of_each_group() -> None:
     rng = np.random.default_rng(5)
     scores, clusters, strata = rng.normal(size=(200, 4)), rng.integers(0, 30, size=200), rng.integers(0, 2, size=200)
     clusters = np.unique(clusters, return_inverse=True)[1]
-    for groups in (None, strata):
-        assert casewise_meat(scores, clusters, groups) == pytest.approx(sem_meat(scores, clusters, groups), rel=1e-13)
-    assert casewise_meat(scores) == pytest.approx(sem_meat(scores, None), rel=1e-13)
+    counts = [len(set(clusters[strata == stratum])) for stratum in (0, 1)]
+    factors = np.sqrt([count / (count - 1) for count in counts])
+    sums = [(scores * factors[strata][:, None])[clusters == cluster].sum(axis=0) for cluster in range(clusters.max() + 1)]
+    assert casewise_meat(scores, clusters, strata) == pytest.approx(sum(np.outer(row, row) for row in sums), rel=1e-12)
+    assert casewise_meat(scores) == pytest.approx(sum(np.outer(row, row) for row in scores), rel=1e-12)
 
 
 def test_a_matrix_that_is_repaired_is_so_in_any_units_and_in_any_order() -> None:

@@ -16,6 +16,7 @@ Journal of Applied Econometrics, 38, 671-694, eq. 16 (crv3).
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -266,14 +267,17 @@ def _not_identified(kind: str, name: str, why: str) -> InferenceError:
     )
 
 
-KINDS: Mapping[str, Kind] = {
-    "iid": Kind(name="iid", compute=_iid),
-    **SCORE_KINDS,
-    "hc2": Kind(name="hc2", compute=_by_leverage, refuse=_no_leverage),
-    "hc3": Kind(name="hc3", compute=_by_leverage, refuse=_no_leverage),
-    "crv3": Kind(name="crv3", compute=_jackknife, refuse=_no_jackknife, option="clusters", make=crv3, example='ci.crv3("firm")'),
-    "cr2": Kind(
-        name="cr2", compute=_bias_reduced, refuse=_no_bias_reduction, option="clusters", make=cr2, example='ci.cr2("firm")'
-    ),
+_OWN: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(name="iid", compute=_iid),
+        Kind(name="hc2", compute=_by_leverage, refuse=_no_leverage),
+        Kind(name="hc3", compute=_by_leverage, refuse=_no_leverage),
+        Kind(name="crv3", compute=_jackknife, refuse=_no_jackknife, option="clusters", make=crv3, example='ci.crv3("firm")'),
+        Kind(name="cr2", compute=_bias_reduced, refuse=_no_bias_reduction, option="clusters", make=cr2, example='ci.cr2("firm")'),
+    )
 }
+"""The kinds that need residuals, leverages or the design."""
+
+KINDS: Mapping[str, Kind] = ChainMap(_OWN, SCORE_KINDS)
 """Every kind that a linear panel model reports."""
