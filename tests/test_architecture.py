@@ -24,7 +24,7 @@ SEM_ROOMS = (
 
 METHODS_OF_ESTIMATION = {"likelihood", "weighted", "twolevel"}
 
-WITHIN_MODELS = {"sem": 1, "panel": 1, "engines": 2, "kinds": 3, "cross_check": 4, "questions": 4}
+WITHIN_MODELS = {"sem": 1, "panel": 1, "engines": 2, "kinds": 3, "cross_check": 4}
 
 HEAVY = {
     "pandas": {"data", "results/display.py", "results/estimates.py", "results/statistics.py", "models/engines"},
