@@ -88,7 +88,9 @@ def test_a_code_for_a_missing_answer_is_suspected(tmp_path: Path) -> None:
     assert texts[1].startswith("'x2' is -9 in 5 rows")
     assert len(given) >= 2
     with pytest.warns(ci.CipaWarning, match="'x1' is 999 in 7 rows"):
-        ci.SEM(CFA, ordered=["x1"]).fit(spoilt.assign(x2=children().x2))  # as a category of its own it would be the highest answer
+        ci.SEM(CFA, ordered=["x1"]).fit(
+            spoilt.assign(x2=children().x2)
+        )  # as a category of its own it would be the highest answer
     spoilt[["x1", "x3"]].to_csv(tmp_path / "t.csv", index=False)
     with pytest.warns(DataWarning, match="'x1' is 999 in 7 rows"):
         ci.read(tmp_path / "t.csv")

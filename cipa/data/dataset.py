@@ -107,14 +107,16 @@ class Dataset:
     def from_frame(cls, table: pd.DataFrame, *, name: str = "data", columns: Sequence[str] | None = None) -> Dataset:
         """Copy a DataFrame (or only the `columns` named) into a Dataset; the frame is never changed."""
         _refuse_repeated(table, name=name)
+        place = {str(label): position for position, label in enumerate(table.columns)}
         if columns is not None:
-            require(columns, present=[str(label) for label in table.columns], name=name)
-        wanted = None if columns is None else set(columns)
-        chosen = {str(label): label for label in table.columns if wanted is None or str(label) in wanted}
-        converted = _columns(table, chosen)
-        kinds = dict(zip(table.columns, table.dtypes, strict=True))
-        ordered = (text for text, label in chosen.items() if isinstance(kinds[label], pd.CategoricalDtype))
-        orders = {text: order for text in ordered if (order := _order(table[chosen[text]]))}
+            require(columns, present=list(place), name=name)
+            wanted = set(columns)
+            place = {text: position for text, position in place.items() if text in wanted}
+        part = table if len(place) == table.shape[1] else table.take(list(place.values()), axis=1)
+        kinds = part.dtypes.to_numpy()
+        converted = _columns(part, kinds, list(place))
+        ordered = ((text, k) for k, text in enumerate(place) if isinstance(kinds[k], pd.CategoricalDtype))
+        orders = {text: order for text, k in ordered if (order := _order(part.iloc[:, k]))}
         rows = len(table)
         log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
         return cls(columns=FrozenDict(converted), name=name, log=log, orders=orders)
@@ -315,16 +317,15 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
         raise DataError(f"{name} has no columns named:{hints}\n{advice}")
 
 
-def _columns(table: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Column]:
+def _columns(part: pd.DataFrame, kinds: Any, names: Sequence[str]) -> dict[str, Column]:
     """Copies of columns; floats that stand in one frame are copied in one block, which a model then uses as it is."""
-    part = table if len(chosen) == table.shape[1] else table[list(chosen.values())]
-    floats = [position for position, kind in enumerate(part.dtypes) if kind == np.float64]
+    floats = [position for position, kind in enumerate(kinds) if kind == np.float64]
     block = np.array(part.iloc[:, floats].to_numpy() if len(floats) < part.shape[1] else part.to_numpy(), order="F", copy=True)
     block.setflags(write=False)
     place = {position: k for k, position in enumerate(floats)}
     return {
         text: block[:, place[position]] if position in place else _column(part.iloc[:, position])
-        for position, text in enumerate(chosen)
+        for position, text in enumerate(names)
     }
 
 

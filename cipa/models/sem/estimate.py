@@ -37,7 +37,7 @@ def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] 
     data, made = with_products(declaration, _columns_used(declaration, data))
     problem = method.problem(declaration, data)
     refuse_underidentified(problem.layout, problem.moments)
-    theta = with_user_starts(problem.start, start or {}, problem.layout, problem.names)
+    theta = with_user_starts(problem.start, start, problem.layout, problem.names) if start else problem.start
     _refuse_unidentified(method, problem, theta)
     objective, point, solution = _solved(method, problem, theta)
     fit = _assembled(problem, method, method.outcome(problem, objective, point), solution, made)

@@ -249,24 +249,33 @@ def _ties(
     rows: Sequence[Parameter], theta: Sequence[int], *, labels: Mapping[str, int], fixed: Mapping[str, float]
 ) -> Iterator[tuple[Array, float]]:  # fmt: skip
     """Lines of shared labels, of labels that a fixed parameter carries, and of `equal()` and `group_equal`."""
-    unit = np.eye(len(theta))
-    names = {f"{rows[p].lhs}{rows[p].op}{rows[p].rhs}": k for k, p in reversed(list(enumerate(theta)))}
+
+    def line(plus: int, minus: int | None = None) -> Array:
+        entries = np.zeros(len(theta))
+        entries[plus] = 1.0
+        if minus is not None:
+            entries[minus] = -1.0
+        return entries
+
+    def names() -> dict[str, int]:
+        return {f"{rows[p].lhs}{rows[p].op}{rows[p].rhs}": k for k, p in reversed(list(enumerate(theta)))}
+
     first_equal: dict[str, int] = {}
     for k, position in enumerate(theta):
         row = rows[position]
         if row.label in fixed:
-            yield unit[k], fixed[row.label]
+            yield line(k), fixed[row.label]
         elif row.label and labels[row.label] != k:
-            yield unit[labels[row.label]] - unit[k], 0.0
+            yield line(labels[row.label], k), 0.0
         if not row.equal:
             continue
-        known = {row.equal: first_equal.setdefault(row.equal, k)} if row.equal.startswith("@") else {**labels, **names}
+        known = {row.equal: first_equal.setdefault(row.equal, k)} if row.equal.startswith("@") else {**labels, **names()}
         if row.equal not in known:
             raise SpecificationError(
                 f'equal("{row.equal}") names no free parameter of the model, by term or by label.{did_you_mean(row.equal, known)}'
             )
         if known[row.equal] != k:
-            yield unit[known[row.equal]] - unit[k], 0.0
+            yield line(known[row.equal], k), 0.0
 
 
 def _written(syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, float], size: int) -> Iterator[Curve]:

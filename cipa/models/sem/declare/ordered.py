@@ -49,27 +49,26 @@ def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equa
                 f"'{row.lhs} | {row.rhs}': the thresholds of '{row.lhs}' are t1{f' to t{last}' if last > 1 else ''}."
             )
         return replace(row, value=1.0) if row.op == "~*~" and np.isnan(row.value) else row
-    if row.lhs not in categories or row.user:
+    variance = row.op == "~~" and row.lhs == row.rhs
+    if row.lhs not in categories or (row.user and (theta or not variance)):
         return row
     if row.op == "~1":
         return replace(row, free=False, value=0.0)
-    if row.op == "~~" and row.lhs == row.rhs:
+    if variance:
         return replace(row, free=theta and row.group > 0 and equal_thresholds, value=1.0)
     return row
 
 
 def refuse_unscalable(rows: Sequence[Parameter], categories: Mapping[str, int], *, theta: bool) -> None:
-    """Delta cannot have ordered predictors, nor residual variances of its own."""
+    """Delta leaves no residual variance to a value, a label or a bound: it may be written, and follows all the same."""
     if theta:
         return
     for row in rows:
-        predicts = (row.op == "~" and row.rhs in categories) or (row.op == "=~" and row.lhs in categories)
         variance = row.op == "~~" and row.lhs == row.rhs and row.lhs in categories and row.user
-        if predicts or variance:
-            what = (
-                f"the ordered variable '{row.rhs}' predicts '{row.lhs}'" if predicts else f"'{row.lhs} ~~ {row.rhs}' is written"
-            )
+        changed = not row.free or row.label or row.equal or not np.isnan(row.value) or np.isfinite([row.lower, row.upper]).any()
+        if variance and changed:
             raise SpecificationError(
-                f'ci.SEM: {what}. With parameterization="delta" the residual variance of an ordered variable follows from the rest, and'
-                ' cannot be written or passed on. Use parameterization="theta".'
+                f"ci.SEM: '{row.lhs} ~~ {row.rhs}' is written with a value, a label or a bound. With parameterization=\"delta\" the residual"
+                f" variance of the ordered variable '{row.lhs}' follows from its scale and what explains it, so that it would change nothing."
+                f" Use parameterization=\"theta\", in which it is a parameter, or write '{row.lhs} ~~ {row.rhs}' alone."
             )

@@ -94,7 +94,7 @@ def _problem(declaration: Declaration, data: Any) -> Problem:
 
 def _check(problem: Problem, objective: Likelihood, theta: Array) -> None:
     scales = tuple(np.sqrt(group.saturated.cov.diagonal()) for group in problem.sample.groups)
-    check_identified(objective, theta, problem.names, scales)
+    check_identified(problem, objective, theta, scales)
 
 
 def _outcome(problem: Problem, objective: Likelihood, point: LikelihoodPoint) -> Outcome:

@@ -25,11 +25,11 @@ from cipa.models.sem.cases.sample import GroupSample
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.likelihood.objective import ends_of
 from cipa.models.sem.likelihood.scaled import baseline_candidate, baseline_moments, kept_moments, moment_jacobian
-from cipa.models.sem.steps.covariance import meat
 from cipa.models.sem.steps.indices import Test, rmsea
 from cipa.models.sem.steps.scaled import of_saturated
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import Evaluation, complete_pattern, evaluate, saturated_information, saturated_scores
+from cipa.numerics.sandwich import casewise_meat
 
 
 def measures(fit: SEMFit) -> Mapping[str, float]:
@@ -78,7 +78,7 @@ def _informations(group: GroupSample, *, robust: bool) -> tuple[Array, Array, Ar
         return Wm, Wc, Wm
     scores = saturated_scores(group.values, group.patterns, with_holes, mean)
     weighted = scores if group.weights is None else scores * group.weights[:, None]
-    return Wm, Wc, meat(weighted, group.clusters) / group.total
+    return Wm, Wc, casewise_meat(weighted, group.clusters) / group.total
 
 
 def _model_gap(fit: SEMFit) -> float:

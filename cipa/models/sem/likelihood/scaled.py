@@ -29,7 +29,7 @@ from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.options import Recipe
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
-from cipa.models.sem.steps.covariance import meat, scaled_inverse
+from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.models.sem.steps.indices import Test
 from cipa.models.sem.steps.scaled import Scaling, difference_scaling, indices_of_scaled, keys_of, of_saturated
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
@@ -42,6 +42,7 @@ from cipa.numerics.moments.normal import (
     saturated_information,
     saturated_scores,
 )
+from cipa.numerics.sandwich import casewise_meat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def scaled_measures(
         A0 = _linear_information(sample, fitted, kept) if linear else _information(objective, point, observed=observed)
         scores = objective.scores(point)
         assert scores is not None
-        B0 = meat(scores @ objective.layout.K, sample.clusters, sample.strata) / sample.nobs
+        B0 = casewise_meat(scores @ objective.layout.K, sample.clusters, sample.strata) / sample.nobs
         h0 = float(np.trace(np.linalg.solve(A0, B0)))
         model = difference_scaling(h1, h0, test.df, sum(len(keep) for keep in kept), objective.layout.npar)
     else:
@@ -234,7 +235,7 @@ def h1_meat(sample: Sample, g: int, found: Evaluation, mean: Array, keep: IntArr
     group = sample.groups[g]
     assert group.values is not None
     scores = saturated_scores(group.values, group.patterns, found, mean)[:, keep]
-    return meat(scores if group.weights is None else scores * group.weights[:, None], group.clusters)
+    return casewise_meat(scores if group.weights is None else scores * group.weights[:, None], group.clusters)
 
 
 def _baseline_difference(sample: Sample, base: Candidate, kept: Sequence[IntArray], h1: float, *, observed: bool) -> Scaling:

@@ -23,6 +23,7 @@ from cipa.models.sem.cases.sample import Sample
 from cipa.models.sem.declare.options import ERRORS, Recipe
 from cipa.models.sem.problem import Objective
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
+from cipa.numerics.sandwich import casewise_meat
 from cipa.results.vcov import VCov
 
 
@@ -58,13 +59,13 @@ def covariance(se: str, objective: Objective, point: Any, *, inverse: Array) -> 
     assert scores is not None
     if se == "first_order":
         K = objective.layout.K
-        return np.asarray(K @ scaled_inverse(K.T @ meat(scores, None) @ K) @ K.T)
+        return np.asarray(K @ scaled_inverse(K.T @ casewise_meat(scores) @ K) @ K.T)
     return sandwich(inverse, scores, objective.units)
 
 
 def sandwich(inverse: Array, scores: Array, units: tuple[IntArray, IntArray] | None) -> Array:
     """A^-1 B A^-1 (k, k), B the meat of scores (n, k) by their clusters and groups."""
-    return symmetric(inverse @ meat(scores, *(units or (None,))) @ inverse)
+    return symmetric(inverse @ casewise_meat(scores, *(units or ())) @ inverse)
 
 
 def described(recipe: Recipe, sample: Sample) -> VCov:
@@ -78,17 +79,3 @@ def described(recipe: Recipe, sample: Sample) -> VCov:
         note += ", sampling weights"
     kind = f"{recipe.information} information" if recipe.se == "standard" else recipe.se.replace("_", " ")
     return VCov(kind=kind, convention="none", note=note)
-
-
-def meat(scores: Array, clusters: IntArray | None, strata: IntArray | None = None) -> Array:
-    """Sum (k, k) of outer products of scores (n, k), by cluster with the factor G/(G - 1) where there are clusters.
-
-    `strata` (n,) are the groups of the cases, each with its own G; a cluster may have cases in several of them.
-    """
-    if clusters is None:
-        return np.asarray(scores.T @ scores)
-    home = np.zeros(len(clusters), dtype=np.intp) if strata is None else strata
-    counts = np.array([len(np.unique(clusters[home == g])) for g in range(int(home.max()) + 1)], dtype=np.float64)
-    sums = np.zeros((int(clusters.max()) + 1, scores.shape[1]))
-    np.add.at(sums, clusters, scores * np.sqrt(counts / np.maximum(counts - 1, 1))[home, None])
-    return np.asarray(sums.T @ sums)

@@ -18,7 +18,7 @@ import numpy as np
 
 from cipa.errors import IdentificationError
 from cipa.models.sem.declare.layout import Block, Layout
-from cipa.models.sem.problem import Objective
+from cipa.models.sem.problem import Objective, Problem
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 from cipa.numerics.moments import ram
 
@@ -47,14 +47,17 @@ def refuse_underidentified(layout: Layout, moments: int) -> None:
         )
 
 
-def check_identified(objective: Objective, theta: Array, names: list[str], scales: tuple[Array, ...]) -> None:
+def check_identified(problem: Problem, objective: Objective, theta: Array, scales: tuple[Array, ...]) -> None:
     """Refuse a model whose parameters the moments cannot tell apart.
 
     Parameters
     ----------
+    problem : Problem
+        For the names of the parameters.
+    objective : Objective
+        At the tangent of nonlinear constraints.
     theta : (k,) array
         Starting values.
-    names : list of str, length k
     scales : tuple of (p,) arrays
         Standard deviations of each group's observed variables.
 
@@ -76,7 +79,7 @@ def check_identified(objective: Objective, theta: Array, names: list[str], scale
             return
         null = found
     confounded = involved(layout.K @ null)
-    listed = ", ".join(names[k] for k in confounded[:8])
+    listed = ", ".join(problem.names[k] for k in confounded[:8])
     listed += f" and {len(confounded) - 8} more" if len(confounded) > 8 else ""
     raise IdentificationError(
         f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the"

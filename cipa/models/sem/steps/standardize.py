@@ -14,7 +14,7 @@ deviations, as lavaan does; semopy divides by total ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -73,12 +73,13 @@ def derived_slopes(layout: Layout, moments: tuple[Implied, ...], matrices_s: tup
         if own is None:
             continue
         where = {(row.op, row.lhs): p for p, row in enumerate(layout.rows) if row.group == group and row.lhs == row.rhs}
-        for i, variance, slope in _variance_slopes(layout, block, own, moments[group], matrices_s[group]):
-            name = block.observed[i]
-            if own.theta:
-                yield where["~*~", name], -(variance**-1.5) / 2 * slope
-            else:
-                yield where["~~", name], _residual_slope(own, i, variance, slope)
+        variances = _variance_slopes(layout, block, own, moments[group], matrices_s[group])
+        if own.theta:
+            for i, variance, slope in variances:
+                yield where["~*~", block.observed[i]], -(variance**-1.5) / 2 * slope
+        else:
+            for i, slope in _residual_slopes(own, moments[group].B, variances):
+                yield where["~~", block.observed[i]], slope
 
 
 def _powers(row: Parameter) -> list[tuple[str, int, bool]]:
@@ -123,9 +124,10 @@ def _log_slopes(layout: Layout, group: int, moments: Implied, S: Array) -> tuple
         dtotal[:, block.free] = derivative / (2 * np.diagonal(T)[:, None])
         dresidual[row[own], block.free[own]] = 1 / (2 * np.diagonal(S)[row[own]])
     if block.ordinal is not None and not block.ordinal.theta:
-        for i, variance, slope in _variance_slopes(layout, block, block.ordinal, moments, S):
-            residual = _residual_slope(block.ordinal, i, variance, slope)
-            dtotal[i] += residual / (2 * T[i, i])
+        variances = _variance_slopes(layout, block, block.ordinal, moments, S)
+        for i, residual in _residual_slopes(block.ordinal, B, variances):
+            reached = np.flatnonzero(B[:, i])
+            dtotal[reached] += np.outer(B[reached, i] ** 2 / (2 * np.diagonal(T)[reached]), residual)
             dresidual[i] = residual / (2 * S[i, i])
     return dtotal, dresidual
 
@@ -145,9 +147,13 @@ def _variance_slopes(
         yield int(i), float(T[i, i]), slope
 
 
-def _residual_slope(own: Ordinal, i: int, variance: float, slope: Array) -> Array:
-    """Derivatives (k,) of a residual variance that follows: scale^-2 less what is explained."""
-    found = -slope
-    if own.scale_free[i] >= 0:
-        found[own.scale_free[i]] -= 2 * variance**1.5
-    return found
+def _residual_slopes(own: Ordinal, B: Array, variances: Iterable[tuple[int, float, Array]]) -> Iterator[tuple[int, Array]]:
+    """(variable, derivatives (k,)) of the residual variances that follow: those with which the variances are scale^-2."""
+    ordered, gaps = np.flatnonzero(own.ordered), []
+    for i, variance, slope in variances:
+        gap = -slope
+        if own.scale_free[i] >= 0:
+            gap[own.scale_free[i]] -= 2 * variance**1.5
+        gaps.append(gap)
+    slopes = np.linalg.solve(B[np.ix_(ordered, ordered)] ** 2, np.array(gaps))
+    yield from zip(map(int, ordered), slopes, strict=True)

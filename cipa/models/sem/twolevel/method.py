@@ -99,8 +99,8 @@ def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
 
 def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> None:
     """Refuse parameters that a level's moments cannot tell apart, and then those that both levels' together cannot (means)."""
-    names, scales = problem.names, tuple(np.sqrt(cov.diagonal()) for cov, _ in _levels(problem.sample).exogenous)
-    check_identified(objective, theta, names, scales)
+    scales = tuple(np.sqrt(cov.diagonal()) for cov, _ in _levels(problem.sample).exogenous)
+    check_identified(problem, objective, theta, scales)
     point = objective.evaluate(objective.layout.to_eta(theta))
     if point is None or not objective.layout.npar:
         return
@@ -109,7 +109,7 @@ def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> Non
     values, vectors = np.linalg.eigh(H / np.outer(scale, scale))
     null = vectors[:, values < _RANK] / scale[:, None]
     if null.size:
-        listed = ", ".join(names[k] for k in involved(objective.layout.K @ null)[:8])
+        listed = ", ".join(problem.names[k] for k in involved(objective.layout.K @ null)[:8])
         raise IdentificationError(
             f"The two-level model is not identified: the data cannot tell these parameters apart: {listed}. A variable on both levels has"
             " one mean, so no estimate of two means anything. Leave the intercepts of the within level at 0, and free them between."

@@ -18,12 +18,13 @@ Statistical Psychology, 37, 62-83; Muthén, B. (1984). Psychometrika, 49, 115-13
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cipa.models.sem.declare.layout import Block, Layout
 from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.weighted.derived import Residuals, predicting, scales_of, with_residuals
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.moments import ram
 from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
@@ -64,7 +65,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A group at one eta: moments given the covariates, scales a (p,), thresholds tau (t,), implied m (m,), Jacobian D (m, k)."""
+    """A group at one eta: moments given the covariates, scales a (p,), thresholds tau (t,), implied m (m,), Jacobian D (m, k).
+
+    `derived`, where residual variances follow that count elsewhere: what they are, J, and the part in whose D they are parameters.
+    """
 
     given: ram.Implied
     factors: ram.Factors
@@ -73,6 +77,7 @@ class Part:
     tau: Array
     m: Array
     D: Array
+    derived: tuple[Residuals, Array, Part] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +133,8 @@ class WeightedSquares:
             total += share * float((target.s - part.m) @ v) / 2
             slope -= share * part.D.T @ v
             parts.append(part)
-            blocks.append(ram.implied(ram.place(block.places, theta[block.free], base)) or part.given)
+            full, values = (part.derived[0].block, part.derived[0].theta) if part.derived else (block, theta)
+            blocks.append(ram.implied(ram.place(full.places, values[full.free], base)) or part.given)
         return WeightedPoint(
             theta=theta, value=total, gradient=layout.K.T @ slope if layout.tied else slope, blocks=tuple(blocks), parts=tuple(parts)
         )  # fmt: skip
@@ -191,6 +197,22 @@ def without_covariates(base: ram.Matrices, target: Target) -> ram.Matrices:
 
 
 def _part(block: Block, base: ram.Matrices, target: Target, theta: Array) -> Part | None:
+    """The part of a group; None where nothing is implied."""
+    if not predicting(block):
+        return _direct(block, base, target, theta)
+    residuals = with_residuals(block, without_covariates(base, target), theta)
+    part = _direct(residuals.block, base, target, residuals.theta) if residuals else None
+    if residuals is None or part is None:
+        return None
+    i = residuals.ordered
+    raw = np.zeros((len(part.a) * (len(part.a) + 1) // 2, len(residuals.theta)))
+    raw[:, residuals.block.free] = ram.jacobian(part.factors, with_means=False)
+    J = residuals.along(raw[i * (i + 1) // 2 + i])
+    return replace(part, D=part.D @ J, da=part.da @ J, derived=(residuals, J, part))
+
+
+def _direct(block: Block, base: ram.Matrices, target: Target, theta: Array) -> Part | None:
+    """The part of a group whose parameters are all in theta."""
     given = ram.implied(ram.place(block.places, theta[block.free], without_covariates(base, target)))
     if given is None or not np.isfinite(given.cov).all():
         return None
@@ -237,6 +259,21 @@ def _placed(free: IntArray, value: Array, theta: Array) -> tuple[Array, Array]:
 
 def _second_order(block: Block, target: Target, part: Part, v: Array) -> Array:
     """Sum of v times the second derivatives (k, k) of the moments."""
+    if part.derived is None:
+        return _bend(block, target, part, v, np.zeros(len(part.a)))
+    residuals, J, direct = part.derived
+    o, k, own = residuals.ordered, residuals.size, block.ordinal
+    assert own is not None
+    mu = np.zeros(len(part.a))
+    mu[o] = np.linalg.solve(residuals.M.T, direct.D[:, k:].T @ v)
+    total = _bend(residuals.block, target, direct, v, mu)
+    for i in o[own.scale_free[o] >= 0]:
+        total[own.scale_free[i], own.scale_free[i]] += 6 * mu[i] * scales_of(own, residuals.theta)[i] ** -4
+    return np.asarray(J.T @ total @ J)
+
+
+def _bend(block: Block, target: Target, part: Part, v: Array, mu: Array) -> Array:
+    """Second derivatives (k, k) of v'm less those of mu' diag(Sigma)."""
     given, a = part.given, part.a
     Sigma, B, y, x = given.cov, given.B, target.outcomes, target.covariates
     v_th, v_mean, v_slope, v_cov = target.split(v)
@@ -250,7 +287,7 @@ def _second_order(block: Block, target: Target, part: Part, v: Array) -> Array:
     h = (off * Sigma) @ a  # derivative of v'm in each scale
     np.add.at(h, target.owner, v_th * (part.tau - given.mean[target.owner]))
     h[y] += (v_slope * given.G[np.ix_(y, x)]).sum(axis=1)
-    weights = V * np.outer(a, a) + np.diag(V.diagonal() * a**2)
+    weights = V * np.outer(a, a) + np.diag(V.diagonal() * a**2 - 2 * mu)
     own = block.ordinal
     scaled = np.flatnonzero(own.ordered) if own is not None and own.theta else np.empty(0, dtype=np.intp)
     weights[scaled, scaled] -= h[scaled] * Sigma[scaled, scaled] ** -1.5

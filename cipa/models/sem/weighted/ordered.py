@@ -24,6 +24,7 @@ from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.parameters import Roles
+from cipa.models.sem.weighted.derived import residuals_of
 from cipa.models.sem.weighted.objective import Target, response_target, without_covariates
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.numerics.moments import ram
@@ -69,8 +70,9 @@ def read_responses(
             raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the declaration.{did_you_mean(name, names)}")
         if any(name in here for here in held):
             raise SpecificationError(
-                f"ci.SEM: '{name}' is declared ordered, but it only predicts. What predicts has no threshold: take it out of ordered=, and"
-                " code its categories as 0/1 columns."
+                f"ci.SEM: '{name}' is declared ordered, but it only predicts, and exogenous variables are conditioned on as they stand. Take it"
+                f" out of ordered= and code its categories as 0/1 columns; or write '{name} ~~ {name}', which makes it a variable of the model,"
+                " with thresholds, whose normal response predicts."
             )
     require_columns(declaration.parsed, names, data)
     dataset = as_dataset(
@@ -226,8 +228,7 @@ def with_derived(
         i = np.flatnonzero(own.ordered)
         S = base.S.copy()
         if not own.theta:
-            scale = np.where(own.scale_free >= 0, theta[own.scale_free], own.scale_value)
-            S[i, i] += scale[i] ** -2 - variances[i]
+            S[i, i] += residuals_of(given, own, theta)
             values |= {(g, "~~", block.observed[k]): float(S[k, k]) for k in i}
         else:
             values |= {(g, "~*~", block.observed[k]): float(variances[k] ** -0.5) for k in i}
