@@ -70,10 +70,12 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
 
     Raises
     ------
-    SpecificationError, IdentificationError
+    SpecificationError
         The declaration is wrong: nothing is computed.
     DataError
-        The data are wrong.
+        A source cannot be read or screened.
+    CipaError
+        No model could be fitted. While one can, those that fail stand in `analysis.failures` and the rest goes on.
 
     Examples
     --------

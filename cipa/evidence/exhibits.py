@@ -6,6 +6,7 @@ A new one is a row of `EXHIBITS`; the report shows it as a plain table until a v
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -83,6 +84,22 @@ def _several(fit: Fit) -> dict[str, list[str]]:
     return {name: items for name, items in measured_by(fit).items() if len(items) > 1}
 
 
+def _each_group_apart(name: str) -> Callable[[Analysis], Iterator[Key]]:
+    """A key for each group of each model with two constructs or more that share no item."""
+    return lambda analysis: (
+        key
+        for key in _each_group_measured(name)(analysis)
+        if len(_apart(analysis.fits[key.model])) > 1 and groups_of(analysis.fits[key.model])
+    )
+
+
+def _apart(fit: Fit) -> dict[str, list[str]]:
+    """Constructs of at least two items that measure no other construct: those of growth factors and of levels do."""
+    several = _several(fit)
+    owners = Counter(item for items in several.values() for item in set(items))
+    return {name: items for name, items in several.items() if all(owners[item] == 1 for item in items)}
+
+
 def _moderations(name: str) -> Callable[[Analysis], Iterator[Key]]:
     """A key for each moderation that a hypothesis is about, in each model that holds it."""
 
@@ -126,7 +143,7 @@ def _correlations(analysis: Analysis, key: Key) -> ResultTable:
 
 
 def _htmt(analysis: Analysis, key: Key) -> ResultTable:
-    return htmt(sample_of(analysis, key.model, key.group), _several(analysis.fits[key.model]))
+    return htmt(sample_of(analysis, key.model, key.group), _apart(analysis.fits[key.model]))
 
 
 def _simple_slopes(analysis: Analysis, key: Key) -> ResultTable:
@@ -147,7 +164,7 @@ EXHIBITS: dict[str, Exhibit] = {
             name="fornell_larcker", wanted=_each_group_measured("fornell_larcker"),
             compute=lambda analysis, key: fornell_larcker(analysis.fits[key.model], group=key.group),
         ),
-        Exhibit(name="htmt", wanted=_each_group_measured("htmt"), compute=_htmt),
+        Exhibit(name="htmt", wanted=_each_group_apart("htmt"), compute=_htmt),
         Exhibit(name="simple_slopes", wanted=_moderations("simple_slopes"), compute=_simple_slopes),
         Exhibit(
             name="johnson_neyman", wanted=_moderations("johnson_neyman"),

@@ -266,6 +266,13 @@ def _item_groups(constructs: Any) -> dict[str, list[str]]:
             for name, one in known.items()
             if name not in parts and (one.items or one.dimensions)
         }
+    every = [item for items in groups.values() for item in dict.fromkeys(items)]
+    shared = sorted({item for item in every if every.count(item) > 1})
+    if shared:
+        raise SpecificationError(
+            f"ci.htmt: {', '.join(shared)} measures two constructs, and its correlation with itself, 1, would enter the ratio as if it were one"
+            " between them. HTMT is not defined for shared items: leave them out of one construct, or look at ci.fornell_larcker."
+        )
     short = [name for name, items in groups.items() if len(items) < 2]
     if short or len(groups) < 2:
         named = f" Fewer than two items: {', '.join(short)}." if short else ""

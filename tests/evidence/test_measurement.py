@@ -89,6 +89,10 @@ def test_groups_and_second_order_constructs() -> None:
         (lambda: ci.cronbach_alpha(ci.datasets.load("holzinger1939"), ["x1"]), "at least two"),
         (lambda: ci.cronbach_alpha(pd.DataFrame({"a": [1, 2, None], "b": [1, None, 2]}), ["a", "b"]), "1 cases answered"),
         (lambda: ci.htmt(ci.datasets.load("holzinger1939"), {"a": ["x1", "x2"], "b": ["x3"]}), "Fewer than two items: b"),
+        (
+            lambda: ci.htmt(ci.datasets.load("holzinger1939"), {"a": ["x1", "x2", "x3"], "b": ["x3", "x4"]}),
+            "x3 measures two constructs",
+        ),
         (lambda: ci.reliability(ci.Panel("inv ~ value").fit(ci.datasets.load("grunfeld"))), "not derived for panel fits"),
         (lambda: ci.reliability(ci.SEM("x1 ~ x2").fit(ci.datasets.load("holzinger1939"))), "has no '=~'"),
         (lambda: ci.descriptives(ci.datasets.load("holzinger1939"), ["school"]), "holds words"),

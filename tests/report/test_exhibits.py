@@ -169,6 +169,7 @@ level: 2
 """
     analysis = ci.run(study(tmp_path, text))
     assert set(analysis.refusals) >= {ci.Key("reliability", "levels")}
+    assert not [key for key in analysis.tables if key.exhibit == "htmt"]  # the same items on both levels
     notes = [block.text for block in outline(analysis).blocks if isinstance(block, Note)]
     assert any("levels: there is no table of reliability. ci.reliability: this fit has the levels" in note for note in notes)
     assert any("path diagram of two levels" in note for note in notes)

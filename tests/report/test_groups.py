@@ -95,6 +95,7 @@ def test_the_square_root_of_ave_beside_correlations_is_that_of_the_group(tmp_pat
     for group in GROUPS:
         table = tables[f"descriptives-schools-{group}"]
         assert table.title.endswith(f"group {group}")
+        assert table.notes[0] == "The cases that schools used."
         for k, construct in enumerate(("textual", "visual")):
             assert table.rows[k].cells[4 + k].value == pytest.approx(ave[construct, group] ** 0.5)  # type: ignore[union-attr]
 

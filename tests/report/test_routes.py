@@ -63,6 +63,23 @@ def test_a_path_past_a_mediator_in_a_row_bends() -> None:
     assert len(routed(a, m, [b])) == 2
 
 
+def test_a_path_runs_past_the_items_of_a_mediator() -> None:
+    """Between a construct and its items a line would read as one of their loadings; the items stand on the other side."""
+    fit = ci.SEM("a =~ x1 + x2 + x3\nm =~ x4 + x5 + x6\nb =~ x7 + x8 + x9\nm ~ a\nb ~ m + a").fit(
+        ci.datasets.load("holzinger1939")
+    )
+    structure = fit.answers.structure(fit)  # type: ignore[misc]
+    rows = [row for row in fit.standardized if row.term.op in ("=~", "~")]
+    scene = scene_of(structure, rows, {}, measurement=True, group=None)
+    direct = next(line for line in scene.lines if (line.row.term.lhs, line.row.term.rhs) == ("b", "a"))
+    mediator = next(node for node in scene.nodes if node.name == "m")
+    items = [item for item in scene.items if item.name.startswith("m\n")]
+    crossing = points_of(direct.control)
+    beside = crossing[np.abs(crossing[:, 0] - mediator.x) < mediator.rx, 1]
+    below = items[0].y > mediator.y
+    assert (beside < mediator.y).all() if below else (beside > mediator.y).all()
+
+
 def test_a_feedback_loop_has_two_lines() -> None:
     fit = ci.SEM("x4 ~ x1 + x7\nx7 ~ x2 + x4\nx4 ~~ 0*x7").fit(ci.datasets.load("holzinger1939"))
     diagram = ci.path_diagram(fit)

@@ -112,16 +112,24 @@ def _orders(column: Sequence[Node], placed: Mapping[str, Node], edges: Sequence[
 def _arrangements(orders: Sequence[Sequence[Node]], x: float, *, inner: bool) -> list[list[Node]]:
     size = len(orders[0]) if orders else 0
     holes = [(0, 0.0), *[(at, gap) for at in range(1, size) for gap in (90.0, 180.0)]] if inner else [(0, 0.0)]
-    if inner and size == 1:
-        holes += [(0, 120.0), (1, 120.0)]
-    return [_stacked(order, x, gap=gap, hole=hole) for order in orders for gap in (1.15, 1.5) for hole in holes]
+    if inner and size == 1:  # off the middle, by so much that its items are too
+        aside = 120.0 + orders[0][0].tower
+        holes += [(0, aside), (1, aside)]
+    flips = (False, True) if size and any(node.tower for node in orders[0]) else (False,)
+    return [
+        _stacked(order, x, gap=gap, hole=hole, flip=flip)
+        for order in orders
+        for gap in (1.15, 1.5)
+        for hole in holes
+        for flip in flips
+    ]
 
 
-def _stacked(column: Sequence[Node], x: float, *, gap: float, hole: tuple[int, float]) -> list[Node]:
-    """Nodes one below the other about y = 0, with a hole before position `hole[0]`."""
+def _stacked(column: Sequence[Node], x: float, *, gap: float, hole: tuple[int, float], flip: bool = False) -> list[Node]:
+    """Nodes one below the other about y = 0, with a hole before position `hole[0]`; items outwards, or flipped inwards."""
     at, size = hole
     y, centres = 0.0, []
-    turned = [replace(node, up=2 * k < len(column)) for k, node in enumerate(column)]
+    turned = [replace(node, up=(2 * k < len(column)) != flip) for k, node in enumerate(column)]
     for k, node in enumerate(turned):
         if k == at and size:
             y += size
@@ -146,7 +154,24 @@ def _cost(placed: Mapping[str, Node], edges: Sequence[Edge]) -> float:
     through[np.arange(len(pairs)), pairs[:, 1]] = False
     height = float(np.ptp(centre[:, 1])) if len(centre) else 0.0
     steepness = float(np.abs(start[:, 1] - end[:, 1]).sum())
-    return 1e4 * float(through.sum()) + 40 * _crossings(start, end, pairs) + 0.05 * steepness + 0.2 * height
+    return (
+        1e4 * float(through.sum())
+        + 2e3 * _among_items(placed, start, end, pairs)
+        + 40 * _crossings(start, end, pairs)
+        + 0.05 * steepness
+        + 0.2 * height
+    )
+
+
+def _among_items(placed: Mapping[str, Node], start: Array, end: Array, pairs: Array) -> int:
+    """How many lines run between a node and the items above or below it, though they belong to neither."""
+    towers = [(k, node) for k, node in enumerate(placed.values()) if node.tower]
+    if not towers or not len(pairs):
+        return 0
+    owner = np.array([k for k, _ in towers])
+    middle = np.array([(node.x, node.y + (-1 if node.up else 1) * (node.ry + node.tower / 2)) for _, node in towers])
+    radius = np.array([(node.reach, node.tower / 2 + 6) for _, node in towers])
+    return int((_through(start, end, middle, radius) & (pairs[:, :1] != owner) & (pairs[:, 1:] != owner)).sum())
 
 
 def _through(start: Array, end: Array, centre: Array, radius: Array) -> Array:

@@ -106,6 +106,7 @@ TEMPLATES: Mapping[str, Template] = {
     "descriptives.n": "N",
     "descriptives.mean": "M",
     "descriptives.sd": "SD",
+    "descriptives.of": "The cases that {model} used.",
     "descriptives.note": "Correlations over the cases that have both variables.",
     "descriptives.ave": (
         "Constructs: mean of the items that a case answered; diagonal: square root of the average variance extracted."

@@ -8,7 +8,7 @@ from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.sample import dataset_of
 from cipa.report.document import Block, Cell, Row, Table, columns
 from cipa.report.language.speech import Language
-from cipa.report.titles import construct_titles, in_group, table_key
+from cipa.report.titles import construct_titles, in_group, model_title, table_key
 from cipa.report.view import View, evidence_of
 
 
@@ -52,7 +52,8 @@ def _table(analysis: Analysis, key: Key, say: Language) -> Table:
         )
         for k, name in enumerate(names)
     )  # fmt: skip
-    notes = [*[say("descriptives.ave")] * bool(ave), say("descriptives.note")]
+    of = say("descriptives.of", model=model_title(analysis, model))
+    notes = [of, *[say("descriptives.ave")] * bool(ave), say("descriptives.note")]
     return Table(
         key=table_key("descriptives", key), notes=tuple(notes), columns=heads, rows=rows,
         title=say("descriptives", data=dataset_of(analysis, model).name, group=in_group(say, key.group)),

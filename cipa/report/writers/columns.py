@@ -56,7 +56,7 @@ def _wanted(head: str, cells: Sequence[str], *, words: bool) -> Wanted:
         likes = max(widest, whole, 1.0)
         return Wanted(least=min(likes, _LEAST), likes=likes, words=True)
     least = max(widest, min(whole, max(piece, 3.0), _HEAD)) + 0.2
-    return Wanted(least=least, likes=max(least, min(whole, max(piece, whole / 3 + 1.0)) + 0.2), words=False)
+    return Wanted(least=least, likes=max(least, min(whole, max(piece, whole / 3 + 1.0, min(whole, _HEAD))) + 0.2), words=False)
 
 
 def _parts(wanted: Sequence[Wanted]) -> list[list[int]]:
