@@ -66,6 +66,7 @@ def _refuse(declaration: Declaration) -> None:
         'information="observed"': declaration.information == "observed",
         'likelihood="wishart"': declaration.likelihood == "wishart",
         "fixed_x=True": declaration.fixed_x is True and not ordered,
+        "conditional_x=True": declaration.conditional_x and not ordered,
     }
     for option in (name for name, asked in wrong.items() if asked):
         raise SpecificationError(
