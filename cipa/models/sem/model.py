@@ -68,7 +68,8 @@ class SEM(Declaration):
     effect_coding : bool
         Loadings of a construct average 1.
     conditional_x : bool
-        Condition on exogenous variables: so it is with ordered variables; not available without them.
+        Condition on exogenous variables. So it is with ordered variables always; by maximum likelihood of complete cases it changes no
+        estimate, adds intercepts, and gives CFI and its kin a baseline that keeps what the exogenous variables explain.
     defaults : {"sem", "cfa", "growth", "lavaan"}
         Which parameters are added to those written ("lavaan": none).
     interaction, nodes, bounds : optional

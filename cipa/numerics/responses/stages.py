@@ -8,10 +8,13 @@ step one and v of step two, and
     B = [A11 0; A21 A22],  A11 = sum u u' (within variables),  A21 = sum v d(log p)/d(step one)',  A22 = sum v^2,
 
 the covariance of the estimates is B^-1 (sum [u v][u v]') B^-T (Muthén 1984). A case that lacks a variable, or a pair, has score 0
-there. Correlations with continuous variables are then turned into covariances (delta method).
+there. Correlations with continuous variables are then turned into covariances (delta method). With sampling weights w every sum over
+cases is weighted, but that of [u v][u v]', whose scores are multiplied by w; with clusters it is over the clusters' sums of scores, with the
+factor G/(G - 1) (Asparouhov & Muthén 2005).
 
 Sources: Olsson, U. (1979). Psychometrika, 44, 443-460; Olsson, Drasgow & Dorans (1982). Psychometrika, 47, 337-347; Muthén, B.
-(1984). Psychometrika, 49, 115-132; Muthén & Satorra (1995). Psychometrika, 60, 489-503.
+(1984). Psychometrika, 49, 115-132; Muthén & Satorra (1995). Psychometrika, 60, 489-503; Asparouhov & Muthén (2005). Multivariate
+statistical modeling with survey data, Proceedings of the Federal Committee on Statistical Methodology conference.
 """
 
 from __future__ import annotations
@@ -64,13 +67,15 @@ class Moments:
 class Margin:
     """Step one for one variable.
 
-    params (m,): thresholds or the mean, then slopes, then the variance of a continuous one. scores (n, m), 0 where missing.
+    params (m,): thresholds or the mean, then slopes, then the variance of a continuous one. scores (n, m), 0 where missing, and the
+    sampling weights (n,), which are not in them.
     lower, upper (n,): where an ordered variable's residual lies; z (n,): the standardized residual of a continuous one.
     """
 
     ordered: bool
     params: Array
     scores: Array
+    weights: Array
     seen: BoolArray
     codes: IntArray
     edges: Array
@@ -84,17 +89,25 @@ class Margin:
         return 1.0 if self.ordered else math.sqrt(self.params[-1])
 
 
-def moments_of(values: Array, categories: Sequence[int], covariates: Array | None = None) -> Moments:
+def moments_of(
+    values: Array, categories: Sequence[int], covariates: Array | None = None, *, weights: Array | None = None,
+    clusters: IntArray | None = None,
+) -> Moments:  # fmt: skip
     """Moments of (n, p) values: codes 0..K-1 where `categories` is K, numbers where it is 0; NaN where missing.
 
     Parameters
     ----------
     covariates : (n, q) array, optional
         Without missing values.
+    weights : (n,) array, optional
+        Sampling weights, of mean 1.
+    clusters : (n,) array, optional
+        Codes of the clusters, within which cases depend on one another.
     """
     n, p = values.shape
+    w = np.ones(n) if weights is None else weights
     x = np.empty((n, 0)) if covariates is None else covariates
-    margins = [_margin(values[:, j], categories[j], x) for j in range(p)]
+    margins = [_margin(values[:, j], categories[j], x, w) for j in range(p)]
     first = np.concatenate([[0], np.cumsum([len(one.params) for one in margins])])
     pairs = [(i, j) for i in range(p) for j in range(i)]
     v, A21, rho = np.zeros((n, len(pairs))), np.zeros((len(pairs), first[-1])), np.zeros(len(pairs))
@@ -106,23 +119,32 @@ def moments_of(values: Array, categories: Sequence[int], covariates: Array | Non
         mended += state.mended
         for variable, slope in zip((i, j), slopes, strict=True):
             A21[k, first[variable] : first[variable + 1]] = slope
-    return _assembled(margins, first, pairs, rho, v, A21, q=x.shape[1], converged=converged, mended=mended)
+    gamma = _joint_covariance(margins, first, v, A21, clusters)
+    return _assembled(margins, first, pairs, rho, gamma, q=x.shape[1], converged=converged, mended=mended)
+
+
+def _joint_covariance(margins: Sequence[Margin], first: IntArray, v: Array, A21: Array, clusters: IntArray | None) -> Array:
+    """N times the covariance of (step one, correlations): B^-1 (sum [u v][u v]') B^-T."""
+    u, w = np.hstack([one.scores for one in margins]), margins[0].weights
+    inverse = np.zeros((u.shape[1], u.shape[1]))
+    for one, start in zip(margins, first, strict=False):
+        here = slice(start, start + len(one.params))
+        inverse[here, here] = np.linalg.inv((one.scores * w[:, None]).T @ one.scores)
+    A22 = np.maximum((v**2 * w[:, None]).sum(axis=0), 1e-300)
+    influence = np.hstack([u @ inverse, (v - u @ inverse @ A21.T) / A22]) * w[:, None]
+    if clusters is not None:
+        sums = np.zeros((int(clusters.max()) + 1, influence.shape[1]))
+        np.add.at(sums, clusters, influence)
+        influence = sums * math.sqrt(len(sums) / (len(sums) - 1))
+    return symmetric(influence.T @ influence) * len(u)
 
 
 def _assembled(
-    margins: Sequence[Margin], first: IntArray, pairs: Sequence[tuple[int, int]], rho: Array, v: Array, A21: Array, *, q: int,
+    margins: Sequence[Margin], first: IntArray, pairs: Sequence[tuple[int, int]], rho: Array, gamma: Array, *, q: int,
     converged: bool, mended: int,
 ) -> Moments:  # fmt: skip
-    """Joint covariance, correlations as covariances, and the order that models use."""
-    u = np.hstack([one.scores for one in margins])
-    t, p = u.shape[1], len(margins)
-    inverse = np.zeros((t, t))
-    for one, start in zip(margins, first, strict=False):
-        here = slice(start, start + len(one.params))
-        inverse[here, here] = np.linalg.inv(one.scores.T @ one.scores)
-    A22 = np.maximum((v**2).sum(axis=0), 1e-300)
-    left = np.hstack([u @ inverse, (v - u @ inverse @ A21.T) / A22])
-    gamma = symmetric(left.T @ left) * len(u)
+    """Correlations as covariances, and the order that models use."""
+    t, p = int(first[-1]), len(margins)
     sd = np.array([one.sd for one in margins])
     cov = np.diag(sd**2)
     continuous = [j for j, one in enumerate(margins) if not one.ordered]
@@ -152,35 +174,36 @@ def _assembled(
     )  # fmt: skip
 
 
-def _margin(values: Array, categories: int, x: Array) -> Margin:
+def _margin(values: Array, categories: int, x: Array, w: Array) -> Margin:
     seen = ~np.isnan(values)
     if not categories:
-        return _regression(values, seen, x)
+        return _regression(values, seen, x, w)
     codes = np.where(seen, values, 0).astype(np.intp)
-    share = np.cumsum(np.bincount(codes[seen], minlength=categories)) / seen.sum()
+    share = np.cumsum(np.bincount(codes[seen], weights=w[seen], minlength=categories)) / w[seen].sum()
     thresholds, slopes = ndtri(share[:-1]), np.zeros(x.shape[1])
     if x.shape[1]:
-        thresholds, slopes = _probit(codes[seen], x[seen], thresholds)
+        thresholds, slopes = _probit(codes[seen], x[seen], thresholds, w[seen])
     edges = np.concatenate([[-np.inf], thresholds, [np.inf]])
     centre = x @ slopes
     lower, upper = edges[codes] - centre, edges[codes + 1] - centre
     scores = np.where(seen[:, None], _probit_scores(codes, x, lower, upper, categories), 0.0)
     return Margin(
-        ordered=True, params=np.concatenate([thresholds, slopes]), scores=scores, seen=seen, codes=codes, edges=edges, lower=lower,
-        upper=upper, z=np.zeros(len(values)),
+        ordered=True, params=np.concatenate([thresholds, slopes]), scores=scores, weights=w, seen=seen, codes=codes, edges=edges,
+        lower=lower, upper=upper, z=np.zeros(len(values)),
     )  # fmt: skip
 
 
-def _regression(values: Array, seen: BoolArray, x: Array) -> Margin:
+def _regression(values: Array, seen: BoolArray, x: Array, w: Array) -> Margin:
     """Least squares with the maximum-likelihood variance."""
     design = np.column_stack([np.ones(len(values)), x])
-    beta = np.linalg.lstsq(design[seen], values[seen], rcond=None)[0]
+    root = np.sqrt(w[seen])
+    beta = np.linalg.lstsq(design[seen] * root[:, None], values[seen] * root, rcond=None)[0]
     error = np.where(seen, values - design @ beta, 0.0)
-    variance = float(error @ error) / int(seen.sum())
+    variance = float(error @ (w * error)) / float(w[seen].sum())
     scores = np.column_stack([design * error[:, None] / variance, (error**2 / variance - 1) / (2 * variance)])
     nothing = np.zeros(len(values))
     return Margin(
-        ordered=False, params=np.concatenate([beta, [variance]]), scores=np.where(seen[:, None], scores, 0.0), seen=seen,
+        ordered=False, params=np.concatenate([beta, [variance]]), scores=np.where(seen[:, None], scores, 0.0), weights=w, seen=seen,
         codes=nothing.astype(np.intp), edges=np.empty(0), lower=nothing, upper=nothing, z=error / math.sqrt(variance),
     )  # fmt: skip
 
@@ -200,7 +223,7 @@ def _probit_scores(codes: IntArray, x: Array, lower: Array, upper: Array, catego
     return np.hstack([scores[:, 1:-1], (below - above)[:, None] * x])
 
 
-def _probit(codes: IntArray, x: Array, start: Array) -> tuple[Array, Array]:
+def _probit(codes: IntArray, x: Array, start: Array, w: Array) -> tuple[Array, Array]:
     """Ordered probit by scoring steps with halving: thresholds and slopes."""
     centre, spread = x.mean(axis=0), x.std(axis=0)
     scaled = (x - centre) / spread
@@ -213,13 +236,13 @@ def _probit(codes: IntArray, x: Array, start: Array) -> tuple[Array, Array]:
             return -np.inf, np.empty(0)
         middle = scaled @ params[t:]
         lower, upper = edges[codes] - middle, edges[codes + 1] - middle
-        value = float(np.log(np.maximum(ndtr(upper) - ndtr(lower), TINY)).sum())
+        value = float(w @ np.log(np.maximum(ndtr(upper) - ndtr(lower), TINY)))
         return value, _probit_scores(codes, scaled, lower, upper, t + 1)
 
     value, scores = at(params)
     for _ in range(_ITERATIONS):
-        gradient = scores.sum(axis=0)
-        step = np.linalg.solve(scores.T @ scores, gradient)
+        gradient = w @ scores
+        step = np.linalg.solve((scores * w[:, None]).T @ scores, gradient)
         found = at(params + step)
         while found[0] < value - 1e-12 * abs(value) and np.abs(step).max() > 1e-14:
             step = step / 2
@@ -260,7 +283,9 @@ def _by_table(margins: Sequence[Margin], pairs: Sequence[tuple[int, int]]) -> di
             shapes.setdefault((len(margins[i].edges), len(margins[j].edges)), []).append(k)
     for chosen in shapes.values():
         first, second = [pairs[k][0] for k in chosen], [pairs[k][1] for k in chosen]
-        tables = np.array([indicators[i].T.astype(np.float64) @ indicators[j] for i, j in zip(first, second, strict=True)])
+        tables = np.array(
+            [(indicators[i] * margins[i].weights[:, None]).T @ indicators[j] for i, j in zip(first, second, strict=True)]
+        )
         one, two = (np.array([margins[i].edges for i in side]) for side in (first, second))
         mended, adjusted = (
             without_empty_cells(tables) if tables.shape[1:] == (2, 2) else (tables, np.zeros(len(tables), dtype=np.bool_))
@@ -287,7 +312,8 @@ def _pair(one: Margin, two: Margin, x: Array) -> Found:
     rho, done = _search(kind, one, two, both)
     score, wave_one, wave_two = kind(rho, one, two)[1:]
     score = np.where(both, score, 0.0)
-    found = (_onto(one, wave_one, score, x), _onto(two, wave_two, score, x))
+    weighted = score * one.weights
+    found = (_onto(one, wave_one, weighted, x), _onto(two, wave_two, weighted, x))
     return rho, State(done), score, (found[1], found[0]) if swapped else found
 
 
@@ -296,16 +322,17 @@ def _search(kind: Kind, one: Margin, two: Margin, both: BoolArray) -> tuple[floa
     limit = math.atanh(LIMIT)
     a, b = _rough(one)[both], _rough(two)[both]
     z = math.atanh(min(max(float(np.corrcoef(a, b)[0, 1]), -0.9), 0.9)) if a.std() > 0 < b.std() else 0.0
+    w = one.weights[both]
     value, score, _, _ = kind(math.tanh(z), one, two)
-    total, score = float(value[both].sum()), score[both]
+    total, score = float(w @ value[both]), score[both]
     moved = math.inf
     for _ in range(_ITERATIONS):
         inner = 1 - math.tanh(z) ** 2
-        step = float(score.sum()) / max(float((score**2).sum()) * inner, 1e-300)
+        step = float(w @ score) / max(float(w @ score**2) * inner, 1e-300)
         for _halving in range(40):
             trial = min(max(z + step, -limit), limit)
             found = kind(math.tanh(trial), one, two)
-            reached = float(found[0][both].sum())
+            reached = float(w @ found[0][both])
             if reached >= total - 1e-13 * abs(total):
                 break
             step /= 2

@@ -177,8 +177,7 @@ def test_thresholds_in_the_syntax() -> None:
         (NINE + "x1 ~~ 0.5*x1", {"ordered": True}, 'Use parameterization="theta"'),
         (NINE, {"ordered": True, "estimator": "mlr"}, "does not fit ordered variables"),
         (NINE, {"ordered": True, "estimator": "gls"}, "does not fit ordered variables"),
-        (NINE, {"ordered": True, "missing": "fiml"}, "complete, independent, unweighted"),
-        (NINE, {"ordered": True, "cluster": "sex"}, "complete, independent, unweighted"),
+        (NINE, {"ordered": True, "missing": "fiml"}, 'missing="pairwise" for missing values'),
         (NINE, {"ordered": True, "parameterization": "gamma"}, "parameterization='gamma' is not known"),
     ],
 )

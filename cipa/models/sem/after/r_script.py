@@ -151,6 +151,7 @@ def _call(fit: SEMFit, alias: Mapping[str, str], *, moments: bool) -> str:
         **{option: _quoted(name) for option, name in _design(fit).items()},
         "ordered": _vector([_quoted(alias[name]) for name in model.ordered_names]) if model.ordered_names else None,
         "parameterization": _quoted(model.parameterization) if model.ordered_names else None,
+        "conditional.x": "TRUE" if model.conditional_x and not model.ordered_names else None,
         "meanstructure": "TRUE" if fit.layout.means else "FALSE",
         **_exogenous(fit),
     }

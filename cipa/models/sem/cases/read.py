@@ -67,7 +67,7 @@ def prepare(
     require_columns(syntax, names, data)
     extra = dict.fromkeys(column for column in (group, cluster, weight) if column and column not in names)
     dataset = as_dataset(data, columns=[*names, *extra])
-    clusters, weights = _clusters(dataset, cluster), _weights(dataset, weight)
+    clusters, weights = cluster_codes(dataset, cluster), sampling_weights(dataset, weight)
     values = dataset.numeric(names)
     codes = group_codes(dataset, group, labels)
     placed, notices = placed_rows(dataset, {"group": group, "cluster": cluster, "sampling weight": weight})
@@ -107,7 +107,7 @@ def _refuse_design(cluster: str | None, weight: str | None) -> None:
         )
 
 
-def _clusters(data: Dataset, name: str | None) -> IntArray | None:
+def cluster_codes(data: Dataset, name: str | None) -> IntArray | None:
     """Codes (n,) of the clusters, -1 for a case without one."""
     if name is None:
         return None
@@ -120,7 +120,7 @@ def _clusters(data: Dataset, name: str | None) -> IntArray | None:
     return codes
 
 
-def _weights(data: Dataset, name: str | None) -> Array | None:
+def sampling_weights(data: Dataset, name: str | None) -> Array | None:
     """Sampling weights (n,), positive; NaN for a case without one."""
     if name is None:
         return None

@@ -37,7 +37,8 @@ def lay_out(
         rows, roles, classes=classes, partial=words_of(declaration, "group_partial"), automatic=declaration.defaults != "lavaan"
     )
     own_theta = theta and bool(categories)
-    return build_layout(rows, roles, syntax, means=means, effect_coding=declaration.effect_coding, theta=own_theta)
+    layout = build_layout(rows, roles, syntax, means=means, effect_coding=declaration.effect_coding, theta=own_theta)
+    return replace(layout, conditional=declaration.conditional_x)
 
 
 def _bounded(row: Parameter, roles: Roles, bounds: str | None) -> Parameter:
@@ -71,6 +72,7 @@ def wants_means(declaration: Declaration, *, ngroups: int, data: Any) -> bool:
         or incomplete
         or (bool(moments) and not without)
         or declaration.cluster is not None
+        or declaration.conditional_x
         or declaration.defaults == "growth"
         or (ngroups > 1 and not without)
     )

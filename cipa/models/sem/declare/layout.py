@@ -79,7 +79,8 @@ class Curve:
 class Layout:
     """All groups, the map K (k, q) and offset (k,), the curved constraints, and the rows behind theta.
 
-    In a two-level model the blocks are its two `levels` (labels), the within level first.
+    In a two-level model the blocks are its two `levels` (labels), the within level first. `conditional`: exogenous variables are
+    conditioned on, so that the baseline model keeps what they explain.
     At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the inequalities
     among them, which cost a direction but, as in lavaan, no parameter; `bend` (k, k) sums multiplier times second derivatives of the
     constraints that hold, by which the Hessian along their curve differs from that along the tangent.
@@ -97,6 +98,7 @@ class Layout:
     binding: int = 0
     bend: Array | None = None
     levels: tuple[str, ...] = ()
+    conditional: bool = False
 
     @property
     def nfree(self) -> int:

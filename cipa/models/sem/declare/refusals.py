@@ -17,8 +17,8 @@ def refuse_impossible(declaration: Declaration) -> None:
     SpecificationError
         Naming the option, or the statement with its line.
     """
-    for name in ("conditional_x", "interaction", "nodes"):
-        if getattr(declaration, name) and not (name == "conditional_x" and declaration.ordered_names):
+    for name in ("interaction", "nodes"):
+        if getattr(declaration, name):
             raise SpecificationError(
                 f"ci.SEM: {name}={getattr(declaration, name)!r} is not available in this version, and no other option stands in for it."
                 " Leave it out, or fit this model with a program that has it."

@@ -10,10 +10,18 @@ from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.options import SCALED_TESTS, UNRESTRICTED_FIRST, Recipe
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
-from cipa.models.sem.likelihood.scaled import scaled_measures
+from cipa.models.sem.likelihood.scaled import conditional_moments, scaled_measures
 from cipa.models.sem.steps.indices import GroupMoments, Test, chisq_rounded, measures
 from cipa.numerics.algebra.linalg import Array
-from cipa.numerics.moments.normal import available_moments, complete_pattern, loglik, pairwise_moments, patterns_of, saturated
+from cipa.numerics.moments.normal import (
+    available_moments,
+    complete_pattern,
+    evaluate,
+    loglik,
+    pairwise_moments,
+    patterns_of,
+    saturated,
+)
 
 
 def likelihood_measures(
@@ -51,7 +59,7 @@ def _measures(layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: i
         model_logl += own - conditional
         saturated_logl += group.saturated.loglik - conditional
         exogenous = [block.observed.index(name) for name in layout.roles[g].exogenous]
-        base, count = _baseline(group, exogenous)
+        base, count = (_conditional_baseline if layout.conditional else _baseline)(group, exogenous)
         base_excess += 2 * (group.saturated.loglik - base) * scale
         base_df += count
         moments = point.blocks[g]
@@ -97,6 +105,13 @@ def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]
     alone = float((counts[others] * (np.log(2 * np.pi * variances[others]) + 1)).sum()) / -2
     together = _marginal(group, list(exogenous)) if exogenous else 0.0
     return alone + together, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
+
+
+def _conditional_baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]:
+    """The same given the exogenous variables: what they do not explain does not covary."""
+    cov, mean = conditional_moments(group, exogenous)
+    found, size = evaluate(group.patterns, cov, mean), len(group.variables) - len(exogenous)
+    return (float("nan") if found is None else loglik(group.patterns, found.value)), size * (size - 1) // 2
 
 
 def _marginal(group: GroupSample, columns: list[int]) -> float:

@@ -42,6 +42,7 @@ from cipa.results.statistics import Statistics
 def _refuse(declaration: Declaration) -> None:
     """Refuse errors and tests that are not derived for these data."""
     given = declaration
+    _refuse_conditional(given)
     two_stage = given.missing in TWO_STAGE
     design = given.cluster or given.sampling_weight
     if two_stage and (given.estimator != "ml" or design or given.likelihood != "normal"):
@@ -70,6 +71,22 @@ def _refuse(declaration: Declaration) -> None:
         raise SpecificationError(
             'ci.SEM: likelihood="wishart" goes with estimator="ml", "mlm", "mlmv" or "mlmvs" of independent, unweighted cases. Leave'
             ' likelihood="normal".'
+        )
+
+
+def _refuse_conditional(declaration: Declaration) -> None:
+    """Refuse to condition on variables that are random, on incomplete cases, or without intercepts."""
+    wrong = {
+        "fixed_x=False": declaration.fixed_x is False,
+        f'missing="{declaration.missing}"': declaration.missing != "listwise",
+        "meanstructure=False": declaration.meanstructure is False,
+    }
+    option = next((name for name, given in wrong.items() if given), "")
+    if declaration.conditional_x and option:
+        raise SpecificationError(
+            f"ci.SEM: conditional_x=True with {option}. The baseline model then regresses every variable on the exogenous ones of complete"
+            f" cases, with intercepts, and its fit measures would be of another model. Leave {option} out, or conditional_x: estimates and"
+            " errors are the same without it."
         )
 
 

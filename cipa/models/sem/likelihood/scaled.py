@@ -68,8 +68,9 @@ def scaled_measures(
     base = None
     if baseline is not None and baseline.df > 0:
         independent = baseline_candidate(objective, sample, baseline.df)
+        # regressions by themselves have equal observed and expected information at their maximum, second derivatives included
         base = (
-            _baseline_difference(sample, independent, kept, h1, observed=observed)
+            _baseline_difference(sample, independent, kept, h1, observed=observed and not objective.layout.conditional)
             if kind == "yuan_bentler_mplus"
             else _from_weights(kind, sample, independent, kept, held, observed=observed)
         )
@@ -142,7 +143,7 @@ def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) 
 
 
 def baseline_candidate(objective: Likelihood, sample: Sample, df: float) -> Candidate:
-    """The independence model: variances (and means) of all variables, covariances among exogenous ones."""
+    """The independence model: variances, means, covariances among exogenous variables; slopes on them where they are conditioned on."""
     layout = objective.layout
     covs, means, chosen = [], [], []
     for block, roles, group in zip(layout.blocks, layout.roles, sample.groups, strict=True):
@@ -150,8 +151,9 @@ def baseline_candidate(objective: Likelihood, sample: Sample, df: float) -> Cand
         p = len(block.observed)
         rows, cols = np.tril_indices(p)
         free = np.concatenate([(rows == cols) | (np.isin(rows, held) & np.isin(cols, held)), np.ones(p, dtype=bool)])
-        chosen.append(np.eye(len(free))[:, free])
-        cov, mean = baseline_moments(group, held)
+        cov, mean = conditional_moments(group, held) if layout.conditional else baseline_moments(group, held)
+        slopes = _of_slopes(cov, held) if layout.conditional else np.empty((len(free), 0))
+        chosen.append(np.hstack([np.eye(len(free))[:, free], slopes]))
         covs.append(cov)
         means.append(mean)
     widths = [one.shape[1] for one in chosen]
@@ -161,6 +163,24 @@ def baseline_candidate(objective: Likelihood, sample: Sample, df: float) -> Cand
         full[:, sum(widths[:g]) : sum(widths[: g + 1])] = one
         jacobians.append(full)
     return Candidate(covs=tuple(covs), means=tuple(means), jacobians=tuple(jacobians), df=df)
+
+
+def _of_slopes(cov: Array, held: Sequence[int]) -> Array:
+    """Derivatives (m, y q) of the moments (row-wise vech, then means) in the slopes of all others on exogenous variables."""
+    rows, cols = np.tril_indices(len(cov))
+    outcomes = [i for i in range(len(cov)) if i not in held]
+    pairs = [(i, k) for i in outcomes for k in held]
+    waves = [(rows == i) * cov[cols, k] + (cols == i) * cov[rows, k] for i, k in pairs]
+    return np.vstack([np.array(waves).reshape(len(pairs), len(rows)).T, np.zeros((len(cov), len(pairs)))])
+
+
+def conditional_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array, Array]:
+    """Moments of complete cases of which what the exogenous variables do not explain does not covary."""
+    cov, x = group.saturated.cov.copy(), list(held)
+    y = [i for i in range(len(cov)) if i not in x]
+    explained = cov[np.ix_(y, x)] @ np.linalg.solve(cov[np.ix_(x, x)], cov[np.ix_(x, y)])
+    cov[np.ix_(y, y)] = np.where(np.eye(len(y)) > 0, cov[np.ix_(y, y)], explained)
+    return cov, group.saturated.mean
 
 
 def baseline_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ from cipa.models.sem.answers import factor_scores, structure
 from cipa.models.sem.answers.difference import Parts, scaled_difference
 from cipa.models.sem.answers.residuals import residual_table
 from cipa.models.sem.cases.columns import group_labels
+from cipa.models.sem.cases.conditions import cluster_notices
 from cipa.models.sem.cases.first_stage import second_moments
 from cipa.models.sem.cases.moments import refuse_without_cases
 from cipa.models.sem.cases.read import layout_for, sample_for
@@ -41,6 +42,7 @@ from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import evaluate, saturated_information
 from cipa.results.answers import Answers
 from cipa.results.display import ResultTable
+from cipa.results.fit import Notice
 from cipa.results.questions import refused
 from cipa.results.vcov import VCov
 
@@ -51,10 +53,12 @@ def _refuse(declaration: Declaration) -> None:
     """Least squares has no casewise likelihood: no Huber-White, first-order or observed errors, no Yuan-Bentler test."""
     estimator, ordered = declaration.estimator_used, bool(declaration.ordered_names)
     allowed = ("listwise", "pairwise") if ordered else ("listwise",)
-    if declaration.cluster or declaration.sampling_weight or declaration.missing not in allowed:
+    design = bool(declaration.cluster or declaration.sampling_weight)
+    if (design and not ordered) or declaration.missing not in allowed:
         raise SpecificationError(
-            f'ci.SEM: estimator="{estimator}" is derived here for complete, independent, unweighted cases. Use estimator="mlr" for'
-            " missing values, clusters and weights."
+            f'ci.SEM: estimator="{estimator}" is derived here for complete cases, and of continuous variables without clusters and weights.'
+            ' Use estimator="mlr" for missing values, clusters and weights of continuous variables, and missing="pairwise" for missing values'
+            " of ordered ones."
         )
     wrong = {
         f'se="{declaration.se}"': declaration.se in ("robust_huber_white", "first_order"),
@@ -62,6 +66,7 @@ def _refuse(declaration: Declaration) -> None:
         'information="observed"': declaration.information == "observed",
         'likelihood="wishart"': declaration.likelihood == "wishart",
         "fixed_x=True": declaration.fixed_x is True and not ordered,
+        "conditional_x=True": declaration.conditional_x and not ordered,
     }
     for option in (name for name, asked in wrong.items() if asked):
         raise SpecificationError(
@@ -79,6 +84,13 @@ def _refuse_ordered(declaration: Declaration) -> None:
             ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
         )
     _refuse(declaration)
+    recipe, design = recipe_of(declaration), declaration.cluster or declaration.sampling_weight
+    if design and recipe.se == "standard" and recipe.estimator != "wls":
+        raise SpecificationError(
+            f'ci.SEM: estimator="{recipe.estimator}" with se="standard" takes the cases as independent and of equal weight, which those of'
+            f' \'{design}\' are not: its errors and its test would be wrong. Use "wlsmv" or "ulsmv", whose errors and tests take the design'
+            ' in, or se="robust_sem".'
+        )
 
 
 def _problem(declaration: Declaration, data: Any) -> Problem:
@@ -170,9 +182,25 @@ def _outcome(problem: Problem, objective: WeightedSquares, point: WeightedPoint)
         layout, bases = with_derived(objective.layout, objective.bases, objective.targets, point.theta)
         objective = replace(objective, layout=layout, bases=bases)
         point = objective.evaluate(layout.to_eta(point.theta)) or point
+    return Outcome(
+        objective=objective, point=point, vcov=vcov, bread=inverse, described=_described(recipe, problem.sample), measures=measures,
+        notices=_few_clusters(problem),
+    )  # fmt: skip
+
+
+def _described(recipe: Recipe, sample: Sample) -> VCov:
+    """The standard errors in words."""
     note = "sandwich of the weight matrix and the covariance of the moments" if recipe.se == "robust_sem" else "inverse of D'WD"
-    described = VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
-    return Outcome(objective=objective, point=point, vcov=vcov, bread=inverse, described=described, measures=measures)
+    if sample.clusters is not None:
+        note += f", of scores summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
+    if sample.weights is not None:
+        note += ", sampling weights"
+    return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
+
+
+def _few_clusters(problem: Problem) -> tuple[Notice, ...]:
+    clusters = problem.sample.clusters
+    return () if clusters is None else tuple(cluster_notices(int(clusters.max()) + 1, problem.layout.npar))
 
 
 def _covariances(recipe: Recipe, objective: WeightedSquares, point: WeightedPoint) -> tuple[Array, Array]:

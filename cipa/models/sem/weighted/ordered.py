@@ -20,13 +20,14 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, did_you_mean
 from cipa.models.sem.cases.columns import group_codes, require_columns
 from cipa.models.sem.cases.conditions import code_notices, placed_rows
+from cipa.models.sem.cases.read import cluster_codes, sampling_weights
 from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.parameters import Roles
 from cipa.models.sem.weighted.derived import residuals_of
 from cipa.models.sem.weighted.objective import Target, response_target, without_covariates
-from cipa.numerics.algebra.linalg import Array, IntArray
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.moments import ram
 from cipa.numerics.moments.normal import Saturated, complete_pattern, evaluate, loglik
 from cipa.numerics.responses.stages import Moments, moments_of
@@ -40,7 +41,8 @@ class Responses:
     """The cases of a model with ordered variables.
 
     `values` (n, p) in the order of `names`, ordered variables as codes 0..K-1, NaN where missing; `group` (n,) codes; `rows` (n,)
-    positions in the data; `categories`, name -> number of categories of each ordered variable.
+    positions in the data; `categories`, name -> number of categories of each ordered variable; `clusters` (n,) codes and `weights` (n,),
+    of mean 1, where the declaration names such columns.
     """
 
     data: Dataset
@@ -49,6 +51,8 @@ class Responses:
     group: IntArray
     rows: IntArray
     categories: Mapping[str, int]
+    clusters: IntArray | None
+    weights: Array | None
 
 
 def read_responses(
@@ -75,20 +79,50 @@ def read_responses(
                 " with thresholds, whose normal response predicts."
             )
     require_columns(declaration.parsed, names, data)
-    dataset = as_dataset(
-        data, columns=[*names, *([declaration.group] if declaration.group and declaration.group not in names else [])]
-    )
+    design = (declaration.group, declaration.cluster, declaration.sampling_weight)
+    dataset = as_dataset(data, columns=list(dict.fromkeys([*names, *(column for column in design if column)])))
     values = dataset.numeric(names, ordered=ordered)
     group = group_codes(dataset, declaration.group, labels)
     covariates = [names.index(name) for name in dict.fromkeys(name for here in held for name in here)]
-    kept = group >= 0
+    kept = placed_rows(dataset, _design(declaration))[0] & (group >= 0)
     needed = covariates if declaration.missing == "pairwise" else list(range(len(names)))
     kept &= ~np.isnan(values[:, needed]).any(axis=1)
     values, group = values[kept].copy(), group[kept]
     if len(values) < 3:
         raise DataError(f"{dataset.name}: {len(values)} cases answered all of the model's variables. Thresholds need many more.")
     categories = {name: _code(dataset, name, values[:, names.index(name)], group, labels) for name in names if name in ordered}
-    return Responses(data=dataset, names=names, values=values, group=group, rows=np.flatnonzero(kept), categories=categories)
+    clusters, weights = cluster_codes(dataset, declaration.cluster), sampling_weights(dataset, declaration.sampling_weight)
+    if clusters is not None:
+        clusters = np.unique(clusters[kept], return_inverse=True)[1].reshape(-1)
+        _refuse_across(clusters, group, labels, dataset, declaration.cluster)
+    return Responses(
+        data=dataset, names=names, values=values, group=group, rows=np.flatnonzero(kept), categories=categories, clusters=clusters,
+        weights=None if weights is None else weights[kept] * (int(kept.sum()) / weights[kept].sum()),
+    )  # fmt: skip
+
+
+def _design(declaration: Declaration) -> dict[str, str | None]:
+    """What a case needs beside its answers."""
+    return {"group": declaration.group, "cluster": declaration.cluster, "sampling weight": declaration.sampling_weight}
+
+
+def _refuse_across(clusters: IntArray, group: IntArray, labels: Sequence[str], data: Dataset, name: str | None) -> None:
+    """Refuse a cluster with cases in two groups, whose moments would covary, and a group of one cluster."""
+    pairs = np.unique(np.column_stack([clusters, group]), axis=0)
+    shared = int((np.bincount(pairs[:, 0]) > 1).sum())
+    if shared:
+        raise DataError(
+            f"{data.name}: {shared} of {int(clusters.max()) + 1} clusters of '{name}' have cases in several groups. Least squares of ordered"
+            " variables takes the groups as independent, so that standard errors would be wrong. Use clusters that lie within groups, or a"
+            " covariate in the place of the groups."
+        )
+    alone = np.flatnonzero(np.bincount(pairs[:, 1], minlength=len(labels)) < 2)
+    if alone.size:
+        where = f" in group {labels[alone[0]]}" if len(labels) > 1 else ""
+        raise DataError(
+            f"{data.name}: all cases{where} that can be used are of one cluster of '{name}'. Errors come from what differs between clusters,"
+            " and one shows nothing. Choose another column, or leave cluster= out."
+        )
 
 
 def _code(data: Dataset, name: str, column: Array, group: IntArray, labels: Sequence[str]) -> int:
@@ -125,9 +159,10 @@ def response_sample(
         y = np.setdiff1d(np.arange(len(columns)), x)
         sizes = [found.categories.get(block.observed[j], 0) for j in y]
         _refuse_degenerate(values, block.observed, sizes, y)
-        moments = moments_of(values[:, y], sizes, values[:, x] if len(x) else None)
+        clusters, weights = _cases(found, here)
+        moments = moments_of(values[:, y], sizes, values[:, x] if len(x) else None, weights=weights, clusters=clusters)
         _refuse_certain(moments, [block.observed[j] for j in y], place=f" in group {labels[g]}" if len(labels) > 1 else "")
-        cov, mean = _marginal(moments, values[:, x], y, x)
+        cov, mean = _marginal(moments, values[:, x], y, x, weights)
         if not moments.converged or np.linalg.eigvalsh(cov)[0] <= 0:
             where = f" of group {labels[g]}" if len(labels) > 1 else ""
             text = (
@@ -141,14 +176,31 @@ def response_sample(
                 " the margins kept: those tetrachoric correlations are rough. Merge or leave out items that nobody combines."
             )
             notices.append(Notice(code="empty_cell", text=text))
-        groups.append(_group(labels[g], block.observed, cov, mean, values, found.rows[here]))
+        group = _group(labels[g], block.observed, cov, mean, values, found.rows[here])
+        groups.append(replace(group, weights=weights, clusters=None if found.clusters is None else found.clusters[here]))
+        _refuse_few_clusters(kind, clusters, moments)
         targets.append(response_target(kind, moments, y, x, int(here.sum())))
     return Sample(groups=tuple(groups), data=found.data, notices=tuple(notices), missing=declaration.missing), tuple(targets)
 
 
+def _cases(found: Responses, here: BoolArray) -> tuple[IntArray | None, Array | None]:
+    """Clusters (n,), coded from 0, and weights (n,), of mean 1, of a group's cases."""
+    clusters = None if found.clusters is None else np.unique(found.clusters[here], return_inverse=True)[1].reshape(-1)
+    return clusters, None if found.weights is None else found.weights[here] / found.weights[here].mean()
+
+
+def _refuse_few_clusters(kind: str, clusters: IntArray | None, moments: Moments) -> None:
+    """Refuse full weights from fewer clusters than moments: their covariance has no inverse."""
+    if kind == "wls" and clusters is not None and int(clusters.max()) <= len(moments.gamma):
+        raise DataError(
+            f'estimator="wls" weights by the inverse of the covariance of {len(moments.gamma)} moments, and {int(clusters.max()) + 1} clusters'
+            ' cannot show it: it is singular. Use estimator="wlsmv", which needs its diagonal alone.'
+        )
+
+
 def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
     """What was dropped, and what is incomplete."""
-    placed, unplaced = placed_rows(found.data, {"group": declaration.group})
+    placed, unplaced = placed_rows(found.data, _design(declaration))
     yield from unplaced
     yield from code_notices(found.data.numeric(found.names, ordered=declaration.ordered_names), found.names)
     lost = int(placed.sum()) - len(found.rows)
@@ -186,12 +238,18 @@ def _refuse_certain(moments: Moments, names: Sequence[str], *, place: str) -> No
         )
 
 
-def _marginal(moments: Moments, x: Array, y: IntArray, positions: IntArray) -> tuple[Array, Array]:
+def _marginal(
+    moments: Moments, x: Array, y: IntArray, positions: IntArray, weights: Array | None
+) -> tuple[Array, Array]:  # fmt: skip
     """Covariance (p, p) and mean (p,) of all observed variables, covariates included."""
     size = len(y) + len(positions)
     cov, mean = np.zeros((size, size)), np.zeros(size)
-    spread = np.cov(x.T).reshape(len(positions), len(positions)) if len(positions) else np.zeros((0, 0))
-    mean[positions] = x.mean(axis=0) if len(positions) else 0.0
+    spread = np.zeros((len(positions), len(positions)))
+    if len(positions):
+        mean[positions] = np.average(x, axis=0, weights=weights)
+        root = 1.0 if weights is None else np.sqrt(weights)[:, None]
+        centred = (x - mean[positions]) * root
+        spread = centred.T @ centred / (len(x) - 1)
     ordered = np.zeros(len(y), dtype=np.bool_)
     ordered[moments.owner] = True
     mean[y[~ordered]] = moments.means
