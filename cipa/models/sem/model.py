@@ -72,8 +72,10 @@ class SEM(Declaration):
         estimate, adds intercepts, and gives CFI and its kin a baseline that keeps what the exogenous variables explain.
     defaults : {"sem", "cfa", "growth", "lavaan"}
         Which parameters are added to those written ("lavaan": none).
-    interaction, nodes, bounds : optional
-        Reserved for products of latent variables and bounds of parameters; not available in this version (write `a > 0` for a bound).
+    bounds : {"pos_var", "pos_ov_var", "pos_lv_var"}, optional
+        Keep the variances of all, of observed or of latent variables at 0 or above; a bound that binds is said in a notice.
+    interaction, nodes : optional
+        Reserved for products of latent variables; not available in this version.
 
     Examples
     --------
