@@ -25,6 +25,8 @@ EXPLANATIONS = {
     " compare with them are uncertain.",
     "pairwise": "Correlations of ordered variables rest on the cases that have both variables. That is unbiased when values are missing"
     " completely at random.",
+    "rare_categories": "An ordered variable has three or more categories that fewer than five cases chose each. Thresholds rest on"
+    " them, and standard errors come out a tenth to a fifth too small. Merge neighbouring categories.",
     "empty_cell": "Two yes-or-no items were never answered in some combination. Half a case was put there, as their tetrachoric correlation"
     " would otherwise be 1 or -1 (Savalei 2011).",
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of two"

@@ -188,7 +188,7 @@ def test_refused(syntax: str, options: dict[str, Any], said: str) -> None:
 
 def test_bad_answers_are_refused_with_their_variable() -> None:
     data = answers()
-    with pytest.raises(ci.DataError, match="'x3' has 1 categories"):
+    with pytest.raises(ci.DataError, match="'x3' has one category"):
         ci.SEM(NINE, ordered=True).fit(data.assign(x3=2))
     with pytest.raises(ci.DataError, match="nobody in group 1 answered 4 to 'x2'"):
         ci.SEM(NINE, ordered=True, group="sex").fit(data.assign(x2=data.x2.mask((data.sex == 1) & (data.x2 == 4), 3)))
