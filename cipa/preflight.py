@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cipa.data.checks import refuse_constant, refuse_empty
-from cipa.data.dataset import Dataset, require
+from cipa.data.checks import refuse_constant, refuse_empty, require
+from cipa.data.dataset import Dataset
 from cipa.errors import CipaError, did_you_mean
 from cipa.models.kinds import require_engine
 from cipa.study.study import Study

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cipa.data.dataset import Dataset, as_dataset, require
+from cipa.data.checks import require
+from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, did_you_mean
 from cipa.numerics.algebra.linalg import IntArray

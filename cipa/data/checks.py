@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-from cipa.errors import DataError
+from cipa.errors import DataError, did_you_mean
 from cipa.numerics.algebra.linalg import Array, BoolArray
+
+Column = npt.NDArray[Any]
 
 LARGEST, SMALLEST = 1e30, 1e-30
 """Largest value and smallest standard deviation: fourth powers and their products must not leave double precision."""
@@ -93,4 +98,85 @@ def refuse_never_together(holes: BoolArray, variables: Sequence[str], *, what: s
         raise DataError(
             f"No two cases{place} have both '{pair[0]}' and '{pair[1]}', so the data say nothing about their covariance, and {what} needs"
             f" all of them. {advice}, or leave one of the two out."
+        )
+
+
+def require(names: Sequence[str], *, present: Any, name: str) -> None:
+    """Refuse columns that the data do not have, naming the nearest ones they do have."""
+    missing = [column for column in names if column not in present]
+    if missing:
+        advice = "A model can use only what the data hold: check the spelling, or add the data."
+        if len(missing) == 1:
+            raise DataError(f"{name} has no column named '{missing[0]}'.{did_you_mean(missing[0], present)} {advice}")
+        hints = "".join(f"\n    '{column}'.{did_you_mean(column, present)}" for column in missing)
+        raise DataError(f"{name} has no columns named:{hints}\n{advice}")
+
+
+def numbers_of(columns: Mapping[str, Column], *, name: str) -> list[Column]:
+    """The columns as numbers; every one that holds a word which is no number is named, with these words."""
+    read = {column: values if values.dtype == np.float64 else _parsed(values) for column, values in columns.items()}
+    wrong = {column: values for column, values in read.items() if values is None}
+    if wrong:
+        listed = "".join(f"\n    {_offenders(columns[column], column=column)}" for column in wrong)
+        what = f"the column '{next(iter(wrong))}' holds" if len(wrong) == 1 else f"{len(wrong)} columns hold"
+        raise DataError(
+            f"{name}: {what} words, and a model needs numbers:{listed}\nRecode them to numbers, mark what is no answer as missing, or use the"
+            " column as group=, cluster= or i(...) instead."
+        )
+    return [values for values in read.values() if values is not None]
+
+
+def _parsed(values: Column) -> Column | None:
+    """Words as numbers, or None where some are not."""
+    try:
+        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _offenders(values: Column, *, column: str) -> str:
+    """The words of a column that are no numbers, the first rows of each, and how many rows hold one."""
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(values, start=1):
+        if value is not None and _parsed(np.array([value], dtype=object)) is None:
+            rows.setdefault(repr(value)[:40], []).append(row)
+    shown = ", ".join(
+        f"{word} (row {', '.join(map(str, places[:3]))}{', …' if len(places) > 3 else ''})"
+        for word, places in list(rows.items())[:4]
+    )
+    more = f", and {len(rows) - 4} words more" if len(rows) > 4 else ""
+    count = sum(map(len, rows.values()))
+    return f"'{column}': {shown}{more}; {count} of {len(values)} rows"
+
+
+def _refuse_huge(values: Array, *, names: Sequence[str], name: str) -> None:
+    places = np.argwhere((np.abs(values) > LARGEST) & np.isfinite(values))
+    if len(places):
+        row, position = places[0]
+        raise DataError(
+            f"{name}: the column '{names[position]}' has the value {values[row, position]:.2g} in row {row + 1}, beyond {LARGEST:g}. Its squares"
+            " leave what a computer can hold: divide the column by a power of ten, or mend the cell."
+        )
+
+
+def refuse_infinity(values: Array, *, names: Sequence[str], name: str) -> None:
+    """Refuse values (n, k) that are infinite or whose squares would be, by column and row."""
+    if abs(values.sum()) < LARGEST:
+        return
+    _refuse_huge(values, names=names, name=name)
+    row, position = (int(place[0]) for place in np.nonzero(np.isinf(values))) if np.isinf(values).any() else (-1, -1)
+    if row >= 0:
+        raise DataError(
+            f"{name}: the column '{names[position]}' is infinite in row {row + 1}. A moment of such a column does not exist;"
+            " it often comes from log(0) or a division by zero. Mark the cell as missing or mend the computation."
+        )
+
+
+def refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
+    """Refuse a frame that has a name twice."""
+    labels = [str(label) for label in table.columns]
+    if len(set(labels)) < len(labels):
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        raise DataError(
+            f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them."
         )

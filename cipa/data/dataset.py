@@ -16,13 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cipa.data.checks import LARGEST
-from cipa.errors import DataError, did_you_mean, public, public_value
+from cipa.data.checks import Column, numbers_of, refuse_infinity, refuse_repeated, require
+from cipa.errors import DataError, public, public_value
 from cipa.frozen import FrozenDict
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
-
-Column = npt.NDArray[Any]
 
 _NUMERIC = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
 """Kinds of objects, as pandas tells them, that are numbers."""
@@ -106,7 +104,7 @@ class Dataset:
     @public
     def from_frame(cls, table: pd.DataFrame, *, name: str = "data", columns: Sequence[str] | None = None) -> Dataset:
         """Copy a DataFrame (or only the `columns` named) into a Dataset; the frame is never changed."""
-        _refuse_repeated(table, name=name)
+        refuse_repeated(table, name=name)
         place = {str(label): position for position, label in enumerate(table.columns)}
         if columns is not None:
             require(columns, present=list(place), name=name)
@@ -165,8 +163,8 @@ class Dataset:
         for column in ordered:
             if column in found and column in self.orders:
                 found[column] = _ranks(found[column], self.orders[column])
-        values = _side_by_side(_numbers(found, name=self.name))
-        _refuse_infinity(values, names=names, name=self.name)
+        values = _side_by_side(numbers_of(found, name=self.name))
+        refuse_infinity(values, names=names, name=self.name)
         return values
 
     def missing(self, name: str) -> BoolArray:
@@ -306,17 +304,6 @@ def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "
     )
 
 
-def require(names: Sequence[str], *, present: Any, name: str) -> None:
-    """Refuse columns that the data do not have, naming the nearest ones they do have."""
-    missing = [column for column in names if column not in present]
-    if missing:
-        advice = "A model can use only what the data hold: check the spelling, or add the data."
-        if len(missing) == 1:
-            raise DataError(f"{name} has no column named '{missing[0]}'.{did_you_mean(missing[0], present)} {advice}")
-        hints = "".join(f"\n    '{column}'.{did_you_mean(column, present)}" for column in missing)
-        raise DataError(f"{name} has no columns named:{hints}\n{advice}")
-
-
 def _columns(part: pd.DataFrame, kinds: Any, names: Sequence[str]) -> dict[str, Column]:
     """Copies of columns; floats that stand in one frame are copied in one block, which a model then uses as it is."""
     floats = [position for position, kind in enumerate(kinds) if kind == np.float64]
@@ -373,75 +360,7 @@ def _read_only(values: Column) -> Column:
     return values
 
 
-def _refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
-    labels = [str(label) for label in table.columns]
-    if len(set(labels)) < len(labels):
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        raise DataError(
-            f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them."
-        )
-
-
 def _ranks(values: Column, order: Sequence[str]) -> Column:
     """Words as their place in an order, from 1; NaN for a missing one."""
     place = {word: rank for rank, word in enumerate(order, start=1)}
     return np.array([np.nan if value is None else place[value] for value in values], dtype=np.float64)
-
-
-def _numbers(columns: Mapping[str, Column], *, name: str) -> list[Column]:
-    """The columns as numbers; every one that holds a word which is no number is named, with these words."""
-    read = {column: values if values.dtype == np.float64 else _parsed(values) for column, values in columns.items()}
-    wrong = {column: values for column, values in read.items() if values is None}
-    if wrong:
-        listed = "".join(f"\n    {_offenders(columns[column], column=column)}" for column in wrong)
-        what = f"the column '{next(iter(wrong))}' holds" if len(wrong) == 1 else f"{len(wrong)} columns hold"
-        raise DataError(
-            f"{name}: {what} words, and a model needs numbers:{listed}\nRecode them to numbers, mark what is no answer as missing, or use the"
-            " column as group=, cluster= or i(...) instead."
-        )
-    return [values for values in read.values() if values is not None]
-
-
-def _parsed(values: Column) -> Column | None:
-    """Words as numbers, or None where some are not."""
-    try:
-        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
-def _offenders(values: Column, *, column: str) -> str:
-    """The words of a column that are no numbers, the first rows of each, and how many rows hold one."""
-    rows: dict[str, list[int]] = {}
-    for row, value in enumerate(values, start=1):
-        if value is not None and _parsed(np.array([value], dtype=object)) is None:
-            rows.setdefault(repr(value)[:40], []).append(row)
-    shown = ", ".join(
-        f"{word} (row {', '.join(map(str, places[:3]))}{', …' if len(places) > 3 else ''})"
-        for word, places in list(rows.items())[:4]
-    )
-    more = f", and {len(rows) - 4} words more" if len(rows) > 4 else ""
-    count = sum(map(len, rows.values()))
-    return f"'{column}': {shown}{more}; {count} of {len(values)} rows"
-
-
-def _refuse_huge(values: Array, *, names: Sequence[str], name: str) -> None:
-    places = np.argwhere((np.abs(values) > LARGEST) & np.isfinite(values))
-    if len(places):
-        row, position = places[0]
-        raise DataError(
-            f"{name}: the column '{names[position]}' has the value {values[row, position]:.2g} in row {row + 1}, beyond {LARGEST:g}. Its squares"
-            " leave what a computer can hold: divide the column by a power of ten, or mend the cell."
-        )
-
-
-def _refuse_infinity(values: Array, *, names: Sequence[str], name: str) -> None:
-    if abs(values.sum()) < LARGEST:
-        return
-    _refuse_huge(values, names=names, name=name)
-    row, position = (int(place[0]) for place in np.nonzero(np.isinf(values))) if np.isinf(values).any() else (-1, -1)
-    if row >= 0:
-        raise DataError(
-            f"{name}: the column '{names[position]}' is infinite in row {row + 1}. A moment of such a column does not exist;"
-            " it often comes from log(0) or a division by zero. Mark the cell as missing or mend the computation."
-        )

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cipa.data.dataset import Dataset, require
+from cipa.data.checks import require
+from cipa.data.dataset import Dataset
 from cipa.data.formats.kinds import damaged
 from cipa.data.moments import SampleMoments
 from cipa.errors import CipaError, DataError, MissingPartError, SpecificationError, public

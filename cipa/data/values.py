@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cipa.data.dataset import Dataset, require
+from cipa.data.checks import require
+from cipa.data.dataset import Dataset
 from cipa.data.panel import NUMBER
 from cipa.errors import DataError
 from cipa.numerics.algebra.linalg import Array

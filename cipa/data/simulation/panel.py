@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cipa.data.dataset import Column, Dataset
+from cipa.data.checks import Column
+from cipa.data.dataset import Dataset
 from cipa.data.simulation.firms import Firms, column_of, logistic, normal
 from cipa.data.simulation.survey import identity_of
 from cipa.data.simulation.truth import (

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cipa.data.dataset import Dataset, as_dataset, require
+from cipa.data.checks import require
+from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.panel import PanelKeys, category_codes, panel_keys, row_keys
 from cipa.data.values import categorical_columns
 from cipa.errors import DataError

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cipa.data.dataset import Dataset, as_dataset, require
+from cipa.data.checks import require
+from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.panel import PanelKeys, category_codes
 from cipa.data.values import level_names, plain_label, plain_labels
 from cipa.errors import ConvergenceError, InferenceError, one_of, public
