@@ -182,3 +182,29 @@ def test_what_a_design_refuses() -> None:
         ci.SEM(MODEL, ordered=ITEMS, estimator="wls", cluster="town").fit(data().assign(town=np.arange(301) % 12))
     with pytest.raises(ci.DataError, match="the sampling weight 'w' is -1 in row 1"):
         ci.SEM(MODEL, ordered=ITEMS, sampling_weight="w").fit(data().assign(w=-1.0))
+
+
+def test_weights_of_incomplete_answers() -> None:
+    """Pairwise, a weight of 2 estimates as two cases do, with holes in ordered and continuous answers."""
+    rng = np.random.default_rng(8)
+    table = values()
+    table[rng.random(table.shape) < 0.2] = np.nan
+    some = np.arange(len(table)) % 4 == 1
+    weights = np.where(some, 2.0, 1.0)
+    sizes = [4, 4, 4, 0]
+    weighted = moments_of(table, sizes, weights=weights / weights.mean())
+    longer = moments_of(np.vstack([table, table[some]]), sizes)
+    np.testing.assert_allclose(gathered(weighted), gathered(longer), rtol=1e-7, atol=1e-9)
+    plain = moments_of(table, sizes)
+    assert np.abs(gathered(weighted) - gathered(plain)).max() > 0.01
+
+
+def test_units_of_weights_and_order_of_cases_do_not_matter() -> None:
+    table = data().assign(firm=np.arange(301) // 4)
+    options: dict[str, Any] = {"ordered": ITEMS[:3], "cluster": "firm", "sampling_weight": "w"}
+    fit = ci.SEM(MODEL, **options).fit(table)
+    other = ci.SEM(MODEL, **options).fit(table.assign(w=1000 * table.w, firm=900 - table.firm).sample(frac=1, random_state=2))
+    for one, two in zip(fit.estimates, other.estimates, strict=True):
+        assert one.estimate == pytest.approx(two.estimate, rel=1e-7, abs=1e-9)
+        assert one.std_error == pytest.approx(two.std_error, rel=1e-7, nan_ok=True)
+    assert fit.measures["chisq.scaled"] == pytest.approx(other.measures["chisq.scaled"], rel=1e-7)
