@@ -253,8 +253,8 @@ def _bare(term: Term) -> Term:
 def _fit_all(ready: Declared, *, jobs: int, progress: Progress) -> tuple[dict[str, Fit], dict[str, str]]:
     """Every model's fit, or why it has none.
 
-    One failure does not lose the others. Where no model can be fitted because a declaration or data are wrong, there is nothing to
-    report, and the first such problem is raised.
+    One failure does not lose the others. Where no model can be fitted because a declaration or data are wrong, there is nothing
+    to report, and the first such problem is raised.
     """
     total, done = 2 * len(ready.models) + 2, [1]
 

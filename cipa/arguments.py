@@ -1,7 +1,7 @@
 """Whether an argument is of the kind that a public function asks for, told from the annotation of its parameter.
 
-An annotation is read as text: alternatives between "|", plain kinds, sequences and mappings of them, and classes of this package by
-their name. A parameter annotated `Any` is judged by its own name where that says what it holds (`data`, `fit`, `model`).
+An annotation is read as text: alternatives between "|", plain kinds, sequences and mappings of them, and classes of this package
+by their name. A parameter annotated `Any` is judged by its own name where that says what it holds (`data`, `fit`, `model`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _WORDS: Mapping[str, str] = {
 
 
 _PLURALS: Mapping[str, str] = {
-    "str": "names", "float": "numbers", "int": "whole numbers", "Sequence[float]": "rows of numbers", "Sequence[str]": "lists of names",
+    "str": "names", "float": "numbers", "int": "whole numbers", "Sequence[float]": "rows of numbers",
+    "Sequence[str]": "lists of names",
 }  # fmt: skip
 
 
@@ -57,9 +58,11 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "Path": lambda value: isinstance(value, os.PathLike) or _named("Path")(value),
     "FilePath": lambda value: isinstance(value, os.PathLike),
     "Mapping": lambda value: isinstance(value, Mapping),
-    "Sequence": lambda value: isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)) and not hasattr(value, "keys"),
+    "Sequence": lambda value: isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping))
+    and not hasattr(value, "keys"),
     "Fit": _named("Fit"), "SEMFit": _is_sem_fit, "Dataset": _named("Dataset"), "Study": _named("Study"), "SEM": _named("SEM"),
-    "Source": _named("Source"), "ModelSpec": _named("ModelSpec"), "Screening": _named("Screening"), "Construct": _named("Construct"),
+    "Source": _named("Source"), "ModelSpec": _named("ModelSpec"), "Screening": _named("Screening"),
+    "Construct": _named("Construct"),
     "Hypothesis": _named("Hypothesis"), "Term": _named("Term"), "Series": _named("Series"), "DataFrame": _named("DataFrame"),
     "array": lambda value: hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0,
     "Analysis": _named("Analysis"), "Bootstrapped": _named("Bootstrapped"), "data": _is_data,

@@ -141,7 +141,8 @@ def init(folder: str, template: str) -> None:
 def doctor() -> None:
     """Say which version is installed of everything that cipa needs, and whether a PDF can be made."""
     click.echo(
-        f"cipa {ci.__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+        f"cipa {ci.__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} "
+        "cores"
     )
     lacking = []
     for package in (
@@ -239,9 +240,8 @@ def _say(analysis: Any, files: Sequence[Path]) -> None:
     for one, place in zip(analysis.verdicts, places, strict=True):
         row = one.estimate
         numbers = f"  b = {row.estimate:.3f} [{row.conf_low:.3f}, {row.conf_high:.3f}]" if row is not None else ""
-        click.echo(
-            f"{one.hypothesis.name:<6} {EN(f'verdict.{one.verdict}'):<14} {place:<{wide}}  {one.hypothesis!s:<32}{numbers}".rstrip()
-        )
+        verdict = EN(f"verdict.{one.verdict}")
+        click.echo(f"{one.hypothesis.name:<6} {verdict:<14} {place:<{wide}}  {one.hypothesis!s:<32}{numbers}".rstrip())
     for file in files:
         click.echo(file.as_posix())
 

@@ -186,7 +186,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", lavaan: bool = False) -> str:
-    """Return the one of `choices` that `value` is, or spells as lavaan does ("MLR", "two.stage"); otherwise refuse it and list them.
+    """Return the one of `choices` that `value` is, or spells as lavaan does ("MLR"); otherwise refuse it and list them.
 
     Parameters
     ----------
@@ -219,8 +219,8 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", la
 def public(target: Decorated) -> Decorated:
     """Make a public function or class refuse in cipa's words what Python would refuse in its own.
 
-    An unknown keyword gets the nearest known one, a missing argument its name, and an argument of another kind than its annotation says
-    what is needed: text where a list is, a model where a fit is.
+    An unknown keyword gets the nearest known one, a missing argument its name, and an argument of another kind than its
+    annotation says what is needed: text where a list is, a model where a fit is.
     """
     return _decorated(target, kinds=True)
 
@@ -283,8 +283,8 @@ def _refuse_kind(value: Any, kinds: tuple[str, ...], *, parameter: inspect.Param
     remedy = " Fit it first: model.fit(data)." if unfitted else ""
     state = " that is not fitted" if unfitted else ""
     raise family(
-        f"ci.{name}: {parameter.name}= is {described(value)}{state}. Needed: {expected(kinds)}. Nothing is computed from anything else, as it"
-        f" would answer another question.{remedy} See help(ci.{name.split('.')[0]})."
+        f"ci.{name}: {parameter.name}= is {described(value)}{state}. Needed: {expected(kinds)}. Nothing is computed from "
+        f"anything else, as it would answer another question.{remedy} See help(ci.{name.split('.')[0]})."
     )
 
 
@@ -310,6 +310,6 @@ def _wrong_call(
         )
     takes = f"{len(placed)} ({', '.join(placed)})" if placed else "none"
     return WrongArgumentError(
-        f"ci.{name} was called with {len(args)} arguments by position, and takes {takes}. Which option a value belongs to is not guessed:"
-        f" write the others by name. It understands: {listed}."
+        f"ci.{name} was called with {len(args)} arguments by position, and takes {takes}. Which option a value belongs to is not "
+        f"guessed: write the others by name. It understands: {listed}."
     )

@@ -62,7 +62,8 @@ def _refuse_unknown(names: Sequence[str], syntax: Syntax, data: Dataset) -> None
             if name in names and name not in data.columns:
                 raise syntax.refuse(
                     row,
-                    f"'{name}' is neither a construct of the model nor a column of {data.name}.{did_you_mean(name, [*latent, *data.columns])}",
+                    f"'{name}' is neither a construct of the model nor a column of "
+                    f"{data.name}.{did_you_mean(name, [*latent, *data.columns])}",
                 )
 
 

@@ -55,7 +55,7 @@ class Term:
     @classmethod
     @public
     def parse(cls, text: str) -> Term:
-        """Read a term such as ``"performance ~ collaboration:internet_plus"``, ``"y ~ x [Pasteur]"`` or ``"y ~ x [level within]"``."""
+        """Read a term such as ``"y ~ x:z"``, ``"y ~ x [Pasteur]"`` or ``"y ~ x [level within]"``."""
         match = _TERM.match(text.replace("`", ""))
         if match is None or not match["lhs"]:
             raise SpecificationError(

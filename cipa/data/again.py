@@ -29,8 +29,8 @@ def cluster_codes(source: Dataset, kept: Dataset, rows: IntArray, name: str) -> 
     """
     if name not in source.columns and source is kept:
         raise DataError(
-            f"{source.name} of this fit has no column '{name}'.{did_you_mean(name, source.columns)} Of a DataFrame a fit keeps only the"
-            f" columns that its model names ({', '.join(source.columns)}), so the clusters are not known. Write"
+            f"{source.name} of this fit has no column '{name}'.{did_you_mean(name, source.columns)} Of a DataFrame a fit keeps "
+            f"only the columns that its model names ({', '.join(source.columns)}), so the clusters are not known. Write"
             f' ci.vcov(fit, ci.clustered("{name}"), data=...) with the same data, or name the clusters in the model.'
         )
     require([name], present=source.columns, name=source.name)
@@ -38,8 +38,9 @@ def cluster_codes(source: Dataset, kept: Dataset, rows: IntArray, name: str) -> 
     missing = int((codes < 0).sum())
     if missing:
         raise DataError(
-            f"{source.name}: the cluster column '{name}' is missing in {missing} of the {len(rows)} rows that were used. Without them"
-            " the estimates would be others. Name it in vcov= of the model and fit again, which leaves these rows out and says so."
+            f"{source.name}: the cluster column '{name}' is missing in {missing} of the {len(rows)} rows that were used. Without "
+            "them the estimates would be others. Name it in vcov= of the model and fit again, which leaves these rows out and "
+            "says so."
         )
     return np.unique(codes, return_inverse=True)[1].reshape(-1)
 
@@ -53,8 +54,8 @@ def _same_data(kept: Dataset, data: Any, clusters: Sequence[str]) -> Dataset:
     ]
     if differs:
         raise DataError(
-            f"ci.vcov: data= has {given.nobs} rows and the fit's data {kept.nobs}, and '{differs[0]}' is not the same in both. The"
-            " clusters would belong to other rows. Give the data that the model was fitted to, in the same order."
+            f"ci.vcov: data= has {given.nobs} rows and the fit's data {kept.nobs}, and '{differs[0]}' is not the same in both. "
+            "The clusters would belong to other rows. Give the data that the model was fitted to, in the same order."
         )
     return given
 

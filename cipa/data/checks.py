@@ -1,4 +1,7 @@
-"""What the columns of a model must be, each refused by name: not empty, not constant, within reach of double precision, seen together."""
+"""What the columns of a model must be, each refused by name.
+
+Not empty, not constant, within reach of double precision, seen together.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,13 @@ def refuse_empty(holes: BoolArray, variables: Sequence[str], *, place: str) -> N
     empty = np.flatnonzero(holes.all(axis=0))
     if len(holes) and len(empty):
         raise DataError(
-            f"The column '{variables[empty[0]]}' has no value at all{place}. Nothing can be learnt from it: drop it from the model."
+            f"The column '{variables[empty[0]]}' has no value at all{place}. Nothing can be learnt from it: drop it from the "
+            "model."
         )
 
 
 def suspected_code(values: Array) -> tuple[float, int] | None:
-    """A value that looks like a code for a missing answer, and in how many rows: 99, -9, 999 and the like, far off all the others.
+    """A value that looks like a code for a missing answer (99, -9, 999), far off all the others, and in how many rows.
 
     The others are at least three different ones, and lie within a fifth of the distance.
     """
@@ -63,8 +67,8 @@ def suspected_code(values: Array) -> tuple[float, int] | None:
 def code_text(name: str, code: float, rows: int) -> str:
     """A suspected code in words."""
     return (
-        f"'{name}' is {code:g} in {rows} row{'s' if rows > 1 else ''}, far from all its other values: a code for a missing answer? As a number"
-        " it decides every mean and correlation. Mark these cells as missing, or name the scale in a codebook."
+        f"'{name}' is {code:g} in {rows} row{'s' if rows > 1 else ''}, far from all its other values: a code for a missing "
+        "answer? As a number it decides every mean and correlation. Mark these cells as missing, or name the scale in a codebook."
     )
 
 
@@ -74,13 +78,14 @@ def refuse_constant(values: Array, mean: Array, variance: Array, variables: Sequ
         low, high = np.nanmin(values[:, position]), np.nanmax(values[:, position])
         if low == high:
             raise DataError(
-                f"The column '{variables[position]}' is constant{place}: every case has {low:g}. A variable without variance has no"
-                " covariance to explain: drop it, or check how it was read."
+                f"The column '{variables[position]}' is constant{place}: every case has {low:g}. A variable without variance has "
+                "no covariance to explain: drop it, or check how it was read."
             )
         if variance[position] < max(_DIGITS * mean[position] ** 2, SMALLEST**2):
             raise DataError(
-                f"The column '{variables[position]}' varies by {np.sqrt(variance[position]):.2g} around {mean[position]:.2g}{place}: so little"
-                " that rounding decides its covariances. Subtract a constant from it, or measure it in a smaller unit."
+                f"The column '{variables[position]}' varies by {np.sqrt(variance[position]):.2g} around "
+                f"{mean[position]:.2g}{place}: so little that rounding decides its covariances. Subtract a constant from it, or "
+                "measure it in a smaller unit."
             )
 
 
@@ -96,8 +101,8 @@ def refuse_never_together(holes: BoolArray, variables: Sequence[str], *, what: s
     pair = never_together(holes, variables)
     if pair is not None:
         raise DataError(
-            f"No two cases{place} have both '{pair[0]}' and '{pair[1]}', so the data say nothing about their covariance, and {what} needs"
-            f" all of them. {advice}, or leave one of the two out."
+            f"No two cases{place} have both '{pair[0]}' and '{pair[1]}', so the data say nothing about their covariance, and "
+            f"{what} needs all of them. {advice}, or leave one of the two out."
         )
 
 
@@ -120,8 +125,8 @@ def numbers_of(columns: Mapping[str, Column], *, name: str) -> list[Column]:
         listed = "".join(f"\n    {_offenders(columns[column], column=column)}" for column in wrong)
         what = f"the column '{next(iter(wrong))}' holds" if len(wrong) == 1 else f"{len(wrong)} columns hold"
         raise DataError(
-            f"{name}: {what} words, and a model needs numbers:{listed}\nRecode them to numbers, mark what is no answer as missing, or use the"
-            " column as group=, cluster= or i(...) instead."
+            f"{name}: {what} words, and a model needs numbers:{listed}\nRecode them to numbers, mark what is no answer as "
+            "missing, or use the column as group=, cluster= or i(...) instead."
         )
     return [values for values in read.values() if values is not None]
 
@@ -154,8 +159,8 @@ def _refuse_huge(values: Array, *, names: Sequence[str], name: str) -> None:
     if len(places):
         row, position = places[0]
         raise DataError(
-            f"{name}: the column '{names[position]}' has the value {values[row, position]:.2g} in row {row + 1}, beyond {LARGEST:g}. Its squares"
-            " leave what a computer can hold: divide the column by a power of ten, or mend the cell."
+            f"{name}: the column '{names[position]}' has the value {values[row, position]:.2g} in row {row + 1}, beyond "
+            f"{LARGEST:g}. Its squares leave what a computer can hold: divide the column by a power of ten, or mend the cell."
         )
 
 

@@ -107,7 +107,8 @@ def construct_of(name: str, line: dict[str, Any]) -> Construct:
 def _refuse_unknown(found: Any, known: tuple[str, ...], *, where: str) -> None:
     if not isinstance(found, dict):
         raise SpecificationError(
-            f'{where} is a table of keys and values; it holds {found!r}. Write keys below it, as in [columns.env5] and label = "...".'
+            f"{where} is a table of keys and values; it holds {found!r}. Write keys below it, as in [columns.env5] and label = "
+            '"...".'
         )
     for key in found:
         if key not in known:
@@ -121,6 +122,6 @@ def _refuse_off_scale(data: Dataset, item: Item, *, source: str) -> None:
     for row, value in enumerate(values):
         if item.low is not None and item.high is not None and (value < item.low or value > item.high):
             raise DataError(
-                f"{data.name}, row {row + 1}: {item.name} is {value:g}, but {source} gives its scale as {item.low:g} to {item.high:g}."
-                " A code for a missing answer, or a typing error: mark the cell as missing, or mend the scale."
+                f"{data.name}, row {row + 1}: {item.name} is {value:g}, but {source} gives its scale as {item.low:g} to "
+                f"{item.high:g}. A code for a missing answer, or a typing error: mark the cell as missing, or mend the scale."
             )

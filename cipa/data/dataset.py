@@ -154,7 +154,7 @@ class Dataset:
 
     @public
     def numeric(self, names: Sequence[str], *, ordered: Sequence[str] = ()) -> Array:
-        """The columns as an (n, k) float array, words that are numbers read as such; refuses other words, infinity, columns not there.
+        """The columns as an (n, k) float array; refuses words that are no numbers, infinity, columns not there.
 
         A column in `ordered` may hold words whose order is known (`orders`): they count from 1.
         """
@@ -191,7 +191,8 @@ class Dataset:
         for name, values in added.items():
             if len(values) != self.nobs:
                 raise DataError(
-                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows. Add NaN where none is known."
+                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows. Add NaN where none is "
+                    "known."
                 )
         labels = {name: words for name, words in self.value_labels.items() if name not in added}
         orders = {name: order for name, order in self.orders.items() if name not in added}
@@ -214,7 +215,8 @@ class Dataset:
             first = keys.iloc[int(twice[0])]
             raise DataError(
                 f"{self.name}: {entity}={first['entity']!r}, {time}={first['time']!r} stands in more than one row"
-                f" ({twice.size} rows repeat a pair). A panel has one row for each {entity} and {time}. Remove or aggregate the repeats."
+                f" ({twice.size} rows repeat a pair). A panel has one row for each {entity} and {time}. Remove or aggregate the "
+                "repeats."
             )
         return replace(self, roles=replace(self.roles, entity=entity, time=time))
 
@@ -253,8 +255,8 @@ class Dataset:
         if taken or len(set(names.values())) < len(names):
             twice = (taken or list(names.values()))[0]
             raise DataError(
-                f"{self.name}: rename= gives the name '{twice}' to more than one column. Which one a model means would not be decided: choose"
-                " another name."
+                f"{self.name}: rename= gives the name '{twice}' to more than one column. Which one a model means would not be "
+                "decided: choose another name."
             )
 
         def new(name: str) -> str:
@@ -299,8 +301,8 @@ def as_dataset(data: Any, *, columns: Sequence[str] | None = None, name: str = "
     if isinstance(data, pd.DataFrame):
         return Dataset.from_frame(data, name=name, columns=columns)
     raise DataError(
-        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}. Columns are"
-        " found by their names: make a DataFrame with names, or read the file with ci.read."
+        f"A model is fitted to a Dataset (ci.read, ci.datasets.load) or a pandas DataFrame, not to {type(data).__name__}. "
+        "Columns are found by their names: make a DataFrame with names, or read the file with ci.read."
     )
 
 

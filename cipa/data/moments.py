@@ -90,7 +90,8 @@ def _named_matrix(cov: Any, names: Any) -> tuple[Array, tuple[str, ...]]:
     found = tuple(str(name) for name in names)
     if matrix.ndim != 2 or matrix.shape != (len(found), len(found)):
         raise DataError(
-            f"SampleMoments: cov has shape {matrix.shape} for {len(found)} names. It is a square matrix, a row and column per name."
+            f"SampleMoments: cov has shape {matrix.shape} for {len(found)} names. It is a square matrix, a row and column per "
+            "name."
         )
     if len(set(found)) != len(found):
         raise DataError(
@@ -104,8 +105,8 @@ def _numbers(values: Any, *, what: str) -> Array:
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as problem:
         raise DataError(
-            f"SampleMoments: {what} is not made of numbers ({problem}). Moments are numbers in rows of one length: give an array, or a DataFrame"
-            " with the variables' names."
+            f"SampleMoments: {what} is not made of numbers ({problem}). Moments are numbers in rows of one length: give an "
+            "array, or a DataFrame with the variables' names."
         ) from problem
 
 
@@ -146,7 +147,8 @@ def _means(mean: Any, names: tuple[str, ...]) -> Array:
             mean = [mean[name] for name in names]
         elif isinstance(mean, dict) or len(missing) < len(names):
             raise DataError(
-                f"SampleMoments: mean has no entry for {', '.join(missing)}. A mean that is not given is not 0: add it, or leave mean= out."
+                f"SampleMoments: mean has no entry for {', '.join(missing)}. A mean that is not given is not 0: add it, or leave "
+                "mean= out."
             )
     values = _numbers(mean, what="mean")
     if values.shape != (len(names),) or not np.isfinite(values).all():

@@ -1,7 +1,8 @@
 """ci.read: a file, or a folder with its codebook, becomes a Dataset. Nothing in a file is ever executed.
 
-A format is a row of `READERS`. Numbers and words are told apart cell by cell; an empty cell is missing. What was not plain about a
-file (its encoding, a title above the names, an error in a cell) is a step of the Dataset's log, and a warning where it changes numbers.
+A format is a row of `READERS`. Numbers and words are told apart cell by cell; an empty cell is missing. What was not plain about
+a file (its encoding, a title above the names, an error in a cell) is a step of the Dataset's log, and a warning where it changes
+numbers.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def read(path: str | Path, *, name: str | None = None, sheet: str | int | None =
     sheet : str or int, optional
         Which sheet of a workbook, by name or position from 0 (default: the first; a notice names the others).
     encoding : str, optional
-        Of the text in a csv, tsv, sav or dta file. By default a csv or tsv is UTF-8, else GB 18030, Big5 or Latin letters (cp1252)
-        when its characters show it, and refused otherwise; sav and dta files say theirs.
+        Of the text in a csv, tsv, sav or dta file. By default a csv or tsv is UTF-8, else GB 18030, Big5 or Latin letters
+        (cp1252) when its characters show it, and refused otherwise; sav and dta files say theirs.
 
     Returns
     -------
@@ -58,8 +59,8 @@ def read(path: str | Path, *, name: str | None = None, sheet: str | int | None =
     Raises
     ------
     DataError
-        When there is no such file, it is empty, damaged or of another kind, in no clear encoding, or a row does not fit the header,
-        with the line.
+        When there is no such file, it is empty, damaged or of another kind, in no clear encoding, or a row does not fit the
+        header, with the line.
     SpecificationError
         When there is no such sheet or encoding, or the format has none.
 
@@ -87,8 +88,8 @@ def _read_folder(folder: Path, *, name: str, wanted: Wanted) -> Dataset:
             break
     else:
         raise DataError(
-            f"The folder '{folder.name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: put the file there under"
-            " that name, or read the file itself."
+            f"The folder '{folder.name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: put the file "
+            "there under that name, or read the file itself."
         )
     if not (folder / "codebook.toml").is_file():
         return data
@@ -136,8 +137,8 @@ def _suffix(path: Path) -> str:
         place = path.parent.name or "."
         missing = "" if path.parent.is_dir() else f" There is no folder '{place}' either."
         raise DataError(
-            f"There is no file '{path.name}' in '{place}'.{near}{missing} Nothing can be read: check the spelling, and from which folder the"
-            " script runs."
+            f"There is no file '{path.name}' in '{place}'.{near}{missing} Nothing can be read: check the spelling, and from "
+            "which folder the script runs."
         )
     if path.stat().st_size == 0:
         raise DataError(
@@ -146,8 +147,8 @@ def _suffix(path: Path) -> str:
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     if suffix not in READERS:
         raise DataError(
-            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(READERS)}.{did_you_mean(suffix, READERS)} Save the data in"
-            " one of them."
+            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(READERS)}.{did_you_mean(suffix, READERS)} "
+            "Save the data in one of them."
         )
     return suffix
 
@@ -156,11 +157,13 @@ def _refuse_wanted(wanted: Wanted, suffix: str, *, path: Path) -> None:
     """Refuse an option that the format does not have."""
     if wanted.sheet is not None and suffix != ".xlsx":
         raise SpecificationError(
-            f"ci.read: sheet={wanted.sheet!r}, but '{path.name}' is no workbook and has no sheets. Leave sheet= out, or name the .xlsx file."
+            f"ci.read: sheet={wanted.sheet!r}, but '{path.name}' is no workbook and has no sheets. Leave sheet= out, or name the "
+            ".xlsx file."
         )
     if wanted.encoding is not None and suffix in (".xlsx", ".parquet"):
         raise SpecificationError(
-            f"ci.read: encoding={wanted.encoding!r}, but '{path.name}' is always Unicode: its format leaves no choice. Leave encoding= out."
+            f"ci.read: encoding={wanted.encoding!r}, but '{path.name}' is always Unicode: its format leaves no choice. Leave "
+            "encoding= out."
         )
 
 

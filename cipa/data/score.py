@@ -45,8 +45,8 @@ def derive(data: Any, columns: Mapping[str, str]) -> Dataset:
     ----------
     data : Dataset or DataFrame
     columns : mapping of str to str
-        The new column and its formula: + - * / ^, brackets, log, log1p, log10, exp, sqrt, abs, zscore (divisor n - 1), center; a name
-        with punctuation in backticks.
+        The new column and its formula: + - * / ^, brackets, log, log1p, log10, exp, sqrt, abs, zscore (divisor n - 1), center; a
+        name with punctuation in backticks.
 
     Raises
     ------
@@ -69,8 +69,8 @@ def derive(data: Any, columns: Mapping[str, str]) -> Dataset:
             if column not in found.columns:
                 hint = did_you_mean(column, found.columns)
                 raise DataError(
-                    f"The derived column '{name} = {text}' uses '{column}', which {found.name} does not have.{hint} Without it nothing follows:"
-                    " check the spelling, or derive that column first."
+                    f"The derived column '{name} = {text}' uses '{column}', which {found.name} does not have.{hint} Without it "
+                    "nothing follows: check the spelling, or derive that column first."
                 )
         with np.errstate(all="ignore"):
             values = np.broadcast_to(np.asarray(_value(expression, found), dtype=np.float64), (found.nobs,))
@@ -102,8 +102,8 @@ def _refuse_undefined(values: Array, expression: Expression, data: Dataset, *, n
     bad = np.flatnonzero(~np.isfinite(values) & known)
     if bad.size:
         raise DataError(
-            f"{data.name}, row {bad[0] + 1}: '{name} = {text}' is not a number there ({bad.size} rows in all). A logarithm needs positive"
-            " values (log1p allows zero), and a division a divisor other than zero."
+            f"{data.name}, row {bad[0] + 1}: '{name} = {text}' is not a number there ({bad.size} rows in all). A logarithm needs "
+            "positive values (log1p allows zero), and a division a divisor other than zero."
         )
 
 
@@ -154,7 +154,7 @@ def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
 
 
 def marked_reversed(data: Dataset, constructs: Iterable[Construct]) -> Dataset:
-    """The data whose items know that a construct reverses them, with its scale, the codebook's, or the ends of the answers given."""
+    """The data whose items know that a construct reverses them, with the scale of either, or the ends of the answers."""
     items = dict(data.items)
     for construct in constructs:
         for name in (item for item in construct.reversed if item in data.columns):

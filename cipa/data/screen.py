@@ -66,7 +66,8 @@ def screen(
         questions = list(items or data.items)
         if longstring < 2 or not questions:
             raise SpecificationError(
-                f"screen: longstring={longstring} with {len(questions)} items. It needs a run of at least 2, and items= or a codebook."
+                f"screen: longstring={longstring} with {len(questions)} items. It needs a run of at least 2, and items= or a "
+                "codebook."
             )
         runs = longest_run(kept.numeric(questions))
         kept = kept.keep(runs < longstring, action="screen", reason=f"gave the same answer {longstring} or more times in a row")

@@ -83,6 +83,7 @@ def _inside(path: str, base: Path, *, where: str) -> Path:
 
 def _outside(path: str, where: str) -> SpecificationError:
     return SpecificationError(
-        f"{where}: '{path[:120]}' lies outside the study's folder. A study reads its own folder and the shipped data sets only, so that"
-        " a study file from somebody else cannot read other files. Put the data beside study.toml and name them by a relative path."
+        f"{where}: '{path[:120]}' lies outside the study's folder. A study reads its own folder and the shipped data sets only, "
+        "so that a study file from somebody else cannot read other files. Put the data beside study.toml and name them by a "
+        "relative path."
     )

@@ -77,8 +77,8 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
     Returns
     -------
     SampleMoments, or a list of them
-        Of the complete rows, divisor n - 1, with the number of incomplete rows in `dropped`; with `group` one for each group, in order of
-        appearance. Memory does not grow with the file.
+        Of the complete rows, divisor n - 1, with the number of incomplete rows in `dropped`; with `group` one for each group, in
+        order of appearance. Memory does not grow with the file.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
         )
     if not place.is_file():
         raise DataError(
-            f"There is no file '{place.name}' in '{place.parent}'. Nothing can be read: check its name, and from which folder the script runs."
+            f"There is no file '{place.name}' in '{place.parent}'. Nothing can be read: check its name, and from which folder "
+            "the script runs."
         )
     found: dict[str, Running] = {}
     origin: Array | None = None
@@ -172,8 +173,8 @@ def _moments(found: Running, origin: Array, names: list[str], label: str | None,
     if found.nobs < 2:
         where = f" in group {label}" if label else ""
         raise DataError(
-            f"'{place.name}' has {found.nobs} complete rows{where} ({found.dropped} have holes). A covariance matrix needs 2 at the least:"
-            " leave out the emptiest column."
+            f"'{place.name}' has {found.nobs} complete rows{where} ({found.dropped} have holes). A covariance matrix needs 2 at "
+            "the least: leave out the emptiest column."
         )
     return SampleMoments(
         cov=found.products / (found.nobs - 1),

@@ -1,8 +1,8 @@
 """What a column of a Dataset means in a formula: numbers, numbers written as words, or words.
 
 A column is read as numbers where it can mean nothing else: floats, truth values, and text of which every value is a number ("12",
-"-3.5", "1e4"). A column whose values are all words has levels. Anything between is refused, because either reading could be wrong:
-numbers beside words, or codes such as "007", whose zeros say that they are names.
+"-3.5", "1e4"). A column whose values are all words has levels. Anything between is refused, because either reading could be
+wrong: numbers beside words, or codes such as "007", whose zeros say that they are names.
 """
 
 from __future__ import annotations
@@ -82,12 +82,14 @@ def _refuse_between(data: Dataset, name: str, values: Sequence[Any], numeric: Se
     if odd is not None:
         count = len(numeric) - sum(numeric)
         raise DataError(
-            f"{data.name}: the column '{name}' holds numbers and {count} values that are none, first {odd!r}. Read as numbers it would"
-            f" lose them, read as words it would lose its order. Mark them as missing, or write i({name}) for a dummy of each value."
+            f"{data.name}: the column '{name}' holds numbers and {count} values that are none, first {odd!r}. Read as numbers it "
+            f"would lose them, read as words it would lose its order. Mark them as missing, or write i({name}) for a dummy of "
+            "each value."
         )
     code = next((value for value in values if isinstance(value, str) and _CODE.match(value.strip())), None)
     if code is not None:
         raise DataError(
             f"{data.name}: the column '{name}' holds digits with leading zeros, such as {code!r}. They may be codes (of sectors,"
-            f" say), whose size means nothing, or numbers. Write i({name}) for a dummy of each value, or make the column a number first."
+            f" say), whose size means nothing, or numbers. Write i({name}) for a dummy of each value, or make the column a "
+            "number first."
         )

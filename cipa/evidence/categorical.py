@@ -1,11 +1,12 @@
 """Reliability of a sum of ordered items (Green & Yang 2009, eq. 21).
 
-The sum of scores X_j = number of thresholds tau_jc below the response variable y_j has, with Phi2 the bivariate normal distribution,
+The sum of scores X_j = number of thresholds tau_jc below the response variable y_j has, with Phi2 the bivariate normal
+distribution,
 
     cov(X_j, X_k) = sum_c sum_d [Phi2(tau_jc, tau_kd; rho_jk) - Phi(tau_jc) Phi(tau_kd)].
 
-Reliability is the sum of these covariances with rho_jk = l_j l_k, what the construct alone explains (also for j = k, two parallel answers
-to one item), over their sum with the correlations of the response variables, which is the variance of the sum.
+Reliability is the sum of these covariances with rho_jk = l_j l_k, what the construct alone explains (also for j = k, two parallel
+answers to one item), over their sum with the correlations of the response variables, which is the variance of the sum.
 
 Categories count one apart, as the codes 1, 2, 3, … do. Source: Green, S. B. & Yang, Y. (2009). Psychometrika, 74, 155-167.
 """

@@ -1,7 +1,7 @@
 """The evidence about the models of a study: one row for each exhibit, which says of what it is computed, and how.
 
-An exhibit names its subjects by typed keys (model, group, moderated path), so that a name of the study is never taken apart again.
-A new one is a row of `EXHIBITS`; the report shows it as a plain table until a view of its own is written.
+An exhibit names its subjects by typed keys (model, group, moderated path), so that a name of the study is never taken apart
+again. A new one is a row of `EXHIBITS`; the report shows it as a plain table until a view of its own is written.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _moderation(name: str, model: str, claim: Term, fit: Fit) -> Iterator[Key]:
 
 
 def _focal(term: Term, fit: Fit) -> tuple[str, str]:
-    """Which factor of a product is the effect, which the moderator: the effect has a main effect of its own; a 0/1 variable moderates."""
+    """Which factor of a product is the effect (it has a main effect of its own), which the moderator (a 0/1 variable)."""
     first, second = term.rhs.split(":")
     mains = [(x, z) for x, z in ((first, second), (second, first)) if fit.estimates.find(replace(term, rhs=x)) is not None]
     return max(mains, key=lambda pair: not _binary(fit, pair[0]), default=("", ""))
@@ -158,7 +158,8 @@ EXHIBITS: dict[str, Exhibit] = {
         Exhibit(name="descriptives", wanted=_per_group("descriptives"), compute=_descriptives),
         Exhibit(name="correlations", wanted=_per_group("correlations"), compute=_correlations),
         Exhibit(
-            name="reliability", wanted=_measured("reliability"), compute=lambda analysis, key: reliability(analysis.fits[key.model])
+            name="reliability", wanted=_measured("reliability"), compute=lambda analysis,
+            key: reliability(analysis.fits[key.model])
         ),
         Exhibit(
             name="fornell_larcker", wanted=_each_group_measured("fornell_larcker"),

@@ -1,14 +1,14 @@
 """Measurement invariance: the ladder of equality across groups, and a guarded search for what is not equal.
 
-Each level holds equal what the one before it does and more: configural nothing, thresholds (ordered indicators only), metric loadings,
-scalar intercepts, strict residual variances, means latent means; cipa.evidence.ladder writes the models. A level stands when its
-difference test (scaled for robust estimators) does not reject and CFI falls by no more than .01 (Cheung & Rensvold 2002; Chen 2007).
-A level that adds no degree of freedom restates the one before, and stands by definition. After a level that does not stand ("no"), what holds
-more equal is fitted and shown and not judged: it holds what has just been rejected. Comparing paths between groups needs metric,
-comparing latent means needs scalar invariance.
+Each level holds equal what the one before it does and more: configural nothing, thresholds (ordered indicators only), metric
+loadings, scalar intercepts, strict residual variances, means latent means; cipa.evidence.ladder writes the models. A level stands
+when its difference test (scaled for robust estimators) does not reject and CFI falls by no more than .01 (Cheung & Rensvold 2002;
+Chen 2007). A level that adds no degree of freedom restates the one before, and stands by definition. After a level that does not
+stand ("no"), what holds more equal is fitted and shown and not judged: it holds what has just been rejected. Comparing paths
+between groups needs metric, comparing latent means needs scalar invariance.
 
-CFI and RMSEA are the robust ones, for ordered indicators the scaled ones: the robust CFI of polychoric correlations (Savalei 2021) does
-not look at thresholds and means.
+CFI and RMSEA are the robust ones, for ordered indicators the scaled ones: the robust CFI of polychoric correlations (Savalei
+2021) does not look at thresholds and means.
 
 The search frees, at a level that is rejected, the parameter with the largest score test, as long as that test is
 significant after Bonferroni's correction for all parameters of the level and every construct keeps two indicators that
@@ -54,9 +54,9 @@ class Invariance(Tabular):
     fits : tuple of Fit
         One for each level that was reached, with what the search freed.
     table : ResultTable
-        level, df, chisq, cfi, rmsea, srmr, chisq_diff, df_diff, p_diff, cfi_diff, rmsea_diff, stands ("yes", "no", "in doubt"; "not judged"
-        after a level that does not stand; "no fit" at a level without a solution, after which none is fitted; a note says why). A note
-        says which of the columns are scaled.
+        level, df, chisq, cfi, rmsea, srmr, chisq_diff, df_diff, p_diff, cfi_diff, rmsea_diff, stands ("yes", "no", "in doubt";
+        "not judged" after a level that does not stand; "no fit" at a level without a solution, after which none is fitted; a note
+        says why). A note says which of the columns are scaled.
     steps : ResultTable
         What the search freed: level, step, parameter, chisq (score test), p_value (corrected), p_diff after freeing it.
     suggestions : ResultTable
@@ -111,7 +111,8 @@ def invariance(
         Levels that are unknown, out of order, or not defined for these indicators; a model with ordered indicators that writes
         thresholds, intercepts, residual variances or latent means itself.
     IdentificationError
-        The first level has no unique solution. A later level without one, or a search that does not converge, stands in the table.
+        The first level has no unique solution. A later level without one, or a search that does not converge, stands in the
+        table.
     InferenceError
         A difference test that is not defined (see `ci.lr_test`).
 
@@ -137,7 +138,8 @@ def invariance(
     return Invariance(
         fits=tuple(rung.fit for rung in rungs if rung.fit is not None), table=_table(climb, rungs),
         steps=_rows("What the search freed (exploratory)", _STEPS, [step for rung in rungs for step in rung.steps]),
-        suggestions=_rows("Largest score tests of levels that do not stand", _HINTS, [hint for rung in rungs for hint in rung.hints]),
+        suggestions=_rows("Largest score tests of levels that do not stand", _HINTS,
+        [hint for rung in rungs for hint in rung.hints]),
     )  # fmt: skip
 
 
@@ -153,7 +155,7 @@ class _Climb:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rung:
-    """A level: its fit (None without a solution), the one before, what is free, what was found, and whether all before it stand."""
+    """A level: its fit or None, the one before, what is free, what was found, and whether all before it stand."""
 
     level: str
     fit: Fit | None
@@ -319,12 +321,16 @@ def _scaling(climb: _Climb, fit: Fit) -> str:
         return f"chisq and chisq_diff are not scaled, as this estimator's test is not; {indices}."
     if climb.method == "none":
         return f'chisq and chisq_diff are before scaling (method="none"); {indices}.'
-    return f"chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); {indices}."
+    return (
+        "chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); "
+        f"{indices}."
+    )
 
 
 def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
     notes = [
-        f"stands: the difference test does not reject at {climb.alpha:g} and CFI falls by no more than {FALL}; in doubt: the two disagree."
+        f"stands: the difference test does not reject at {climb.alpha:g} and CFI falls by no more than {FALL}; in doubt: the two "
+        "disagree."
     ]
     failed = next((rung.level for rung, after in pairwise(rungs) if rung.judged and not after.judged), "")
     if failed:
@@ -332,7 +338,8 @@ def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
     same = [rung.level for rung in rungs if rung.fit and rung.before and rung.fit.df_resid == rung.before.df_resid]
     if climb.ladder.categories:
         notes.append(
-            'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). The cut of CFI comes'
+            'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). The cut of CFI '
+            "comes"
             " from continuous indicators, so give the difference test more weight."
         )
     notes += [_scaling(climb, rung.fit) for rung in rungs[:1] if rung.fit is not None]

@@ -1,7 +1,8 @@
 """What each level of the invariance ladder holds equal, written as a model.
 
-Continuous indicators: words of `group_equal` say it all. Ordered indicators (theta parameterization; in the first group intercepts 0,
-residual variances 1, latent means 0) differ in what the later groups let free while the thresholds fix the scale (Wu & Estabrook 2016):
+Continuous indicators: words of `group_equal` say it all. Ordered indicators (theta parameterization; in the first group
+intercepts 0, residual variances 1, latent means 0) differ in what the later groups let free while the thresholds fix the scale
+(Wu & Estabrook 2016):
 
     configural    thresholds free; intercepts 0, residual variances 1, latent means 0
     thresholds    thresholds equal; intercepts free, residual variances free when two thresholds are equal; latent means 0
@@ -10,16 +11,18 @@ residual variances 1, latent means 0) differ in what the later groups let free w
     strict        residual variances 1 besides
     means         latent means 0 besides
 
-One threshold fixes the place or the unit of a response variable, not both. For three categories the level "thresholds" restates the
-configural model, and an item of two categories restricts nothing before "scalar": its residual variance is let free as soon as an
-equal loading or an intercept of 0 tells it apart, so that each level is nested in the one before. A construct of such items alone has
-no unit in the later groups until the intercepts are 0, so "thresholds" and "metric" are refused for it.
+One threshold fixes the place or the unit of a response variable, not both. For three categories the level "thresholds" restates
+the configural model, and an item of two categories restricts nothing before "scalar": its residual variance is let free as soon
+as an equal loading or an intercept of 0 tells it apart, so that each level is nested in the one before. A construct of such items
+alone has no unit in the later groups until the intercepts are 0, so "thresholds" and "metric" are refused for it.
 
-What a level holds at 0 or 1 is a labelled free parameter with a constraint (`intercept_x1_2 == 0`), so that a score test can name it.
+What a level holds at 0 or 1 is a labelled free parameter with a constraint (`intercept_x1_2 == 0`), so that a score test can name
+it.
 
 Sources: Wu, H. & Estabrook, R. (2016). Psychometrika, 81, 1014-1045; Svetina, D., Rutkowski, L. & Rutkowski, D.
-(2020). SEM, 27, 111-130; Millsap, R. & Yun-Tein, J. (2004). Multivariate Behavioral Research, 39, 479-515. semTools::measEq.syntax
-with ID.cat = "Wu.Estabrook.2016" writes the same models, but for items of two categories at "metric" (residual variance 1 there).
+(2020). SEM, 27, 111-130; Millsap, R. & Yun-Tein, J. (2004). Multivariate Behavioral Research, 39, 479-515.
+semTools::measEq.syntax with ID.cat = "Wu.Estabrook.2016" writes the same models, but for items of two categories at "metric"
+(residual variance 1 there).
 """
 
 from __future__ import annotations
@@ -64,8 +67,8 @@ class Ladder:
         """Count groups and categories. Raises SpecificationError for what the ladder cannot be built on."""
         if not hasattr(model, "parsed"):
             raise SpecificationError(
-                f"ci.invariance holds parameters of a structural equation model equal, and this is a {type(model).__name__}. Give a ci.SEM"
-                " with its measurement model; the fit of each level follows from it."
+                f"ci.invariance holds parameters of a structural equation model equal, and this is a {type(model).__name__}. "
+                "Give a ci.SEM with its measurement model; the fit of each level follows from it."
             )
         categories: dict[str, int] = {}
         if model.ordered_names:
@@ -97,15 +100,16 @@ class Ladder:
             )
         if "thresholds" in names and not self.categories:
             raise SpecificationError(
-                "ci.invariance: levels names 'thresholds', and the model has no ordered indicators, so there are none to hold equal. Declare"
-                f" them (ordered=) in the model, or use levels={_CONTINUOUS}."
+                "ci.invariance: levels names 'thresholds', and the model has no ordered indicators, so there are none to hold "
+                f"equal. Declare them (ordered=) in the model, or use levels={_CONTINUOUS}."
             )
         apart = [name for name in names if name in ("thresholds", "metric")]
         if self.binary and apart:
             raise SpecificationError(
-                f"ci.invariance: levels names {' and '.join(map(repr, apart))}, and the indicators of {', '.join(self.binary)} have two"
-                " categories. One threshold cannot fix both place and unit of a response variable, so equal thresholds and loadings restrict"
-                f" nothing until the intercepts are equal too (Wu & Estabrook 2016). Use levels={_BINARY}, which tests them together."
+                f"ci.invariance: levels names {' and '.join(map(repr, apart))}, and the indicators of {', '.join(self.binary)} "
+                "have two categories. One threshold cannot fix both place and unit of a response variable, so equal thresholds "
+                f"and loadings restrict nothing until the intercepts are equal too (Wu & Estabrook 2016). Use levels={_BINARY}, "
+                "which tests them together."
             )
         return names
 
@@ -148,7 +152,7 @@ class Ladder:
         return [f"{quoted(name)} ~ 0*1" for name in names] if zero else []
 
     def _line(self, left: str, right: str, label: str, value: int, *, free: bool, held: bool) -> list[str]:
-        """A parameter at `value` in the first group, and in the later ones at `value`, free, or free and held there by constraints."""
+        """A parameter at `value` in the first group, and in the later ones at `value`, free, or held there by constraints."""
         later = ["NA" if free else str(value)] * (self.ngroups - 1)
         values = f"c({', '.join([str(value), *later])})*{right}"
         if not (free and held):
@@ -185,19 +189,20 @@ def _refuse_written(model: Any) -> None:
             raise model.parsed.refuse(
                 row,
                 f"ci.invariance: '{name}' is written"
-                f"{f' for group {row.group}' if row.group is not None else ''}, and with ordered indicators the ladder itself sets thresholds,"
-                " intercepts, residual variances and latent means of every group, because they identify each other. Leave this line out; what"
-                " shall differ between groups at every level goes into the model's group_partial.",
+                f"{f' for group {row.group}' if row.group is not None else ''}, and with ordered indicators the ladder itself "
+                "sets thresholds, intercepts, residual variances and latent means of every group, because they identify each "
+                "other. Leave this line out; what shall differ between groups at every level goes into the model's "
+                "group_partial.",
             )
     measured = {row.rhs for row in rows if row.op == "=~"}
     for name in sorted(names - measured):
         raise SpecificationError(
-            f"ci.invariance: the ordered variable '{name}' measures no construct, and the ladder of ordered variables is derived for"
-            " indicators. Leave it out of the measurement model."
+            f"ci.invariance: the ordered variable '{name}' measures no construct, and the ladder of ordered variables is derived "
+            "for indicators. Leave it out of the measurement model."
         )
     if model.effect_coding or model.defaults not in ("sem", "cfa"):
         what = "effect_coding=True" if model.effect_coding else f'defaults="{model.defaults}"'
         raise SpecificationError(
-            f"ci.invariance: {what} sets scale and means of the constructs in another way than the ladder of ordered indicators does (Wu &"
-            " Estabrook 2016). Leave it out: markers or std_lv=True give the same chi-squares."
+            f"ci.invariance: {what} sets scale and means of the constructs in another way than the ladder of ordered indicators "
+            "does (Wu & Estabrook 2016). Leave it out: markers or std_lv=True give the same chi-squares."
         )

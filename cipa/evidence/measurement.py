@@ -8,9 +8,9 @@
 with l loadings, phi the variance of the construct, theta residual variances and covariances, l* standardized loadings.
 omega counts residual covariances, CR does not; the two agree without them.
 
-Ordered items: alpha is that of the answers as they are coded, omega that of their sum (Green & Yang 2009, `categorical`), both beside
-alpha and omega of the response variables behind the answers (polychoric correlations; Zumbo, Gadermann & Zeisser 2007), which are
-reliabilities of no score that anybody has; CR and AVE are of the response variables.
+Ordered items: alpha is that of the answers as they are coded, omega that of their sum (Green & Yang 2009, `categorical`), both
+beside alpha and omega of the response variables behind the answers (polychoric correlations; Zumbo, Gadermann & Zeisser 2007),
+which are reliabilities of no score that anybody has; CR and AVE are of the response variables.
 
 An item worded against its construct is turned round first (its loading counts positive), as the codebook says or the
 sign of its loading shows; the table says so.
@@ -93,9 +93,10 @@ def reliability(fit: Any) -> ResultTable:
     Returns
     -------
     ResultTable
-        construct, group, items, alpha, omega, cr, ave; with ordered items alpha_ordinal and omega_ordinal besides. A construct measured by
-        others (second order) is judged by its dimensions: omega and CR from their loadings; its alpha is that of all items below it.
-        omega is not defined (NaN) for a construct with ordered and other items, nor for one of the second order above ordered items.
+        construct, group, items, alpha, omega, cr, ave; with ordered items alpha_ordinal and omega_ordinal besides. A construct
+        measured by others (second order) is judged by its dimensions: omega and CR from their loadings; its alpha is that of all
+        items below it. omega is not defined (NaN) for a construct with ordered and other items, nor for one of the second order
+        above ordered items.
 
     Examples
     --------
@@ -126,14 +127,14 @@ def reliability(fit: Any) -> ResultTable:
 
 
 _OF_CONTINUOUS = (
-    "alpha: Cronbach, from the sample covariances; omega: model-based, residual covariances counted (Raykov 2001); CR and AVE from"
-    " standardized loadings (Fornell & Larcker 1981)."
+    "alpha: Cronbach, from the sample covariances; omega: model-based, residual covariances counted (Raykov 2001); CR and AVE "
+    "from standardized loadings (Fornell & Larcker 1981)."
 )
 
 _OF_ORDERED = (
     "Ordered items. alpha: Cronbach, of the answers as they are coded; omega: of the sum of ordered answers (Green & Yang 2009)."
-    " alpha_ordinal and omega_ordinal: of the response variables behind the answers (polychoric correlations), which nobody observes; CR and"
-    " AVE: of these too, from standardized loadings (Fornell & Larcker 1981)."
+    " alpha_ordinal and omega_ordinal: of the response variables behind the answers (polychoric correlations), which nobody "
+    "observes; CR and AVE: of these too, from standardized loadings (Fornell & Larcker 1981)."
 )
 
 
@@ -142,8 +143,9 @@ def _structure(fit: Any, what: str) -> Structure:
     drawn = structure(fit, what)
     if drawn.levels:
         raise InferenceError(
-            f"{what}: this fit has the levels {' and '.join(map(str, drawn.labels))}, and reliability differs between them (Geldhof, Preacher &"
-            " Zyphur 2014), which is not derived in this version. Look at the loadings of each level (ci.standardized)."
+            f"{what}: this fit has the levels {' and '.join(map(str, drawn.labels))}, and reliability differs between them "
+            "(Geldhof, Preacher & Zyphur 2014), which is not derived in this version. Look at the loadings of each level "
+            "(ci.standardized)."
         )
     return drawn
 
@@ -270,8 +272,9 @@ def _item_groups(constructs: Any) -> dict[str, list[str]]:
     shared = sorted({item for item in every if every.count(item) > 1})
     if shared:
         raise SpecificationError(
-            f"ci.htmt: {', '.join(shared)} measures two constructs, and its correlation with itself, 1, would enter the ratio as if it were one"
-            " between them. HTMT is not defined for shared items: leave them out of one construct, or look at ci.fornell_larcker."
+            f"ci.htmt: {', '.join(shared)} measures two constructs, and its correlation with itself, 1, would enter the ratio as "
+            "if it were one between them. HTMT is not defined for shared items: leave them out of one construct, or look at "
+            "ci.fornell_larcker."
         )
     short = [name for name, items in groups.items() if len(items) < 2]
     if short or len(groups) < 2:
@@ -318,7 +321,8 @@ def _reliability_row(
     ordinary = len(items) > 1 and all(item in drawn.observed for item in items)
     alpha = _alpha_of(drawn, items, flip, g) if ordinary else float("nan")
     row = {
-        "construct": construct, "group": group, "items": len(items), "turned": [n for n, s in zip(indicators, sign, strict=True) if s < 0],
+        "construct": construct, "group": group, "items": len(items),
+        "turned": [n for n, s in zip(indicators, sign, strict=True) if s < 0],
         "alpha": alpha, "omega": omega, "cr": _share(float(np.abs(beta).sum() ** 2), float((1 - beta**2).sum())),
         "ave": float((beta**2).mean()), "alpha_ordinal": float("nan"), "omega_ordinal": float("nan"),
     }  # fmt: skip

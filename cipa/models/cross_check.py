@@ -1,8 +1,8 @@
 """Agreement of two programs: a native fit beside the same model fitted by the engine that `kinds.py` lists for its family.
 
-Both programs get the same cases and the same list of parameters, which cipa read and completed; what is checked is what comes after,
-the estimates, their standard errors and the statistics that both report. An error in reading the data or in completing the model
-would be common to both, and is not found here.
+Both programs get the same cases and the same list of parameters, which cipa read and completed; what is checked is what comes
+after, the estimates, their standard errors and the statistics that both report. An error in reading the data or in completing the
+model would be common to both, and is not found here.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class CrossCheck(Tabular):
     engine : str
         The other program and its version.
     largest_difference : float
-        The largest relative difference of all rows: of an estimate |native - other| / max(|native|, its standard error), of anything
-        else |native - other| / max(|native|, 1e-8).
+        The largest relative difference of all rows: of an estimate |native - other| / max(|native|, its standard error), of
+        anything else |native - other| / max(|native|, 1e-8).
     agree : bool
         No estimate differs by more than 0.001 of its standard error, nothing else by more than 0.1 per cent.
     verdict : str
@@ -97,15 +97,15 @@ def _engine_of(fit: Fit) -> str:
         raise InferenceError(f"ci.cross_check: {type(fit).__name__} is not a fit. Give what model.fit(data) returns.")
     if fit.engine != "native":
         raise InferenceError(
-            f"ci.cross_check: this fit was made by {fit.engine}. The check goes from a native fit to the other program, so that one of"
-            " the two is always cipa. Fit the model with model.fit(data)."
+            f"ci.cross_check: this fit was made by {fit.engine}. The check goes from a native fit to the other program, so that "
+            "one of the two is always cipa. Fit the model with model.fit(data)."
         )
     engines = [engine for family, engine in ENGINES if family == fit.kind]
     if not engines:
         families = ", ".join(dict.fromkeys(family for family, _ in ENGINES))
         raise InferenceError(
-            f"ci.cross_check: no second program is known for {fit.kind} models. Without one there is nothing to compare with. Families"
-            f" that have one: {families}."
+            f"ci.cross_check: no second program is known for {fit.kind} models. Without one there is nothing to compare with. "
+            f"Families that have one: {families}."
         )
     return engines[0]
 
@@ -157,7 +157,10 @@ def _verdict(fit: Fit, rows: list[Row], name: str, agree: bool) -> str:
     errors = max((row[5] for row in rows if row[1] == "std_error"), default=0.0)
     statistics = [row for row in rows if row[1] == "statistic"]
     worst_b = abs(worst[6] or 0.0)
-    head = f"cipa and {name}, two independently written programs given the same {fit.nobs} cases and the same {len(estimates)} free parameters,"
+    head = (
+        f"cipa and {name}, two independently written programs given the same {fit.nobs} cases and the same {len(estimates)} free "
+        "parameters,"
+    )
     if not agree:
         also = f", {_named(statistics)} by up to {max(row[5] for row in statistics):.1%}" if statistics else ""
         return (

@@ -1,7 +1,7 @@
 """The families of models and the engines, by the words that a study uses: the one table a new one is added to.
 
-A row says where the class of a family is, and how what a study declares becomes the text that the class reads. A room is opened when it
-is first needed, so that a script with panel models never loads a structural equation engine.
+A row says where the class of a family is, and how what a study declares becomes the text that the class reads. A room is opened
+when it is first needed, so that a script with panel models never loads a structural equation engine.
 """
 
 from __future__ import annotations

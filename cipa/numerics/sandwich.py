@@ -18,10 +18,14 @@ import numpy as np
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
 
 UNITS = 1e10
-"""Ratio of variances beyond which eigenvectors of one matrix cannot hold both: rounding of the largest reaches the smallest's digits."""
+"""Ratio of variances beyond which eigenvectors of one matrix cannot hold both: rounding of the largest reaches the smallest's
+digits.
+"""
 
 CANCELLED = 1e-11
-"""Standard error relative to the sum of absolute scores that is left by rounding where they cancel; a true one is about 1/sqrt(n)."""
+"""Standard error relative to the sum of absolute scores that is left by rounding where they cancel; a true one is about
+1/sqrt(n).
+"""
 
 
 def heteroskedastic_meat(scores: Array) -> Array:
@@ -145,9 +149,10 @@ def newey_west_meat(scores: Array, entities: IntArray, periods: IntArray, lags: 
 def nearest_positive(matrix: Array) -> tuple[Array, bool]:
     """A symmetric (k, k) matrix with its negative eigenvalues set to zero, and whether any was.
 
-    Multi-way clustering subtracts; with few groups the difference need not be positive semidefinite (Cameron, Gelbach and Miller 2011,
-    section 2.3). The eigenvalues are those of the matrix in the units of the data, as there; where its variances differ by more than
-    `UNITS`, small ones would be lost in the rounding of large ones, and the eigenvalues are those of the matrix with unit diagonal.
+    Multi-way clustering subtracts; with few groups the difference need not be positive semidefinite (Cameron, Gelbach and Miller
+    2011, section 2.3). The eigenvalues are those of the matrix in the units of the data, as there; where its variances differ by
+    more than `UNITS`, small ones would be lost in the rounding of large ones, and the eigenvalues are those of the matrix with
+    unit diagonal.
     """
     spread = np.abs(matrix.diagonal())
     positive = spread[spread > 0]

@@ -61,7 +61,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def breakable(text: str, width: float) -> str:
-    """Text whose words may be broken where they are wider than `width` font sizes: at joints first, so that none prints over its neighbour."""
+    """Text whose words wider than `width` font sizes may be broken, at joints first, so that none prints over its neighbour."""
     return " ".join(word if text_width(word, 1.0) <= width else _SOFT.join(broken(word, width, 1.0)) for word in text.split(" "))
 
 

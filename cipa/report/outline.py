@@ -1,7 +1,8 @@
 """Which parts, in which order: an Analysis becomes a Document.
 
-A section is a heading and views in order. Structural equation models have sections of their own and regressions stand side by side; a fit
-of any other family, and evidence that no view shows, is printed as it is, so that nothing that was computed is invisible.
+A section is a heading and views in order. Structural equation models have sections of their own and regressions stand side by
+side; a fit of any other family, and evidence that no view shows, is printed as it is, so that nothing that was computed is
+invisible.
 """
 
 from __future__ import annotations

@@ -81,9 +81,11 @@ def _estimate(row: Estimate) -> dict[str, Any]:
 def _fit(fit: Fit) -> dict[str, Any]:
     return {
         "title": fit.title, "kind": fit.kind, "engine": fit.engine, "nobs": fit.nobs, "npar": fit.npar, "df_resid": fit.df_resid,
-        "loglik": fit.loglik, "std_errors": {"kind": str(fit.vcov_type), "convention": fit.vcov_type.convention, "note": fit.vcov_type.note},
+        "loglik": fit.loglik, "std_errors": {"kind": str(fit.vcov_type), "convention": fit.vcov_type.convention,
+        "note": fit.vcov_type.note},
         "convergence": asdict(fit.convergence), "statistics": [asdict(row) for row in fit.statistics.values()],
-        "estimates": [_estimate(row) for row in fit.estimates], "terms": [str(term) for term in fit.terms], "vcov": fit.vcov.tolist(),
+        "estimates": [_estimate(row) for row in fit.estimates], "terms": [str(term) for term in fit.terms],
+        "vcov": fit.vcov.tolist(),
         "notices": [asdict(notice) for notice in fit.notices],
     }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What a family of models derives for its fits beyond the estimates: carried by every fit, asked through `questions`.
 
-An answer that a family does not derive is None, and asking for it is refused in one sentence: no code looks for methods or attributes.
+An answer that a family does not derive is None, and asking for it is refused in one sentence: no code looks for methods or
+attributes.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """What R refits gave: values (R, m) of all rows of the estimates, chi-square (R,), and which (R,) converged and are admissible."""
+    """What R refits gave: values (R, m) of all rows, chi-square (R,), and which (R,) converged and are admissible."""
 
     values: Array
     chisq: Array

@@ -11,8 +11,8 @@ Programs differ in K and in c only; the convention says how:
 - "none": c = 1; t(G - 1).
 
 Without clusters: hc0 White (1980); hc1 times n/(n - K), K with all effects (fixest "hetero", Stata robust). A kind is one row of
-SCORE_KINDS: its name, what its constructor takes, when it is refused, and its formula. Kinds that need more than scores (a residual
-variance, leverages) are rows of the family that has it.
+SCORE_KINDS: its name, what its constructor takes, when it is refused, and its formula. Kinds that need more than scores (a
+residual variance, leverages) are rows of the family that has it.
 
 Sources: Cameron, C. & Miller, D. (2015). Journal of Human Resources, 50, 317-372; White, H. (1980). Econometrica, 48, 817-838;
 MacKinnon, J. & White, H. (1985). Journal of Econometrics, 29, 305-325. The meats: `cipa.numerics.sandwich`.
@@ -186,7 +186,8 @@ def as_vcov(given: Any, *, kinds: Mapping[str, Kind], where: str) -> VCov:
     plain = [name for name, kind in kinds.items() if not kind.option]
     if isinstance(given, str) and given in kinds and given not in plain:
         raise SpecificationError(
-            f'{where}: vcov="{given}" does not say its {kinds[given].option}. The errors depend on them: write vcov={kinds[given].example}.'
+            f'{where}: vcov="{given}" does not say its {kinds[given].option}. The errors depend on them: write '
+            f"vcov={kinds[given].example}."
         )
     if isinstance(given, str) and given not in plain:
         one_of(given, (*plain, *(kind.example for kind in kinds.values() if kind.option)), what="vcov", where=where)
@@ -199,7 +200,8 @@ def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: s
     convention = {"convention": options.pop("convention")} if "convention" in options else {}
     if len(options) != 1:
         raise SpecificationError(
-            f'{where}: vcov={dict(table)!r} names no single kind, so the errors are not settled. Write vcov = {{ clustered = "firm" }}.'
+            f"{where}: vcov={dict(table)!r} names no single kind, so the errors are not settled. Write vcov = {{ clustered = "
+            f'"firm" }}.'
         )
     name, value = next(iter(options.items()))
     made = {key: kind.make for key, kind in kinds.items() if kind.make is not None}
@@ -224,8 +226,8 @@ def one_cluster(vcov: VCov, parts: Any) -> str:
     for name in vcov.clusters:
         if int(parts.rows.clusters[name].max()) < 1:
             return (
-                f"the cluster column '{name}' has one value in the estimation sample. Clustered errors compare clusters and need at"
-                " least two, better twenty. Choose another column."
+                f"the cluster column '{name}' has one value in the estimation sample. Clustered errors compare clusters and need "
+                "at least two, better twenty. Choose another column."
             )
     return ""
 
@@ -284,7 +286,8 @@ def _without_rounding(vcov: VCov, matrix: Array, parts: Parts) -> tuple[Array, t
     if not gone.any():
         return matrix, ()
     why = (
-        f'With vcov="{vcov}" the scores of each group add up to zero (dummies or effects fit the groups exactly, or two periods of a'
+        f'With vcov="{vcov}" the scores of each group add up to zero (dummies or effects fit the groups exactly, or two periods '
+        "of a"
         " within model mirror each other), so the groups say nothing about the error"
     )
     if gone.all():
@@ -321,8 +324,8 @@ def _degrees_factor(vcov: VCov, nobs: int, counted: int) -> float:
         return 1.0
     if nobs <= counted:
         raise InferenceError(
-            f'vcov="{vcov}": {nobs} rows for {counted} counted parameters leave no degrees of freedom for the factor (n - 1)/(n - K).'
-            ' Choose convention="none", or a smaller model.'
+            f'vcov="{vcov}": {nobs} rows for {counted} counted parameters leave no degrees of freedom for the factor (n - 1)/(n '
+            '- K). Choose convention="none", or a smaller model.'
         )
     return (nobs - 1) / (nobs - counted)
 
@@ -341,8 +344,8 @@ def cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool = False) 
     if min(groups) < FEW_CLUSTERS:
         name = vcov.clusters[list(groups).index(min(groups))]
         text = (
-            f"There are only {min(groups)} clusters by {name}. With fewer than {FEW_CLUSTERS}, tests with clustered errors reject a"
-            " true null too often; read p-values near 0.05 with reserve and add a wild cluster bootstrap."
+            f"There are only {min(groups)} clusters by {name}. With fewer than {FEW_CLUSTERS}, tests with clustered errors "
+            "reject a true null too often; read p-values near 0.05 with reserve and add a wild cluster bootstrap."
         )
         few = (*few, Notice(code="few_clusters", text=text, severity="info"))
     return few

@@ -146,7 +146,8 @@ class Estimates(Sequence[Estimate]):
 
 
 _TITLES = (
-    "Loadings", "Weights of composites", "Regressions", "Covariances", "Variances", "Intercepts and means", "Thresholds", "Scales", "Defined",
+    "Loadings", "Weights of composites", "Regressions", "Covariances", "Variances", "Intercepts and means", "Thresholds",
+    "Scales", "Defined",
 )  # fmt: skip
 _OPERATORS = {"=~": 0, "<~": 1, "~": 2, "~1": 5, "|": 6, "~*~": 7, ":=": 8}
 

@@ -90,12 +90,13 @@ class Construct:
         for item in self.reversed:
             if item not in self.items:
                 raise SpecificationError(
-                    f"The construct '{self.name}' reverses '{item}', which is not among its items ({', '.join(self.items)}). Only an item that"
-                    f" measures it can be turned round: mend the name.{did_you_mean(item, self.items)}"
+                    f"The construct '{self.name}' reverses '{item}', which is not among its items ({', '.join(self.items)}). "
+                    f"Only an item that measures it can be turned round: mend the name.{did_you_mean(item, self.items)}"
                 )
         if self.scale is not None and not self.scale[0] < self.scale[1]:
             raise SpecificationError(
-                f"The construct '{self.name}' has scale = {list(self.scale)}. A scale goes from its lowest to its highest answer, as [1, 7]."
+                f"The construct '{self.name}' has scale = {list(self.scale)}. A scale goes from its lowest to its highest "
+                "answer, as [1, 7]."
             )
 
     @property

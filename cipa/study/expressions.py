@@ -164,7 +164,8 @@ class Parser:
             )
         if len(self.tokens) > _LENGTH:
             self._refuse(
-                f"the expression has {len(self.tokens)} words, more than {_LENGTH}. Split it: define intermediate effects with ':='."
+                f"the expression has {len(self.tokens)} words, more than {_LENGTH}. Split it: define intermediate effects with "
+                "':='."
             )
         result = self._sum()
         if self.position < len(self.tokens):

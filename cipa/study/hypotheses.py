@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cipa.errors import SpecificationError, public
 from cipa.terms import Path, Term
@@ -61,7 +61,8 @@ class Hypothesis:
         parsed: Term | Path = Path.parse(claim) if "->" in claim or "→" in claim else Term.parse(claim)
         if isinstance(parsed, Term) and parsed.op not in ("~", "~~", "=~", ":="):
             raise SpecificationError(f"Hypothesis {name}: '{claim}' is not an effect. Write 'y ~ x', 'y ~ x:z' or 'x -> m -> y'.")
-        return cls(name=name, claim=parsed, direction=match["direction"], label=label, models=models, planned=planned)  # type: ignore[arg-type]
+        side: Any = match["direction"]
+        return cls(name=name, claim=parsed, direction=side, label=label, models=models, planned=planned)
 
     def __str__(self) -> str:
         return f"{self.claim} {self.direction} 0"

@@ -79,8 +79,8 @@ def _refuse_circle(constructs: Mapping[str, Construct]) -> None:
         if name in above:
             circle = " contains ".join(f"'{one}'" for one in (*above[above.index(name) :], name))
             raise SpecificationError(
-                f"The construct {circle}: it would be measured by itself, so nothing measures it. Take '{name}' out of the dimensions of"
-                f" '{above[-1]}'."
+                f"The construct {circle}: it would be measured by itself, so nothing measures it. Take '{name}' out of the "
+                f"dimensions of '{above[-1]}'."
             )
         for dimension in constructs[name].dimensions if name in constructs else ():
             visit(dimension, (*above, name))
@@ -96,8 +96,8 @@ def _collect(name: str, constructs: Mapping[str, Construct], used: dict[str, Non
     for dimension in construct.dimensions:
         if dimension not in constructs:
             raise SpecificationError(
-                f"The construct '{name}' has the dimension '{dimension}', which is not declared.{did_you_mean(dimension, constructs)}"
-                " Nothing measures it then: declare it with its items, or drop it."
+                f"The construct '{name}' has the dimension '{dimension}', which is not "
+                f"declared.{did_you_mean(dimension, constructs)} Nothing measures it then: declare it with its items, or drop it."
             )
         _collect(dimension, constructs, used)
     used[name] = None

@@ -1,4 +1,4 @@
-"""What stands before the star in a formula: fixed values, labels, starting values, bounds, references, one or one for each group."""
+"""What stands before the star in a formula: values, labels, starts, bounds, references, one or one for each group."""
 
 from __future__ import annotations
 

@@ -147,7 +147,8 @@ class Study:
         for name, model in self.models.items():
             if model.source not in self.sources:
                 raise SpecificationError(
-                    f'{self.where("models", name)}: source = "{model.source}" is not in [sources].{did_you_mean(model.source, self.sources)}'
+                    f'{self.where("models", name)}: source = "{model.source}" is not in '
+                    f"[sources].{did_you_mean(model.source, self.sources)}"
                     " A model is fitted to one of the declared sources: mend the name, or declare it."
                 )
         for name in self.screening:
@@ -160,8 +161,9 @@ class Study:
             for name in hypothesis.models:
                 if name not in self.models:
                     raise SpecificationError(
-                        f"{self.where('hypotheses', hypothesis.name)}: there is no model '{name}'.{did_you_mean(name, self.models)} The"
-                        " hypothesis would be tested nowhere: mend the name, or drop models = [...] to look in all of them."
+                        f"{self.where('hypotheses', hypothesis.name)}: there is no model "
+                        f"'{name}'.{did_you_mean(name, self.models)} The hypothesis would be tested nowhere: mend the name, or "
+                        "drop models = [...] to look in all of them."
                     )
 
     def where(self, *keys: str) -> str:
@@ -335,7 +337,8 @@ def _tables(study: Study) -> dict[str, Any]:
     tables["screening"] = {name: _plain(one) for name, one in study.screening.items()}
     tables["constructs"] = {one.name: {k: v for k, v in _plain(one).items() if k != "name"} for one in study.constructs}
     tables["hypotheses"] = {
-        one.name: {"claim": str(one), **({"label": one.label} if one.label else {}), **({"models": list(one.models)} if one.models else {}),
+        one.name: {"claim": str(one), **({"label": one.label} if one.label else {}),
+        **({"models": list(one.models)} if one.models else {}),
                    **({"planned": one.planned} if one.planned else {})}
         for one in study.hypotheses
     }  # fmt: skip

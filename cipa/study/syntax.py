@@ -142,7 +142,8 @@ def _statements(source: str) -> list[list[Token]]:
                 source,
                 line[0].line,
                 line[0].column,
-                f"No operator in '{text_of(line)}', so it says nothing about its variables. A formula has one of =~ ~ ~~ <~ | := == < >.",
+                f"No operator in '{text_of(line)}', so it says nothing about its variables. A formula has one of =~ ~ ~~ <~ | := "
+                "== < >.",
             )
         if fresh:
             statements.append(line)
@@ -156,7 +157,10 @@ def _is_block(tokens: Sequence[Token]) -> bool:
 
 
 def _block(tokens: Sequence[Token], *, source: str) -> tuple[str, str]:
-    """The kind of a block and its label, without quotes; unquoted, it is the rest of the line, and must not look like a formula."""
+    """The kind of a block and its label, without quotes.
+
+    Unquoted, it is the rest of the line, and must not look like a formula.
+    """
     kind, label = tokens[0].text.lower(), tokens[2].text
     quote = label[:1] if label[:1] in ("'", '"') else ""
     bare = label[1:-1] if quote else label
@@ -165,7 +169,8 @@ def _block(tokens: Sequence[Token], *, source: str) -> tuple[str, str]:
             source,
             tokens[0].line,
             tokens[0].column,
-            "latent classes are not a model of cipa. A group: block holds a model of each observed group; drop the class: blocks.",
+            "latent classes are not a model of cipa. A group: block holds a model of each observed group; drop the class: "
+            "blocks.",
         )
     wrong = label.count(quote) != 2 or label[-1] != quote if quote else re.search("[~=|]", label)
     if wrong or not bare.strip() or len(tokens) > 3:
@@ -192,7 +197,8 @@ def _statement(tokens: list[Token], *, source: str) -> Constraint | list[Formula
             source,
             first.line,
             first.column,
-            f"Nothing stands to the {side} of '{first.text}'. A formula relates two sides: write the missing name, or drop the line.",
+            f"Nothing stands to the {side} of '{first.text}'. A formula relates two sides: write the missing name, or drop the "
+            "line.",
         )
     if first.text in _CONSTRAINTS:
         return _constraint(left, first, right, source=source)
@@ -262,9 +268,9 @@ def _refuse_second_label(first: Modifiers, second: Modifiers, place: Token, name
             source,
             place.line,
             place.column,
-            f"'{name}' has two labels here, '{one}' and '{two}', and a parameter has one: it would be open which of them ties it to"
-            f" others. Write one of them; that both are equal is a line of its own ({one} == {two}), and an effect that is a product"
-            f" is defined ({one}{two} := {one}*{two}).",
+            f"'{name}' has two labels here, '{one}' and '{two}', and a parameter has one: it would be open which of them ties it "
+            f"to others. Write one of them; that both are equal is a line of its own ({one} == {two}), and an effect that is a "
+            f"product is defined ({one}{two} := {one}*{two}).",
         )
 
 
@@ -291,5 +297,6 @@ def _variable(tokens: list[Token], *, source: str) -> str:
         source,
         tokens[0].line,
         tokens[0].column,
-        f"'{text_of(tokens)}' is not a variable name. Names hold letters, digits, dots and underscores; others stand in backticks.",
+        f"'{text_of(tokens)}' is not a variable name. Names hold letters, digits, dots and underscores; others stand in "
+        "backticks.",
     )

@@ -1,6 +1,7 @@
 """Tokens of lavaan's model syntax, each with its line and column.
 
-Names may hold any Unicode letter, in any locale, and dots and underscores; others stand in backticks: `R&D (%)`. Comments begin with `#` or `!`.
+Names may hold any Unicode letter, in any locale, and dots and underscores; others stand in backticks: `R&D (%)`. Comments begin
+with `#` or `!`.
 """
 
 from __future__ import annotations
@@ -113,17 +114,17 @@ def _meaningless(rest: str) -> str:
         meant = "".join(_LOOKALIKES.get(letter, letter) for letter in run)
         advice = f"Write '{meant}'" if meant else "Leave it out"
         return (
-            f"'{run}' is typed with an input method or copied from a word processor, and is another character than the operator it looks like."
-            f" {advice}, with the keyboard set to English."
+            f"'{run}' is typed with an input method or copied from a word processor, and is another character than the operator "
+            f"it looks like. {advice}, with the keyboard set to English."
         )
     if rest[0] == "=":
         return (
-            "'=' alone relates nothing. Write '=~' for a construct and its items (visual =~ x1 + x2), '~' for a regression (y ~ x), or '==' for"
-            " two labels that are equal."
+            "'=' alone relates nothing. Write '=~' for a construct and its items (visual =~ x1 + x2), '~' for a regression (y ~ "
+            "x), or '==' for two labels that are equal."
         )
     return (
-        f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; one with other characters stands in"
-        " backticks: `R&D (%)`."
+        f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; one with other "
+        "characters stands in backticks: `R&D (%)`."
     )
 
 
@@ -138,8 +139,8 @@ def _unquoted(text: str, source: str, line: int, column: int) -> str:
     wrong = _SEPARATING.search(name)
     if wrong or not name:
         problem = (
-            f"The name {text} holds '{wrong[0] if wrong else ' '}', which stands between the names of a parameter, so 'y ~ x' could be read two"
-            " ways. Rename the column, as in [sources.survey.rename] of a study, or data.rename({...})."
+            f"The name {text} holds '{wrong[0] if wrong else ' '}', which stands between the names of a parameter, so 'y ~ x' "
+            "could be read two ways. Rename the column, as in [sources.survey.rename] of a study, or data.rename({...})."
         )
         raise at(source, line, column, problem)
     return name

@@ -101,7 +101,8 @@ def read(file: Path) -> Declared:
     if not file.is_file():
         near = did_you_mean(file.name, [one.name for one in file.parent.iterdir()]) if file.parent.is_dir() else ""
         raise SpecificationError(
-            f"There is no study file '{file.name}' in '{file.parent.name or '.'}'.{near} Check the path, or let `cipa init DIR` write one."
+            f"There is no study file '{file.name}' in '{file.parent.name or '.'}'.{near} Check the path, or let `cipa init DIR` "
+            "write one."
         )
     raw = file.read_bytes()
     if len(raw) > _MAX_BYTES:
@@ -112,7 +113,8 @@ def read(file: Path) -> Declared:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise SpecificationError(
-            f"{file.name}, byte {problem.start}: not UTF-8 text, so its words cannot be trusted. A study is a TOML file: save it as UTF-8."
+            f"{file.name}, byte {problem.start}: not UTF-8 text, so its words cannot be trusted. A study is a TOML file: save it "
+            "as UTF-8."
         ) from problem
     if not text.strip():
         raise SpecificationError(f"{file.name} is empty, so it declares nothing. `cipa init DIR` writes a study to start from.")

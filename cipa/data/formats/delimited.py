@@ -78,8 +78,8 @@ def _content(path: Path) -> bytes:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as problem:
         raise DataError(
-            f"'{path.name}' ends in .gz and is not a whole gzip file ({problem}). What is left of it cannot be trusted: compress or copy the"
-            " file again."
+            f"'{path.name}' ends in .gz and is not a whole gzip file ({problem}). What is left of it cannot be trusted: compress "
+            "or copy the file again."
         ) from problem
 
 
@@ -88,7 +88,8 @@ def _separator(text: str, *, usual: str, path: Path) -> str:
     first = text.lstrip("\r\n").split("\n", 1)[0].strip()
     if re.fullmatch(r"sep=.", first):
         raise DataError(
-            f"'{path.name}', line 1: 'sep=' is a word of Excel to itself, and no header. Delete that line, or save the file as CSV UTF-8."
+            f"'{path.name}', line 1: 'sep=' is a word of Excel to itself, and no header. Delete that line, or save the file as "
+            "CSV UTF-8."
         )
     lines = [re.sub(r'"[^"]*"', "", line) for line in text[:100_000].splitlines()[:_HEAD] if line.strip()]
     table = lines[next((k for k, line in enumerate(lines) if any(mark in line for mark in _SEPARATORS)), 0) :]
@@ -100,8 +101,8 @@ def _separator(text: str, *, usual: str, path: Path) -> str:
         return max(even, key=lambda mark: counts[mark][0])
     if any("，" in line or "；" in line for line in lines[:3]):
         raise DataError(
-            f"'{path.name}', line 1: the cells are separated by full-width commas (，or ；), which are letters to a table. Replace them by ','"
-            " in an editor, or save the file as CSV UTF-8 from the spreadsheet."
+            f"'{path.name}', line 1: the cells are separated by full-width commas (，or ；), which are letters to a table. Replace "
+            "them by ',' in an editor, or save the file as CSV UTF-8 from the spreadsheet."
         )
     return usual
 
@@ -116,8 +117,8 @@ def _rows(text: str | io.StringIO, *, separator: str, path: Path) -> Iterator[tu
             yield reader.line_num, row
     except csv.Error as problem:
         raise DataError(
-            f"'{path.name}', line {reader.line_num}: {problem}. A quotation mark was opened and never closed, or the file is damaged: look at"
-            " that line in an editor, or export the data again."
+            f"'{path.name}', line {reader.line_num}: {problem}. A quotation mark was opened and never closed, or the file is "
+            "damaged: look at that line in an editor, or export the data again."
         ) from problem
 
 
@@ -144,8 +145,8 @@ def _check_widths(text: str, *, width: int, above: int, separator: str, path: Pa
             skipped += 1
         elif row and skipped and len(row) != width:
             raise DataError(
-                f"'{path.name}', line {line}: {len(row)} cells under {width} names. A separator inside a cell needs quotes around the cell; a"
-                " cell that is missing needs its separator."
+                f"'{path.name}', line {line}: {len(row)} cells under {width} names. A separator inside a cell needs quotes "
+                "around the cell; a cell that is missing needs its separator."
             )
 
 
@@ -159,8 +160,8 @@ def _parsed(body: str, header: Header, *, separator: str, decimal: str, path: Pa
         )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as problem:
         raise DataError(
-            f"'{path.name}' is not a table of separated values throughout: {str(problem).strip().rstrip('.')}. Some row is damaged: look for"
-            " an open quotation mark, or export the data again."
+            f"'{path.name}' is not a table of separated values throughout: {str(problem).strip().rstrip('.')}. Some row is "
+            "damaged: look for an open quotation mark, or export the data again."
         ) from problem
 
 
@@ -179,7 +180,8 @@ def _with_identifiers(
     if not numbers or re.search(cell, body) is None:
         return table, []
     words = pd.read_csv(
-        io.StringIO(body), sep=separator, header=None, usecols=numbers, names=[names[position] for position in numbers], dtype=str,
+        io.StringIO(body), sep=separator, header=None, usecols=numbers, names=[names[position] for position in numbers],
+        dtype=str,
         skipinitialspace=True,
         na_values=[DOT, *ERRORS], index_col=False,
     )  # fmt: skip

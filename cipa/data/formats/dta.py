@@ -1,7 +1,7 @@
 """Whether the counts in a Stata file fit its size, checked before a library in C allocates memory by them.
 
-Sources: Stata, help dta (formats 117 to 119: tags and a map of 14 offsets) and help dta_115 (formats 105 to 115: a header of 109 bytes
-from format 111 on, 60 and 93 before).
+Sources: Stata, help dta (formats 117 to 119: tags and a map of 14 offsets) and help dta_115 (formats 105 to 115: a header of 109
+bytes from format 111 on, 60 and 93 before).
 """
 
 from __future__ import annotations

@@ -79,8 +79,9 @@ def known(encoding: str, *, where: str) -> str:
     except (LookupError, TypeError, ValueError) as problem:
         names = sorted({*aliases.values(), *aliases})
         raise SpecificationError(
-            f'{where}: encoding={encoding!r} is not known.{did_you_mean(str(encoding), names)} Usual ones are "utf-8", "gb18030", "big5",'
-            ' "cp1252" (Latin letters), "shift_jis" and "euc-kr"; the program that saved the file names it when it saves.'
+            f'{where}: encoding={encoding!r} is not known.{did_you_mean(str(encoding), names)} Usual ones are "utf-8", '
+            '"gb18030", "big5", "cp1252" (Latin letters), "shift_jis" and "euc-kr"; the program that saved the file names it '
+            "when it saves."
         ) from problem
     return encoding
 
@@ -102,8 +103,9 @@ def _judged(content: bytes, first: int, *, name: str) -> Decoded:
     sound = sum(letter > "\x7f" for letter in broken) - broken.count(_REPLACED)
     if sound > 4 * broken.count(_REPLACED):
         raise DataError(
-            f"'{name}', line {_line(content, first)}: the file is UTF-8 but for {broken.count(_REPLACED)} places, of which this is the first:"
-            " it was cut or changed on its way. A repair by guess would change names: copy or export it again, or name its encoding=."
+            f"'{name}', line {_line(content, first)}: the file is UTF-8 but for {broken.count(_REPLACED)} places, of which this "
+            "is the first: it was cut or changed on its way. A repair by guess would change names: copy or export it again, or "
+            "name its encoding=."
         )
     western = _is_western(content)
     if western and _ADJACENT.search(content) is None:
@@ -130,8 +132,8 @@ def _chosen(content: bytes, first: int, encoding: str, *, other: str = "", sure:
     if encoding != _GB or other or not sure:
         alternative = f", in {other} {_shown(content, first, other)}" if other else ""
         doubt = (
-            f"the text was read as {_NAMES[encoding]}: line {_line(content, first)} has {_shown(content, first, encoding)}{alternative}."
-            " If names come out wrong, say the right one with encoding=."
+            f"the text was read as {_NAMES[encoding]}: line {_line(content, first)} has "
+            f"{_shown(content, first, encoding)}{alternative}. If names come out wrong, say the right one with encoding=."
         )
     return Decoded(text=content.decode(encoding), encoding=encoding, doubt=doubt)
 
@@ -189,7 +191,8 @@ def _refusal(content: bytes, first: int, *, name: str) -> DataError:
             readings.append(f"    {encoding}: {shown}")
     listed = "\nThe same place in some encodings:\n" + "\n".join(readings) + "\n" if readings else " "
     return DataError(
-        f"'{name}', line {_line(content, first)}: the text is neither UTF-8 nor GB 18030, nor clearly Big5 or Latin letters.{listed}"
+        f"'{name}', line {_line(content, first)}: the text is neither UTF-8 nor GB 18030, nor clearly Big5 or Latin "
+        f"letters.{listed}"
         'A wrong guess would turn names into others in silence: name the encoding, as in ci.read(path, encoding="big5"), or save'
         " the file as CSV UTF-8."
     )

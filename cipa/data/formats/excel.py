@@ -24,7 +24,8 @@ from cipa.errors import DataError, SpecificationError, did_you_mean
 _EXPECTED = "an Excel workbook (.xlsx)"
 _CELL = re.compile(rb'<c\b[^>]*?\br="([A-Z]+\d+)"[^>]*?\bt="e"|<c\b[^>]*?\bt="e"[^>]*?\br="([A-Z]+\d+)"')
 _UNCOMPUTED = re.compile(
-    rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+\d+)"[^>]*>\s*<f\b(?:[^>]*/>|[^<]*</f>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
+    rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+\d+)"[^>]*>\s*<f\b(?:[^>]*/>|[^<]*</f>|[^>]*>[^<]*</f>)\s*'
+    rb"(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
 )
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
@@ -58,7 +59,10 @@ def read_excel(path: Path, *, sheet: str | int | None) -> Read:
         raise damaged(path, expected=_EXPECTED, problem=problem) from problem
     notes = []
     if sheet is None and len(names) > 1:
-        text = f"the first of {len(names)} sheets, '{names[0]}', was read. The others are {_listed(names[1:])}: name one with sheet=."
+        text = (
+            f"the first of {len(names)} sheets, '{names[0]}', was read. The others are {_listed(names[1:])}: name one with "
+            "sheet=."
+        )
         notes.append(Note(text=text))
     return _table(rows, path=path, notes=notes, failed=failed, uncomputed=uncomputed)
 

@@ -63,8 +63,8 @@ def damaged(path: Path, *, expected: str, problem: Exception | str) -> DataError
         kind, remedy = "plain text", "name it .csv or .tsv if it holds a table"
     reason = " ".join(str(problem).replace(str(path), path.name).split())[:200].rstrip(".") or "no more is known"
     return DataError(
-        f"'{path.name}' was expected to be {expected}, and is {kind or 'damaged or incomplete'} ({reason}). No value in it can be trusted:"
-        f" {remedy or 'copy, download or export it again'}."
+        f"'{path.name}' was expected to be {expected}, and is {kind or 'damaged or incomplete'} ({reason}). No value in it can "
+        f"be trusted: {remedy or 'copy, download or export it again'}."
     )
 
 

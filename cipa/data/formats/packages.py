@@ -85,7 +85,8 @@ def _opened(
     except _BROKEN as problem:
         if "convert string" in str(problem) or isinstance(problem, UnicodeError):
             raise DataError(
-                f"'{path.name}': its words are not in {encoding or 'the encoding that it states'} ({problem}). Read otherwise, labels would be"
+                f"'{path.name}': its words are not in {encoding or 'the encoding that it states'} ({problem}). Read otherwise, "
+                "labels would be"
                 ' wrong: name the encoding, as in ci.read(path, encoding="gb18030"), or save the file in Unicode mode.'
             ) from problem
         raise damaged(path, expected=expected, problem=problem) from problem

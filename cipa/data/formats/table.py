@@ -1,7 +1,7 @@
 """A table as a file holds it: names from its first rows, cells as numbers or words, and notes on what was not plain.
 
-Title rows above the names are left out; a header of two rows, whose upper one was merged over groups of columns, is joined into one.
-A word of digits that begins with 0, or has more digits than a number keeps (15), is an identifier and stays text.
+Title rows above the names are left out; a header of two rows, whose upper one was merged over groups of columns, is joined into
+one. A word of digits that begins with 0, or has more digits than a number keeps (15), is an identifier and stays text.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
     if below:
         which = f"rows {above + 1} to {above + below}" if below > 1 else f"row {above + 1}"
         text = (
-            f"{which} under the names hold words where all other rows have numbers ('{_joined(rows[above])[:60]}'): labels, taken as such,"
-            " and no case."
+            f"{which} under the names hold words where all other rows have numbers ('{_joined(rows[above])[:60]}'): labels, "
+            "taken as such, and no case."
         )
         notes.append(Note(text=text, serious=True))
     labels = {name: str(cell).strip() for name, cell in zip(names, rows[above], strict=False)} if below else {}
@@ -207,7 +207,7 @@ def is_number(cell: Any) -> bool:
 
 
 def _title_rows(rows: Sequence[Sequence[Any]]) -> int:
-    """How many rows stand above the names: one filled cell each, or none, and below them a row of words that is as wide as the table."""
+    """How many rows stand above the names: none, or one filled cell each above a row of words as wide as the table."""
     for position, row in enumerate(rows[: _TITLES + 1]):
         filled = [cell for cell in row if _filled(cell)]
         if _merged(rows[position:]):
@@ -246,14 +246,14 @@ def _refuse_names(names: Sequence[str], *, file: str, line: int) -> None:
     empty = [position + 1 for position, name in enumerate(names) if not name]
     if empty:
         raise DataError(
-            f"'{file}', line {line}: column {empty[0]} has no name. A model names its columns: give it one, or drop it (to_csv(index=False),"
-            " write.csv(row.names=FALSE))."
+            f"'{file}', line {line}: column {empty[0]} has no name. A model names its columns: give it one, or drop it "
+            "(to_csv(index=False), write.csv(row.names=FALSE))."
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(
-            f"'{file}', line {line}: the name '{twice[0]}' stands over more than one column. Which one a model means is not decided: rename"
-            " one of them."
+            f"'{file}', line {line}: the name '{twice[0]}' stands over more than one column. Which one a model means is not "
+            "decided: rename one of them."
         )
 
 
@@ -289,7 +289,7 @@ def dot_note(count: int) -> Note:
 def error_note(count: int, *, where: str = "") -> Note:
     """Cells in which a formula failed."""
     text = (
-        f"{count} cell{'s hold' if count > 1 else ' holds'} an error of the spreadsheet such as #DIV/0!{where}, read as missing. The value that"
-        " was meant is lost to every model: mend the formulas and save again."
+        f"{count} cell{'s hold' if count > 1 else ' holds'} an error of the spreadsheet such as #DIV/0!{where}, read as missing. "
+        "The value that was meant is lost to every model: mend the formulas and save again."
     )
     return Note(text=text, serious=True)

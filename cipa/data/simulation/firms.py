@@ -115,7 +115,8 @@ def _structure(
     moderated = sum(CIP[f"INET:{name}"] * product[name] for name in product)
     latent["CIP"] = (
         firm * latent["FIRM"] + direct(CIP) + CIP["RI"] * latent["RI"] + CIP["MS"] * latent["MS"] + switch * moderated
-        + CIP["size"] * size + CIP["age"] * (age - age.mean()) / age.std() + CIP["soe"] * (soe - 0.16) + normal(rng, 0.31, n) + cip_effect
+        + CIP["size"] * size + CIP["age"] * (age - age.mean()) / age.std() + CIP["soe"] * (soe - 0.16) + normal(rng, 0.31,
+        n) + cip_effect
     )  # fmt: skip
     for mode, weight in MODES.items():
         latent[mode] = weight * latent["COL"] + np.sqrt(1 - weight**2) * rng.normal(size=n)

@@ -56,7 +56,8 @@ def panel_of(rng: np.random.Generator, firms: Firms, partners: Array) -> Dataset
     values = {
         "core": column_of(firms.core), "soe": column_of(firms.soe), "age": YEARS - column_of(firms.founded),
         "cohort": column_of(firms.adoption), "iplus": D,
-        "iplus_index": np.round(index, 3), "tel1984": np.round(column_of(firms.telephones), 2), "net_users": users, "employees": employees,
+        "iplus_index": np.round(index, 3), "tel1984": np.round(column_of(firms.telephones), 2), "net_users": users,
+        "employees": employees,
         "rd_exp": np.where(unreported, np.nan, np.round(np.exp(ln_rd), 2)), "subsidy": np.round(subsidy, 2), "partners": partners,
         "new_product_sales": np.round(np.exp(ln_nps), 3), "revenue": np.round(np.exp(ln_productivity) * employees, 2),
         "patents": patents, "joint_patents": joint,

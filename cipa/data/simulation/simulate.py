@@ -31,7 +31,8 @@ class Simulated:
 
 def simulate(
     *, n: int = 900, clusters: int = 24, regions: int = 8, seed: int = 1, likert: bool = True, careless: float = 0.05,
-    missing: bool = True, method_variance: float = 0.0, group_difference: bool = True, interactions: bool = True, noninvariance: bool = True,
+    missing: bool = True, method_variance: float = 0.0, group_difference: bool = True, interactions: bool = True,
+    noninvariance: bool = True,
 ) -> Simulated:  # fmt: skip
     """Simulate firms in clusters, a survey of two thirds of them, their ties and twelve years of accounts.
 
@@ -62,7 +63,8 @@ def simulate(
     """
     if n < 2 * clusters or clusters < regions or regions < 1:
         raise SpecificationError(
-            f"simulate: n={n}, clusters={clusters}, regions={regions}. Clusters are at least as many as regions, with two firms each."
+            f"simulate: n={n}, clusters={clusters}, regions={regions}. Clusters are at least as many as regions, with two firms "
+            "each."
         )
     if not 0 <= careless < 1 or method_variance < 0:
         raise SpecificationError(

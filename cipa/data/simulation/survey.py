@@ -45,7 +45,8 @@ def survey_of(
     adopted = ((firms.adoption > 0) & (firms.adoption <= 2019)).astype(np.float64)
     columns: dict[str, Column] = identity_of(firms, chosen)
     columns |= {
-        "capacity": np.round(firms.columns["capacity"][chosen], 1), "patent_own": np.round(firms.columns["patent_own"][chosen], 3),
+        "capacity": np.round(firms.columns["capacity"][chosen], 1),
+        "patent_own": np.round(firms.columns["patent_own"][chosen], 3),
         "mkt_share": np.round(firms.columns["mkt_share"][chosen], 2), "employees": employees, "age": firms.columns["age"][chosen],
         "soe": firms.soe[chosen], "iplus": adopted[chosen], **{name: values[:, j] for j, name in enumerate(names)},
         "attn": attention, "minutes": np.round(minutes, 1),

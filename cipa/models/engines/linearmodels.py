@@ -66,7 +66,8 @@ def fit(model: Panel, data: Any) -> Fit:
         estimates=tabulate(terms, params, np.sqrt(vcov.diagonal()), df=_degrees(model, design, found)),
         statistics=Statistics(_shares(model, found)),
         vcov_type=replace(model.vcov, note="as computed by linearmodels, without small-sample factor"), notices=design.notices,
-        title=f"Panel model, {METHODS[model.method]}, engine linearmodels", engine="linearmodels", engine_packages=("linearmodels",),
+        title=f"Panel model, {METHODS[model.method]}, engine linearmodels", engine="linearmodels",
+        engine_packages=("linearmodels",),
         answers=Answers(facts=facts, cases=lambda _: Cases(columns=model.variables, labels=(None,), rows=(design.rows,))),
     )  # fmt: skip
 
@@ -88,7 +89,8 @@ def _refuse(model: Panel, design: Design) -> None:
         'method="mundlak"': model.method == "mundlak",
         "between or random time effects": model.method in ("between", "random") and tuple(model.effects) != ("entity",),
         "an intercept in first differences (write '- 1')": model.method == "first_difference" and design.formula.intercept,
-        "first differences of a panel with gaps (it subtracts the row above)": model.method == "first_difference" and bool(design.keys.gaps),
+        "first differences of a panel with gaps (it subtracts the row above)": model.method == "first_difference"
+        and bool(design.keys.gaps),
     }  # fmt: skip
     for what, wanted in lacking.items():
         if wanted:
@@ -100,8 +102,8 @@ def _refuse(model: Panel, design: Design) -> None:
         )
     if model.vcov.kind == "clustered" and (model.vcov.convention not in ("none", "plm") or len(model.vcov.clusters) > 2):
         raise SpecificationError(
-            f'{where}: its small-sample factor for clustered errors is not that of convention "{model.vcov.convention}", and it takes'
-            ' at most two ways. Write ci.clustered("firm", convention="none"), or use the native engine.'
+            f'{where}: its small-sample factor for clustered errors is not that of convention "{model.vcov.convention}", and it '
+            'takes at most two ways. Write ci.clustered("firm", convention="none"), or use the native engine.'
         )
 
 

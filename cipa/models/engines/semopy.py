@@ -1,10 +1,10 @@
 """The same structural equation model, fitted by semopy: a second engine for cross-checks.
 
-cipa's completed parameter table, not the text that was typed, is written out in semopy's syntax with neutral names, one statement a
-parameter, so that both programs fit the same model to the same cases. semopy (Meshcheryakov, Igolkina & Samsonova 2021) is asked
-only for what it computes rightly: maximum likelihood estimates of complete data, their errors from expected or observed information
-or from the sandwich of MLM, and, without observed exogenous variables, chi-square, CFI, TLI and NFI. Its search stops at three or
-four digits; Fisher steps with its own gradient and information go on from there. All else is refused by name.
+cipa's completed parameter table, not the text that was typed, is written out in semopy's syntax with neutral names, one statement
+a parameter, so that both programs fit the same model to the same cases. semopy (Meshcheryakov, Igolkina & Samsonova 2021) is
+asked only for what it computes rightly: maximum likelihood estimates of complete data, their errors from expected or observed
+information or from the sandwich of MLM, and, without observed exogenous variables, chi-square, CFI, TLI and NFI. Its search stops
+at three or four digits; Fisher steps with its own gradient and information go on from there. All else is refused by name.
 
 Source: Meshcheryakov, G., Igolkina, A. A. & Samsonova, M. G. (2021). semopy 2: A structural equation modeling package with random
 effects in Python. arXiv 2106.01140.
@@ -89,7 +89,8 @@ def fit(model: SEM, data: Any) -> Fit:
         df_resid=float("nan") if exogenous else float(semopy.stats.calc_dof(found)), npar=len(found.param_vals),
         estimates=_table(layout, labels, params, vcov, sample.groups[0]), vcov_type=described(recipe, sample),
         statistics=Statistics(() if exogenous else _statistics(found, script, sample.groups[0])),
-        convergence=Convergence(iterations=steps, criterion=_STILL, message="semopy's L-BFGS-B, then Fisher steps with its gradient"),
+        convergence=Convergence(iterations=steps, criterion=_STILL,
+        message="semopy's L-BFGS-B, then Fisher steps with its gradient"),
         notices=(*sample.notices, *_left_out(recipe, exogenous)), engine="semopy", engine_packages=("semopy",),
         title="Structural equation model, maximum likelihood, complete cases, engine semopy",
         answers=Answers(cases=lambda _: _cases(model, sample.groups[0])),
@@ -123,8 +124,8 @@ def _refuse_options(model: SEM) -> None:
 
 def _refusal(what: str) -> SpecificationError:
     return SpecificationError(
-        f"engine semopy: {what}: not available there, or computed there in a way that is not right. A cross-check with a wrong number"
-        " checks nothing. Use the native engine, which does it."
+        f"engine semopy: {what}: not available there, or computed there in a way that is not right. A cross-check with a wrong "
+        "number checks nothing. Use the native engine, which does it."
     )
 
 
@@ -216,8 +217,9 @@ def _quiet() -> Iterator[None]:
 def _solved(script: _Script, text: str, group: GroupSample, *, baseline: bool = False) -> tuple[Any, int]:
     """A semopy model at its solution, and the number of Fisher steps after its own search.
 
-    The search begins where semopy begins; loadings of constructs without a marker, which it starts at 0 where its gradient is 0 too,
-    and, in a second attempt, all parameters begin at cipa's starting values (instrumental variables, not estimates of the model).
+    The search begins where semopy begins; loadings of constructs without a marker, which it starts at 0 where its gradient is 0
+    too, and, in a second attempt, all parameters begin at cipa's starting values (instrumental variables, not estimates of the
+    model).
     """
     for everywhere in (False, True):
         with _quiet():
@@ -231,7 +233,8 @@ def _solved(script: _Script, text: str, group: GroupSample, *, baseline: bool = 
             found.last_result.fun = max(_value(found), 0.0)
             return found, steps
     raise ConvergenceError(
-        f"engine semopy: its gradient does not vanish after {_STEPS} Fisher steps, so it has no solution to compare. Use the native engine."
+        f"engine semopy: its gradient does not vanish after {_STEPS} Fisher steps, so it has no solution to compare. Use the "
+        "native engine."
     )
 
 
@@ -341,14 +344,15 @@ def _statistics(found: Any, script: _Script, group: GroupSample) -> tuple[Statis
 
 def _left_out(recipe: Recipe, exogenous: tuple[str, ...]) -> list[Notice]:
     text = (
-        "engine semopy: left out, because it computes them by other definitions or wrongly: RMSEA, GFI, AGFI, AIC, BIC, the log-likelihood,"
-        " standardized estimates and residuals, R². Use the native engine for them."
+        "engine semopy: left out, because it computes them by other definitions or wrongly: RMSEA, GFI, AGFI, AIC, BIC, the "
+        "log-likelihood, standardized estimates and residuals, R². Use the native engine for them."
     )
     found = [Notice(code="engine_left_out", text=text)]
     if exogenous:
         text = (
-            f"engine semopy: chi-square, its degrees of freedom, CFI, TLI and NFI are left out too: with observed exogenous variables"
-            f" ({', '.join(exogenous)}) semopy counts their moments as explained. Estimates and standard errors are not touched by that."
+            "engine semopy: chi-square, its degrees of freedom, CFI, TLI and NFI are left out too: with observed exogenous "
+            f"variables ({', '.join(exogenous)}) semopy counts their moments as explained. Estimates and standard errors are not "
+            "touched by that."
         )
         found.append(Notice(code="engine_no_test", text=text))
     if recipe.test != "standard":

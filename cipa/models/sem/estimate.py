@@ -46,7 +46,10 @@ def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] 
 
 
 def _columns_used(declaration: Declaration, data: Any) -> Any:
-    """The columns that the model needs, copied out of a DataFrame once; where one is not there it is refused later, with its place."""
+    """The columns that the model needs, copied out of a DataFrame once.
+
+    Where one is not there it is refused later, with its place.
+    """
     present = {str(name) for name in getattr(data, "columns", ())}
     columns = (declaration.group, declaration.cluster, declaration.sampling_weight)
     needed = list(dict.fromkeys([*declaration.variables, *(name for name in columns if name)]))
@@ -54,7 +57,10 @@ def _columns_used(declaration: Declaration, data: Any) -> Any:
 
 
 def _refuse_unidentified(method: Method, problem: Problem, theta: Array) -> None:
-    """The method's check where nonlinear equations have their tangent at the start; if that is a singular point of them, elsewhere."""
+    """The method's check where nonlinear equations have their tangent at the start.
+
+    If that is a singular point of them, elsewhere.
+    """
     rng = np.random.default_rng(20190707)
     steps = rng.uniform(0.5, 1.5, (_OTHER_TANGENTS if problem.layout.curves else 0, len(theta)))
     refusals = []
@@ -91,7 +97,8 @@ def _assembled(
         params=frozen(point.theta), vcov=frozen(outcome.vcov), bread=frozen(outcome.bread), nobs=sample.nobs,
         df_resid=outcome.measures["df"], loglik=outcome.measures.get("logl", float("nan")), npar=layout.npar,
         vcov_type=outcome.described, estimates=estimates,
-        convergence=Convergence(converged=True, iterations=solution.iterations, criterion=solution.decrement, message=solution.message),
+        convergence=Convergence(converged=True, iterations=solution.iterations, criterion=solution.decrement,
+        message=solution.message),
         statistics=as_statistics(outcome.measures), notices=notices, title=_title(problem), answers=method.answers, layout=layout,
         sample=sample, point=point, objective=outcome.objective, recipe=problem.recipe, group_labels=problem.labels,
         measures=outcome.measures,

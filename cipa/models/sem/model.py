@@ -26,18 +26,18 @@ class SEM(Declaration):
     Parameters
     ----------
     syntax : str
-        lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks). Two `level:` blocks (within, between) with cluster=
-        make a two-level model with random intercepts.
+        lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks). Two `level:` blocks (within, between) with
+        cluster= make a two-level model with random intercepts.
     estimator : str
-        Maximum likelihood: "ml"; with robust errors and a scaled test "mlm" (Satorra-Bentler), "mlmv" (scaled and shifted), "mlmvs"
-        (mean and variance adjusted), "mlr" (Yuan-Bentler, also with missing values, clusters, weights); "mlf", with first-order errors.
-        Least squares: "gls", "wls" (ADF), "dwls", "uls", and with robust errors "wlsm", "wlsmv", "ulsm", "ulsmv". With ordered
-        variables "ml" stands for "wlsmv", as in lavaan.
+        Maximum likelihood: "ml"; with robust errors and a scaled test "mlm" (Satorra-Bentler), "mlmv" (scaled and shifted),
+        "mlmvs" (mean and variance adjusted), "mlr" (Yuan-Bentler, also with missing values, clusters, weights); "mlf", with
+        first-order errors. Least squares: "gls", "wls" (ADF), "dwls", "uls", and with robust errors "wlsm", "wlsmv", "ulsm",
+        "ulsmv". With ordered variables "ml" stands for "wlsmv", as in lavaan.
     missing : {"listwise", "fiml", "fiml_x", "two_stage", "robust_two_stage", "pairwise"}
         Complete cases; full information maximum likelihood (cases with a missing exogenous variable are dropped, as
-        lavaan does); the same with exogenous variables made random, so that no case is lost; unrestricted moments first, the model to them
-        second, errors and test corrected for it (robust: also for non-normality); each pair's cases, errors and test corrected likewise
-        (lavaan's own errors ignore the holes: se="standard", test="standard" gives them).
+        lavaan does); the same with exogenous variables made random, so that no case is lost; unrestricted moments first, the
+        model to them second, errors and test corrected for it (robust: also for non-normality); each pair's cases, errors and
+        test corrected likewise (lavaan's own errors ignore the holes: se="standard", test="standard" gives them).
     se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
     test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler", "yuan_bentler_mplus"}, optional
         Instead of the estimator's own.
@@ -50,13 +50,13 @@ class SEM(Declaration):
     group_equal, group_partial : sequence of str
         Classes of parameters held equal across groups ("loadings", "intercepts", …), and terms that stay free.
     ordered : sequence of str, or True
-        Variables seen through thresholds (2 to 30 categories), beside continuous ones as you like; True: all but covariates. Exogenous
-        variables are conditioned on (probit regressions) unless fixed_x=False.
+        Variables seen through thresholds (2 to 30 categories), beside continuous ones as you like; True: all but covariates.
+        Exogenous variables are conditioned on (probit regressions) unless fixed_x=False.
     parameterization : {"delta", "theta"}
         Of ordered variables: the variance of the response variable is 1, or its residual variance is.
     cluster, sampling_weight : str, optional
-        Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr"). With `level:` blocks the
-        clusters are the between level instead.
+        Columns of a survey's design: errors and tests are corrected for them (estimators "ml" and "mlr"). With `level:` blocks
+        the clusters are the between level instead.
     meanstructure : bool, optional
         Estimate means. Default: when the syntax has `~1`, with missing values, groups, "growth", or `SampleMoments` with means.
     std_lv : bool
@@ -64,12 +64,14 @@ class SEM(Declaration):
     orthogonal : bool
         Latent covariances at 0.
     fixed_x : bool, optional
-        Hold the moments of exogenous observed variables at the sample's (default, as lavaan; not by least squares of continuous variables).
+        Hold the moments of exogenous observed variables at the sample's (default, as lavaan; not by least squares of continuous
+        variables).
     effect_coding : bool
         Loadings of a construct average 1.
     conditional_x : bool
-        Condition on exogenous variables. So it is with ordered variables always; by maximum likelihood of complete cases it changes no
-        estimate, adds intercepts, and gives CFI and its kin a baseline that keeps what the exogenous variables explain.
+        Condition on exogenous variables. So it is with ordered variables always; by maximum likelihood of complete cases it
+        changes no estimate, adds intercepts, and gives CFI and its kin a baseline that keeps what the exogenous variables
+        explain.
     defaults : {"sem", "cfa", "growth", "lavaan"}
         Which parameters are added to those written ("lavaan": none).
     bounds : {"pos_var", "pos_ov_var", "pos_lv_var"}, optional

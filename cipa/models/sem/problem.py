@@ -99,7 +99,8 @@ def no_others(theta: Array) -> Iterable[Array]:
 class Problem:
     """A declaration and its data, ready for the search.
 
-    labels : of the groups. start : theta (k,). moments : number that the model explains. others : theta -> other thetas to start from.
+    labels : of the groups. start : theta (k,). moments : number that the model explains. others : theta -> other thetas to start
+    from.
     """
 
     declaration: Declaration

@@ -284,8 +284,8 @@ def available_moments(patterns: Patterns) -> tuple[Array, Array]:
 def pairwise_moments(values: Array, weights: Array | None = None) -> tuple[Array, Array]:
     """Covariances (p, p) of the cases that have both of two variables, divisor n_ij - 1 times (n - 1) / n, and means (p,).
 
-    `values` (n, p) with NaN for missing; `weights` (n,) count a case so often. The matrix need not be positive definite; NaN for a
-    pair with fewer than two cases.
+    `values` (n, p) with NaN for missing; `weights` (n,) count a case so often. The matrix need not be positive definite; NaN for
+    a pair with fewer than two cases.
     """
     w = np.ones(len(values)) if weights is None else weights
     seen = (~np.isnan(values)).astype(np.float64)

@@ -1,16 +1,17 @@
 """Sweeping out effects: the residuals of columns on sets of dummies, without forming the dummies.
 
-One set of effects is a subtraction of group means. Two sets, one of which is small (years), are direct: the Schur complement of the
-dummies' normal equations is solved. It is singular once for each connected component of the bipartite graph of levels; one level of
-each component is the reference, and what is left is positive definite. Anything larger is a fixed point of alternating projections,
-found by conjugate gradients.
+One set of effects is a subtraction of group means. Two sets, one of which is small (years), are direct: the Schur complement of
+the dummies' normal equations is solved. It is singular once for each connected component of the bipartite graph of levels; one
+level of each component is the reference, and what is left is positive definite. Anything larger is a fixed point of alternating
+projections, found by conjugate gradients.
 
 Every result is verified: what is left of a column has no mean within any level (`SHARE`). Where that fails, what is left is swept
 again, as in iterative refinement; where it still fails, `Absorbed.converged` is False and the model refuses.
 
-Sources: Wansbeek, T. & Kapteyn, A. (1989). Journal of Econometrics, 41, 341-361 (two-way effects, unbalanced); Abowd, J., Creecy, R.
-& Kramarz, F. (2002), Census TP-2002-06 (connected groups); Gaure, S. (2013). Computational Statistics & Data Analysis, 66, 8-18;
-Correia, S. (2017), reghdfe, section 3; Higham, N. (2002). Accuracy and Stability of Numerical Algorithms, ch. 12 (refinement).
+Sources: Wansbeek, T. & Kapteyn, A. (1989). Journal of Econometrics, 41, 341-361 (two-way effects, unbalanced); Abowd, J., Creecy,
+R. & Kramarz, F. (2002), Census TP-2002-06 (connected groups); Gaure, S. (2013). Computational Statistics & Data Analysis, 66,
+8-18; Correia, S. (2017), reghdfe, section 3; Higham, N. (2002). Accuracy and Stability of Numerical Algorithms, ch. 12
+(refinement).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ DIRECT_LEVELS = 600
 """Up to so many levels of the smaller of two effects, the dense Schur complement is cheaper than iterations."""
 
 SHARE = 1e-10
-"""Largest length of the means within the levels of an effect, relative to what is left of the column: three digits beyond print."""
+"""Largest length of the means within the levels of an effect, relative to what is left of the column: three digits beyond
+print.
+"""
 
 NOTHING = 1e-15
 """Length of what is left, relative to the column about its mean, that is rounding of a column which the effects explain fully."""
@@ -38,7 +41,9 @@ SWEEPS = 6
 """The first solution and its refinements; two are enough unless the levels are hardly connected."""
 
 CG_TOLERANCE = 1e-13
-"""Norm of the remaining adjustment, relative to the column: the levels' weak connections enlarge it, up to 1e3 in ordinary panels."""
+"""Norm of the remaining adjustment, relative to the column: the levels' weak connections enlarge it, up to 1e3 in ordinary
+panels.
+"""
 
 CG_MAX_ITERATIONS = 2000
 
@@ -218,8 +223,8 @@ def _mass(effect: Effect, weights: Array | None) -> Array:
 class TwoEffects:
     """The normal equations of two sets of dummies, the large one swept out of the small one.
 
-    The Schur complement D2' M1 D2 is the Laplacian of a graph on the levels of the small effect: off the diagonal minus the weight
-    a_ts = sum_i w_it w_is / m_i by which two levels are connected, on it the sum of its row. Written so, no digits cancel.
+    The Schur complement D2' M1 D2 is the Laplacian of a graph on the levels of the small effect: off the diagonal minus the
+    weight a_ts = sum_i w_it w_is / m_i by which two levels are connected, on it the sum of its row. Written so, no digits cancel.
 
     Parameters
     ----------
@@ -287,7 +292,7 @@ class TwoEffects:
         return right
 
     def small_effects(self, column: Array) -> Array:
-        """Coefficients (small.levels,) of the small effect's dummies in the regression of an (n,) column on both, 0 at the references."""
+        """Coefficients (small.levels,) of the small effect's dummies when an (n,) column is regressed on both; references 0."""
         effects: Array = self.solved(self.right_side(_demeaned(column[:, None], self.large, self.weights)))[:, 0]
         return effects
 

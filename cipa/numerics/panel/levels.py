@@ -3,8 +3,8 @@
     total_n = sum_g a_g[level of row n in effect g]
 
 The parts are fixed up to constants that one effect can give another: in each connected component of the levels the first level of
-the second effect is 0 (of every further effect: its first level), and the first effect takes what they give away. The sum over the
-effects is verified row by row.
+the second effect is 0 (of every further effect: its first level), and the first effect takes what they give away. The sum over
+the effects is verified row by row.
 
 Sources: Abowd, J., Creecy, R. & Kramarz, F. (2002), Census TP-2002-06; Fong, D. & Saunders, M. (2011). SIAM Journal on Scientific
 Computing, 33, 2950-2971 (LSMR); fixest::fixef (the same references).
@@ -23,7 +23,9 @@ from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, TwoEffects, components, group_sums
 
 RECONSTRUCTED = 1e-9
-"""Largest difference between the sum of the effects and what they add up to, relative to its spread (or to its size, in rounding)."""
+"""Largest difference between the sum of the effects and what they add up to, relative to its spread (or to its size, in
+rounding).
+"""
 
 ROUNDING = 1e-14
 """What is left of the total, relative to its spread, that needs no further round."""

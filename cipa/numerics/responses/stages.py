@@ -8,9 +8,9 @@ step one and v of step two, and
     B = [A11 0; A21 A22],  A11 = sum u u' (within variables),  A21 = sum v d(log p)/d(step one)',  A22 = sum v^2,
 
 the covariance of the estimates is B^-1 (sum [u v][u v]') B^-T (Muthén 1984). A case that lacks a variable, or a pair, has score 0
-there. Correlations with continuous variables are then turned into covariances (delta method). With sampling weights w every sum over
-cases is weighted, but that of [u v][u v]', whose scores are multiplied by w; with clusters it is over the clusters' sums of scores, with the
-factor G/(G - 1) (Asparouhov & Muthén 2005).
+there. Correlations with continuous variables are then turned into covariances (delta method). With sampling weights w every sum
+over cases is weighted, but that of [u v][u v]', whose scores are multiplied by w; with clusters it is over the clusters' sums of
+scores, with the factor G/(G - 1) (Asparouhov & Muthén 2005).
 
 Sources: Olsson, U. (1979). Psychometrika, 44, 443-460; Olsson, Drasgow & Dorans (1982). Psychometrika, 47, 337-347; Muthén, B.
 (1984). Psychometrika, 49, 115-132; Muthén & Satorra (1995). Psychometrika, 60, 489-503; Asparouhov & Muthén (2005). Multivariate
@@ -36,9 +36,9 @@ from cipa.numerics.responses.polychoric import (
     table_scores,
     without_empty_cells,
 )
+from cipa.numerics.responses.probit import ROOT, density, probit, probit_scores
 
 _ITERATIONS = 100
-_ROOT = math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,8 @@ class Moments:
 class Margin:
     """Step one for one variable.
 
-    params (m,): thresholds or the mean, then slopes, then the variance of a continuous one. scores (n, m), 0 where missing, and the
-    sampling weights (n,), which are not in them.
+    params (m,): thresholds or the mean, then slopes, then the variance of a continuous one. scores (n, m), 0 where missing, and
+    the sampling weights (n,), which are not in them.
     lower, upper (n,): where an ordered variable's residual lies; z (n,): the standardized residual of a continuous one.
     """
 
@@ -166,7 +166,8 @@ def _assembled(
     order += [place[int(i), int(j)] for i, j in zip(rows, cols, strict=True)]
     gamma = H @ gamma @ H.T
     return Moments(
-        thresholds=np.concatenate([one.params[:size] for one, size in zip(margins, counts, strict=True) if one.ordered] or [np.empty(0)]),
+        thresholds=np.concatenate([one.params[:size] for one,
+        size in zip(margins, counts, strict=True) if one.ordered] or [np.empty(0)]),
         owner=np.array([j for j, one in enumerate(margins) if one.ordered for _ in range(counts[j])], dtype=np.intp),
         means=np.array([margins[j].params[0] for j in continuous]),
         slopes=np.array([one.params[size : size + q] for one, size in zip(margins, counts, strict=True)]).reshape(p, q),
@@ -182,11 +183,11 @@ def _margin(values: Array, categories: int, x: Array, w: Array) -> Margin:
     share = np.cumsum(np.bincount(codes[seen], weights=w[seen], minlength=categories)) / w[seen].sum()
     thresholds, slopes = ndtri(share[:-1]), np.zeros(x.shape[1])
     if x.shape[1]:
-        thresholds, slopes = _probit(codes[seen], x[seen], thresholds, w[seen])
+        thresholds, slopes = probit(codes[seen], x[seen], thresholds, w[seen])
     edges = np.concatenate([[-np.inf], thresholds, [np.inf]])
     centre = x @ slopes
     lower, upper = edges[codes] - centre, edges[codes + 1] - centre
-    scores = np.where(seen[:, None], _probit_scores(codes, x, lower, upper, categories), 0.0)
+    scores = np.where(seen[:, None], probit_scores(codes, x, lower, upper, categories), 0.0)
     return Margin(
         ordered=True, params=np.concatenate([thresholds, slopes]), scores=scores, weights=w, seen=seen, codes=codes, edges=edges,
         lower=lower, upper=upper, z=np.zeros(len(values)),
@@ -203,59 +204,16 @@ def _regression(values: Array, seen: BoolArray, x: Array, w: Array) -> Margin:
     scores = np.column_stack([design * error[:, None] / variance, (error**2 / variance - 1) / (2 * variance)])
     nothing = np.zeros(len(values))
     return Margin(
-        ordered=False, params=np.concatenate([beta, [variance]]), scores=np.where(seen[:, None], scores, 0.0), weights=w, seen=seen,
+        ordered=False, params=np.concatenate([beta, [variance]]), scores=np.where(seen[:, None], scores, 0.0), weights=w,
+        seen=seen,
         codes=nothing.astype(np.intp), edges=np.empty(0), lower=nothing, upper=nothing, z=error / math.sqrt(variance),
     )  # fmt: skip
 
 
-def _density(x: Array) -> Array:
-    return np.asarray(np.exp(-np.minimum(x * x, 1400) / 2) / _ROOT)
-
-
-def _probit_scores(codes: IntArray, x: Array, lower: Array, upper: Array, categories: int) -> Array:
-    """Casewise derivatives (n, K - 1 + q) of an ordered probit's log-likelihood."""
-    probability = np.maximum(ndtr(upper) - ndtr(lower), TINY)
-    below, above = _density(lower) / probability, _density(upper) / probability
-    scores = np.zeros((len(codes), categories + 1))
-    index = np.arange(len(codes))
-    scores[index, codes] -= below
-    scores[index, codes + 1] += above
-    return np.hstack([scores[:, 1:-1], (below - above)[:, None] * x])
-
-
-def _probit(codes: IntArray, x: Array, start: Array, w: Array) -> tuple[Array, Array]:
-    """Ordered probit by scoring steps with halving: thresholds and slopes."""
-    centre, spread = x.mean(axis=0), x.std(axis=0)
-    scaled = (x - centre) / spread
-    t = len(start)
-    params = np.concatenate([start, np.zeros(x.shape[1])])
-
-    def at(params: Array) -> tuple[float, Array]:
-        edges = np.concatenate([[-np.inf], params[:t], [np.inf]])
-        if (np.diff(params[:t]) <= 0).any():
-            return -np.inf, np.empty(0)
-        middle = scaled @ params[t:]
-        lower, upper = edges[codes] - middle, edges[codes + 1] - middle
-        value = float(w @ np.log(np.maximum(ndtr(upper) - ndtr(lower), TINY)))
-        return value, _probit_scores(codes, scaled, lower, upper, t + 1)
-
-    value, scores = at(params)
-    for _ in range(_ITERATIONS):
-        gradient = w @ scores
-        step = np.linalg.solve((scores * w[:, None]).T @ scores, gradient)
-        found = at(params + step)
-        while found[0] < value - 1e-12 * abs(value) and np.abs(step).max() > 1e-14:
-            step = step / 2
-            found = at(params + step)
-        params, (value, scores) = params + step, found
-        if np.abs(step).max() < 1e-12:
-            break
-    slopes = params[t:] / spread
-    return params[:t] + centre @ slopes, slopes
-
-
 Waves = tuple[Array, Array]
-"""Casewise derivatives of log p: in the lower and upper edge of an ordered variable, or in mean and variance of a continuous one."""
+"""Casewise derivatives of log p: in the lower and upper edge of an ordered variable, or in mean and variance of a continuous
+one.
+"""
 
 Kind = Callable[[float, Margin, Margin], tuple[Array, Array, Waves, Waves]]
 """A pair's log-likelihood (n,), its derivative in the correlation (n,), and both variables' waves."""
@@ -377,7 +335,7 @@ def _both_ordered(rho: float, one: Margin, two: Margin) -> tuple[Array, Array, W
     def wave(edge: Array, other: Margin) -> Array:
         finite = np.where(np.isfinite(edge), edge, 0.0)
         conditional = ndtr((other.upper - rho * finite) / root) - ndtr((other.lower - rho * finite) / root)
-        return np.asarray(_density(edge) * conditional / probability)
+        return np.asarray(density(edge) * conditional / probability)
 
     waves = [(-wave(own.lower, other), wave(own.upper, other)) for own, other in ((one, two), (two, one))]
     return np.log(probability), slope, waves[0], waves[1]
@@ -388,11 +346,11 @@ def _polyserial(rho: float, one: Margin, two: Margin) -> tuple[Array, Array, Wav
     root, z, sd = math.sqrt(1 - rho * rho), two.z, two.sd
     upper, lower = (one.upper - rho * z) / root, (one.lower - rho * z) / root
     probability = np.maximum(ndtr(upper) - ndtr(lower), TINY)
-    above, below = _density(upper) / probability, _density(lower) / probability
+    above, below = density(upper) / probability, density(lower) / probability
     finite_upper, finite_lower = (np.where(np.isfinite(edge), edge, 0.0) for edge in (one.upper, one.lower))
     slope = (above * (rho * finite_upper - z) - below * (rho * finite_lower - z)) / root**3
     drift = (above - below) * rho / root
-    log_density = -(z**2) / 2 - math.log(sd * _ROOT)
+    log_density = -(z**2) / 2 - math.log(sd * ROOT)
     continuous = ((z + drift) / sd, (z**2 - 1 + z * drift) / (2 * sd**2))
     return np.log(probability) + log_density, slope, (-below / root, above / root), continuous
 

@@ -2,8 +2,8 @@
 
 Newton steps that lower the function plus a multiple of what the equations miss (Han 1977) find the neighbourhood; where there are
 inequalities, or these steps fail, sequential quadratic programming (SciPy's SLSQP) finds it and which of them bind. Then Newton
-steps on the conditions of Karush, Kuhn and Tucker, with the binding ones as equations, end at full precision. The exact curvature of
-the function is used, that of the constraints is differenced from their exact gradients: it changes the speed of the last
+steps on the conditions of Karush, Kuhn and Tucker, with the binding ones as equations, end at full precision. The exact curvature
+of the function is used, that of the constraints is differenced from their exact gradients: it changes the speed of the last
 steps, not where they end.
 
 Sources: Han, S.-P. (1977). Journal of Optimization Theory and Applications, 22, 297-309; Nocedal & Wright (2006), Numerical
@@ -93,7 +93,9 @@ def _descended(objective: Objective[P], start: Array, curves: Curves) -> Array |
 def _newton(
     objective: Objective[P], eta: Array, point: P, curves: Curves, binding: BoolArray
 ) -> tuple[Array, Array, float] | None:  # fmt: skip
-    """The step (q,) to where function and binding constraints, as seen from here, are stationary; multipliers; decrement along them.
+    """The step (q,) to where function and binding constraints, as seen from here, are stationary; multipliers.
+
+    Decrement along them.
 
     None where a constraint has no value or slope: outside of a logarithm or a root.
     """

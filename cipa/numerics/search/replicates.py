@@ -24,7 +24,10 @@ _HALVINGS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluations:
-    """As `normal.Evaluation` for R samples of complete data: value (R,), inf outside the domain; W, P, Q (R, p, p); w, Pd (R, p)."""
+    """As `normal.Evaluation` for R samples of complete data: value (R,), inf outside the domain; W, P, Q (R, p, p).
+
+    W, Pd (R, p).
+    """
 
     value: Array
     W: Array
@@ -118,7 +121,7 @@ def _directions(H: Array, g: Array) -> tuple[Array, Array, BoolArray]:
 def _steps(
     objectives: Objectives[P], eta: Array, which: IntArray, move: Array, value: Array, decrement: Array
 ) -> tuple[Array, BoolArray, P | None]:
-    """Ends (r, q) of steps halved until the function falls (Armijo), whether (r,) it did, and the points when no step was halved."""
+    """Ends (r, q) of steps halved until the function falls (Armijo), whether (r,) it did, and the points of whole steps."""
     length, left = np.ones(len(eta)), np.arange(len(eta))
     for _ in range(_HALVINGS):
         points = objectives.evaluate(eta[left] + length[left, None] * move[left], which[left])

@@ -1,4 +1,7 @@
-"""Axes of a chart in SVG: round ticks, and places on the page; text stays text, so that any script is shown and long labels are broken."""
+"""Axes of a chart in SVG: round ticks, and places on the page.
+
+Text stays text, so that any script is shown and long labels are broken.
+"""
 
 from __future__ import annotations
 

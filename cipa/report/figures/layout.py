@@ -24,8 +24,8 @@ _FEW = 5  # ranks of at most so many nodes are searched over all orders
 class Node:
     """A variable: its place, half its width and half its height, and the room of its items.
 
-    `room` is what they take above and below it together, `reach` to each side; `tower` what they take on one side, above the node where
-    `up` holds, else below.
+    `room` is what they take above and below it together, `reach` to each side; `tower` what they take on one side, above the node
+    where `up` holds, else below.
     """
 
     name: str
@@ -99,7 +99,10 @@ def _across(columns: Sequence[Sequence[Node]]) -> list[float]:
 
 
 def _orders(column: Sequence[Node], placed: Mapping[str, Node], edges: Sequence[Edge]) -> list[list[Node]]:
-    """Orders of a rank that are tried: all of a few nodes; else the one there is with two neighbours swapped, turned, or by their ties."""
+    """Orders of a rank that are tried: all of a few nodes.
+
+    Else the one there is with two neighbours swapped, turned, or by their ties.
+    """
     if len(column) <= _FEW:
         return [list(order) for order in permutations(column)]
     here = sorted(column, key=lambda node: placed[node.name].y)

@@ -53,8 +53,8 @@ class PathDiagram:
         suffix = target.suffix.lower()
         if suffix not in SUFFIXES:
             raise SpecificationError(
-                f"PathDiagram.save: '{target.name}' names no kind of picture that is written here, and a file whose content is not what"
-                f" its name says opens nowhere. End it with {', '.join(SUFFIXES)}."
+                f"PathDiagram.save: '{target.name}' names no kind of picture that is written here, and a file whose content is "
+                f"not what its name says opens nowhere. End it with {', '.join(SUFFIXES)}."
             )
         content = self.svg.encode() if suffix == ".svg" else render_picture(self.svg, "png" if suffix == ".png" else "pdf")
         target.write_bytes(content)
@@ -103,8 +103,9 @@ def draw(
     structure = questions.structure(fit, "A path diagram")
     if structure.levels:
         raise InferenceError(
-            f"A path diagram of two levels ({' and '.join(map(str, structure.labels))}) is not drawn in this version. The estimates are in"
-            " fit.estimates, with their level; the model of one level can be drawn from a fit without 'level:' blocks."
+            f"A path diagram of two levels ({' and '.join(map(str, structure.labels))}) is not drawn in this version. The "
+            "estimates are in fit.estimates, with their level; the model of one level can be drawn from a fit without 'level:' "
+            "blocks."
         )
     if group is not None and group not in structure.labels:
         raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(map(str, structure.labels))}.")

@@ -1,7 +1,7 @@
 """How the lines of a path diagram run, and where their labels stand.
 
-A line is straight, unless another box stands in its way or another line joins the same two nodes: then it bends just as far as it must, as a
-Bézier curve, first to one side, then to the other. Labels slide along their lines to where they cover nothing.
+A line is straight, unless another box stands in its way or another line joins the same two nodes: then it bends just as far as it
+must, as a Bézier curve, first to one side, then to the other. Labels slide along their lines to where they cover nothing.
 """
 
 from __future__ import annotations

@@ -27,7 +27,10 @@ def label(lines: Sequence[str], x: float, y: float, *, size: float, weight: str 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> str:
     """A latent variable."""
-    return f'<ellipse cx="{number(x)}" cy="{number(y)}" rx="{number(rx)}" ry="{number(ry)}" fill="#fff" stroke="#000" stroke-width="1.2"/>'
+    return (
+        f'<ellipse cx="{number(x)}" cy="{number(y)}" rx="{number(rx)}" ry="{number(ry)}" fill="#fff" stroke="#000" '
+        'stroke-width="1.2"/>'
+    )
 
 
 def rectangle(x: float, y: float, width: float, height: float, *, stroke: str = "#000") -> str:

@@ -27,7 +27,10 @@ def _fit(*, test: str, indices: Sequence[tuple[str, str, float]], low: float | N
 
 def _region(*, effect: str, moderator: str, word: str, low: str, high: str, share: float) -> str:
     if word in ("everywhere", "nowhere"):
-        return f"Johnson-Neyman: the effect {effect} differs from 0 at {'every value' if word == 'everywhere' else 'no value'} of {moderator}."
+        return (
+            f"Johnson-Neyman: the effect {effect} differs from 0 at {'every value' if word == 'everywhere' else 'no value'} of "
+            f"{moderator}."
+        )
     return (
         f"Johnson-Neyman: the effect {effect} differs from 0 (pointwise 95% tests) where {moderator} lies {word} {low} to"
         f" {high}; {per_cent(share)} of the sample lie there."
@@ -77,8 +80,8 @@ TEMPLATES: Mapping[str, Template] = {
     "verdict.not tested": "not tested",
     "verdicts.waiting": "Not tested",
     "verdicts.note": (
-        "Supported: the interval excludes 0 on the side claimed; contrary: on the other side; not supported: it covers 0 and excludes a"
-        " standardized effect of {smallest:g}; inconclusive: it covers both. p-values are two-sided."
+        "Supported: the interval excludes 0 on the side claimed; contrary: on the other side; not supported: it covers 0 and "
+        "excludes a standardized effect of {smallest:g}; inconclusive: it covers both. p-values are two-sided."
     ),
     "verdicts.indirect": (
         "Indirect effects: Monte Carlo intervals ({draws:,} draws, seed {seed}). A product of coefficients is a causal effect"
@@ -124,8 +127,8 @@ TEMPLATES: Mapping[str, Template] = {
     "loadings.lambda": "λ",
     "loadings.interval": "95% interval of\N{NO-BREAK SPACE}λ",
     "loadings.note": (
-        "b: loading in the units of the items, 1 where it sets the construct's scale; λ: completely standardized loading, with its own"
-        " standard error (delta method)."
+        "b: loading in the units of the items, 1 where it sets the construct's scale; λ: completely standardized loading, with "
+        "its own standard error (delta method)."
     ),
     "reliability": "Reliability and convergent validity",
     "reliability.items": "Items",
@@ -146,12 +149,12 @@ TEMPLATES: Mapping[str, Template] = {
     "diagram.panel.group": "Group {group}: {paths}.",
     "diagram.path": "{cause} to {outcome} {value:unit}",
     "diagram.note": (
-        "Completely standardized estimates; dashed: p ≥ .05. Ellipses are constructs, boxes observed variables; R² stands in dependent ones."
-        " Not drawn: variances, covariances of exogenous variables, and of items' residuals."
+        "Completely standardized estimates; dashed: p ≥ .05. Ellipses are constructs, boxes observed variables; R² stands in "
+        "dependent ones. Not drawn: variances, covariances of exogenous variables, and of items' residuals."
     ),
     "diagram.note.measurement": (
-        "Completely standardized estimates; dashed: p ≥ .05. Ellipses are constructs, boxes observed variables; R² stands in dependent ones."
-        " Not drawn: variances, covariances of items' residuals."
+        "Completely standardized estimates; dashed: p ≥ .05. Ellipses are constructs, boxes observed variables; R² stands in "
+        "dependent ones. Not drawn: variances, covariances of items' residuals."
     ),
     "diagram.hidden": "The {count} items are in the table of loadings.",
     # Regressions
@@ -175,7 +178,8 @@ TEMPLATES: Mapping[str, Template] = {
     "slopes.line": "{value:decimal} ({at:signed} SD)",
     "slopes.key": "{moderator}:",
     "slopes.note": (
-        "Change from the outcome at the mean of the cause; bands: pointwise 95% intervals of the slope; range: 1st to 99th percentile."
+        "Change from the outcome at the mean of the cause; bands: pointwise 95% intervals of the slope; range: 1st to 99th "
+        "percentile."
     ),
     # Any fit
     "estimates": "Estimates",
@@ -191,8 +195,8 @@ TEMPLATES: Mapping[str, Template] = {
     "agreement.none": "none compared",
     "agreement.refused": "{model}: No cross-check was possible. {reason}",
     "agreement.scope": (
-        "Largest differences. Both programs were given the data and the list of parameters that cipa read, so an error in reading or in"
-        " completing the model would be common to both."
+        "Largest differences. Both programs were given the data and the list of parameters that cipa read, so an error in "
+        "reading or in completing the model would be common to both."
     ),
     # Notices
     "failed": "The model {model} could not be fitted. {reason}",

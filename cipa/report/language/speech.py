@@ -1,7 +1,8 @@
 """A language: what a report says, by code. A view names a code and its values; the words are in one file a language.
 
-A template is text with named places, `{n}`, each with a way of writing it after a colon: `{share:per_cent}`, `{low:decimal}`, `{names:listed}`;
-or a function of the values, where grammar asks for one. Names and labels that a study gives are values, and are never read as templates.
+A template is text with named places, `{n}`, each with a way of writing it after a colon: `{share:per_cent}`, `{low:decimal}`,
+`{names:listed}`; or a function of the values, where grammar asks for one. Names and labels that a study gives are values, and are
+never read as templates.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from cipa.report.words import decimal, equals_p, level, per_cent, signed, statis
 Template = str | Callable[..., str]
 
 WAYS: Mapping[str, Callable[[Any], str]] = {
-    "decimal": decimal, "unit": unit, "stat": statistic, "level": level, "per_cent": per_cent, "equals_p": equals_p, "signed": signed,
+    "decimal": decimal, "unit": unit, "stat": statistic, "level": level, "per_cent": per_cent, "equals_p": equals_p,
+    "signed": signed,
 }  # fmt: skip
 """Ways of writing a number."""
 

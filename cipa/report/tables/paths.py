@@ -21,7 +21,8 @@ def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     drawn = structure(fit, "A table of paths")
     titles, about = construct_titles(analysis, model), hypotheses_by_term(analysis, model)
     heads = columns(
-        (say("paths.path"), "text"), (say("b"), "estimate"), (say("se"), "estimate"), (say("interval"), "interval"), (say("p"), "p"),
+        (say("paths.path"), "text"), (say("b"), "estimate"), (say("se"), "estimate"), (say("interval"), "interval"),
+        (say("p"), "p"),
         (say("beta"), "unit"), (say("hypothesis"), "text"),
     )  # fmt: skip
     rows: list[Row] = []

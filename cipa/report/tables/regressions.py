@@ -50,7 +50,8 @@ def _table(analysis: Analysis, say: Language, outcome: str, fits: Fits) -> Table
     rows += [*_dummy_rows(say, dummies, fits), *_foot(say, fits)]
     notes = (say("regressions.note"), *_error_notes(say, fits))
     return Table(
-        key=f"regressions-{first}", title=say("regressions.of", outcome=titles.get(outcome, outcome)), rows=tuple(rows), notes=notes,
+        key=f"regressions-{first}", title=say("regressions.of", outcome=titles.get(outcome, outcome)), rows=tuple(rows),
+        notes=notes,
         columns=columns(("", "text"), *[(name, "estimate") for name in names]),
     )  # fmt: skip
 

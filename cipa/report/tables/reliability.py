@@ -22,7 +22,8 @@ def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
             rows=tuple(
                 body(construct_head(say, titles, construct, label), *rest)
                 for construct, label, *rest in zip(
-                    *(table.columns[name] for name in ("construct", "group", "items", *HEADS) if name in table.columns), strict=True
+                    *(table.columns[name] for name in ("construct", "group", "items", *HEADS) if name in table.columns),
+                    strict=True
                 )
             ),
         )

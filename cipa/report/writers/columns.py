@@ -1,8 +1,8 @@
 """The columns of a table on a page of A4: how wide each is, in which size of type, and in how many parts the table is set.
 
-Numbers are never broken, so a column of numbers is as wide as its widest cell, and its head is wrapped. Columns of words share what is left,
-and wrap. Where numbers leave too little, the type becomes smaller; where it would become too small to read, the table is set in parts, each
-with the first column again.
+Numbers are never broken, so a column of numbers is as wide as its widest cell, and its head is wrapped. Columns of words share
+what is left, and wrap. Where numbers leave too little, the type becomes smaller; where it would become too small to read, the
+table is set in parts, each with the first column again.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ def _part(
 
 
 def _widths(wanted: Sequence[Wanted], room: float) -> list[float]:
-    """Widths in font sizes: numbers as they like, where words still have some room; words as they like, or sharing what is left."""
+    """Widths in font sizes: numbers as they like, where words still have some room.
+
+    Words as they like, or sharing what is left.
+    """
     modest = sum(min(column.likes, _MODEST) for column in wanted if column.words)
     roomy = modest + sum(column.likes for column in wanted if not column.words) <= room
     numbers = {k: column.likes if roomy else column.least for k, column in enumerate(wanted) if not column.words}

@@ -67,7 +67,8 @@ def _block(block: Block, number: int) -> dict[str, Any]:
             return {"kind": "listing", "text": text}
         case Figure():
             return {
-                "kind": "figure", "title": block.title, "file": f"figure{number}.svg", "alt": block.alt, "notes": list(block.notes),
+                "kind": "figure", "title": block.title, "file": f"figure{number}.svg", "alt": block.alt,
+                "notes": list(block.notes),
                 "number": number,
             }  # fmt: skip
     return {"kind": "table", "title": block.title, "number": number, "notes": list(block.notes), "parts": set_out(block)}

@@ -292,8 +292,8 @@ def _weights(data: Dataset, name: str | None) -> Array | None:
     wrong = np.flatnonzero(values <= 0)
     if wrong.size:
         raise DataError(
-            f"{data.name}: the weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not positive)."
-            " A weight says how much a row counts, so it is positive. Drop those rows, or mend the column."
+            f"{data.name}: the weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not "
+            "positive). A weight says how much a row counts, so it is positive. Drop those rows, or mend the column."
         )
     return values
 
@@ -303,8 +303,9 @@ def _refuse_empty(data: Dataset, formula: Formula, used: BoolArray, columns: _Co
     for name, values in {str(formula.response): columns.response, **named}.items():
         if np.isnan(values).all():
             raise DataError(
-                f"{data.name}: '{name}' has no value in any of the {data.nobs} rows. A variable without values cannot be estimated:"
-                " check how the column was read, or (for a lag) whether consecutive periods are in the data; else drop the term."
+                f"{data.name}: '{name}' has no value in any of the {data.nobs} rows. A variable without values cannot be "
+                "estimated: check how the column was read, or (for a lag) whether consecutive periods are in the data; else drop "
+                "the term."
             )
     if not used.any():
         raise DataError(
@@ -324,7 +325,8 @@ def _sample_notices(data: Dataset, keys: PanelKeys, columns: _Columns, used: Boo
         worst = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1])[:4] if count)
         text = (
             f"{dropped} of {len(used)} rows of {data.name} are not used, because a variable is missing"
-            f"{f' (missing values: {worst})' if worst else ''}. The estimates describe the {len(used) - dropped} rows that remain."
+            f"{f' (missing values: {worst})' if worst else ''}. The estimates describe the {len(used) - dropped} rows that "
+            "remain."
         )
         found.append(Notice(code="rows_dropped", text=text))
     if keys.named and keys.singletons:

@@ -1,7 +1,7 @@
 """The values of a formula's variables over the rows of the data, and what was learned from them on the way.
 
-What is learned (the levels of a column of words, the mean of `center`) belongs to the estimation sample; a prediction for other data
-uses it instead of learning it again.
+What is learned (the levels of a column of words, the mean of `center`) belongs to the estimation sample; a prediction for other
+data uses it instead of learning it again.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ class Variables:
         if not kept and (self.used is None or self.used.any()):
             what = f"one value ('{shown[0]}')" if shown else "no value"
             raise DataError(
-                f"{self.data.name}: '{column_of(atom)}' has {what} in the estimation sample. Levels are compared with one another, so"
-                " a regressor needs two. Drop the term, or check how the column was read."
+                f"{self.data.name}: '{column_of(atom)}' has {what} in the estimation sample. Levels are compared with one "
+                "another, so a regressor needs two. Drop the term, or check how the column was read."
             )
 
     def _numbers(self, name: str) -> Array:

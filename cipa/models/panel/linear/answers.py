@@ -56,6 +56,7 @@ def _effect(model: Any, effect: str) -> str:
 
 
 ANSWERS = Answers(
-    family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread, scores=_scores, headline=_headline,
+    family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread, scores=_scores,
+    headline=_headline,
     residuals=residuals, predict=predict, refit=refit, law=law_of, vcov=with_vcov, cases=cases, facts=facts,
 )  # fmt: skip

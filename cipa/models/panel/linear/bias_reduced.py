@@ -3,11 +3,11 @@
     V = B [sum_g s_g s_g'] B,    s_g = X_g' A_g e_g,    A_g = (I - H_gg)^(-1/2)
     df_j = (tr P)^2 / tr(P P),   P_gh = u_g' (I - H)_gh u_h,    u_g = A_g X_g B e_j
 
-H is the hat matrix of the design with all dummies, X the design after the effects are swept out; the working model of the errors is
-independence with one variance. A_g is the symmetric root of the Moore-Penrose inverse.
+H is the hat matrix of the design with all dummies, X the design after the effects are swept out; the working model of the errors
+is independence with one variance. A_g is the symmetric root of the Moore-Penrose inverse.
 
-Sources: Bell, R. & McCaffrey, D. (2002). Survey Methodology, 28, 169-181; Pustejovsky, J. & Tipton, E. (2018). Journal of Business &
-Economic Statistics, 36, 672-683 (with effects; clubSandwich, type "CR2").
+Sources: Bell, R. & McCaffrey, D. (2002). Survey Methodology, 28, 169-181; Pustejovsky, J. & Tipton, E. (2018). Journal of
+Business & Economic Statistics, 36, 672-683 (with effects; clubSandwich, type "CR2").
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@
 
     cr2    clustered with A_g = (I - H_gg)^(-1/2) (`bias_reduced`)
 
-crv3 is the cluster jackknife, centred at the full estimate. Effects that lie in one cluster leave with it; others (of years) are swept
-out again from the clusters that remain.
+crv3 is the cluster jackknife, centred at the full estimate. Effects that lie in one cluster leave with it; others (of years) are
+swept out again from the clusters that remain.
 
-Sources: MacKinnon, J. & White, H. (1985). Journal of Econometrics, 29, 305-325 (hc2, hc3); MacKinnon, J., Nielsen, M. & Webb, M. (2023).
-Journal of Applied Econometrics, 38, 671-694, eq. 16 (crv3).
+Sources: MacKinnon, J. & White, H. (1985). Journal of Econometrics, 29, 305-325 (hc2, hc3); MacKinnon, J., Nielsen, M. & Webb, M.
+(2023). Journal of Applied Econometrics, 38, 671-694, eq. 16 (crv3).
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def _iid(vcov: VCov, parts: Regression) -> Covariance:
 def _no_leverage(vcov: VCov, parts: Regression) -> str:
     if parts.leverage is None:
         return (
-            "the leverage of more than two sets of effects, or of two large or hardly connected ones, has no closed form, and each"
+            "the leverage of more than two sets of effects, or of two large or hardly connected ones, has no closed form, and "
+            "each"
             ' squared residual is divided by 1 - leverage. Use vcov="hc1" or ci.clustered(...).'
         )
     full = int((1 - parts.leverage < _FULL).sum())
@@ -119,7 +120,7 @@ def _by_leverage(vcov: VCov, parts: Regression) -> Covariance:
 
 @public
 def crv3(column: str) -> VCov:
-    """Errors by the cluster jackknife (CV3 of MacKinnon, Nielsen & Webb 2023), better than `ci.clustered` with few or unequal clusters.
+    """Errors by the cluster jackknife (CV3 of MacKinnon, Nielsen & Webb 2023), for few or unequal clusters.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def crv3(column: str) -> VCov:
 
 @public
 def cr2(column: str) -> VCov:
-    """Clustered errors with the bias reduction of Bell & McCaffrey and t with Satterthwaite's degrees of freedom (clubSandwich's CR2).
+    """Clustered errors with the bias reduction of Bell & McCaffrey, t with Satterthwaite's degrees of freedom (CR2).
 
     Each estimate has degrees of freedom of its own; an effect of several (a simple slope) takes the smallest of theirs.
 
@@ -173,7 +174,8 @@ def _no_bias_reduction(vcov: VCov, parts: Regression) -> str:
         return f'it needs the hat matrix of all dummies, of two sets at most. Use ci.clustered("{name}") or ci.crv3("{name}").'
     if largest > LARGEST_CLUSTER or groups > MOST_CLUSTERS:
         return (
-            f"{groups} clusters with up to {largest} rows need matrices of that size (at most {MOST_CLUSTERS} and {LARGEST_CLUSTER})."
+            f"{groups} clusters with up to {largest} rows need matrices of that size (at most {MOST_CLUSTERS} and "
+            f"{LARGEST_CLUSTER})."
             f' With so many clusters the correction is small: use ci.clustered("{name}").'
         )
     return one_cluster(vcov, parts)
@@ -193,7 +195,8 @@ def _bias_reduced(vcov: VCov, parts: Regression) -> Covariance:
 def _no_jackknife(vcov: VCov, parts: Regression) -> str:
     if not parts.plain:
         return (
-            "without a cluster the first stage, or the variance components, would be others, and that jackknife is not derived here. Use"
+            "without a cluster the first stage, or the variance components, would be others, and that jackknife is not derived "
+            "here. Use"
             f' ci.clustered("{vcov.clusters[0]}").'
         )
     return one_cluster(vcov, parts)
@@ -262,8 +265,8 @@ def _solved(matrix: Array, right: Array, whole: Array, *, name: str) -> Array:
 
 def _not_identified(kind: str, name: str, why: str) -> InferenceError:
     return InferenceError(
-        f'vcov="{kind}({name})" is not available here: {why}. It needs the design of each cluster, and of the others without it. Drop the'
-        f' regressor, merge clusters, or use ci.clustered("{name}").'
+        f'vcov="{kind}({name})" is not available here: {why}. It needs the design of each cluster, and of the others without it. '
+        f'Drop the regressor, merge clusters, or use ci.clustered("{name}").'
     )
 
 

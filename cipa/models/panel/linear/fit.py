@@ -82,7 +82,8 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution,
     notices = (*design.notices, *found.notices, *spread.notices)
     announce(notices)
     return PanelFit(
-        model=model, data=design.data, kind="panel", terms=found.terms, params=frozen(solution.params), vcov=frozen(spread.matrix),
+        model=model, data=design.data, kind="panel", terms=found.terms, params=frozen(solution.params),
+        vcov=frozen(spread.matrix),
         bread=frozen(solution.bread), nobs=nobs, df_resid=float(df_resid), npar=k, vcov_type=spread.vcov, estimates=estimates,
         loglik=log_likelihood(model.method, design, found, solution),
         statistics=statistics_of(model, design, found, solution, matrix=spread.matrix, df=spread.df, df_resid=df_resid),

@@ -106,8 +106,8 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     nobs, k = X.shape
     if nobs <= k:
         raise IdentificationError(
-            f"The regression has {nobs} rows for {k} parameters ({', '.join(names[:6])}{', …' if k > 6 else ''}). With no more rows"
-            " than parameters every outcome is fitted exactly. Use fewer regressors, or data with more rows."
+            f"The regression has {nobs} rows for {k} parameters ({', '.join(names[:6])}{', …' if k > 6 else ''}). With no more "
+            "rows than parameters every outcome is fitted exactly. Use fewer regressors, or data with more rows."
         )
     factored, _, _, info = lapack.dgeqrf(X)
     assert info == 0
@@ -161,7 +161,8 @@ def refuse_absorbed(before: Array, after: Array, names: Sequence[str], *, effect
         listed = ", ".join(f"'{names[int(i)]}'" for i in gone)
         one = gone.size == 1
         raise IdentificationError(
-            f"{listed} {'has' if one else 'have'} no variation left after the {effects} are swept out: {'it is' if one else 'they are'}"
-            f" absorbed by the effects, so the effect is not identified. Drop {'it' if one else 'them'} (for a moderator m write"
+            f"{listed} {'has' if one else 'have'} no variation left after the {effects} are swept out: "
+            f"{'it is' if one else 'they are'} absorbed by the effects, so the effect is not identified. Drop "
+            f"{'it' if one else 'them'} (for a moderator m write"
             ' x + x:m, without m itself), or use method="random", "between" or "mundlak".'
         )

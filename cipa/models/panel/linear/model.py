@@ -42,7 +42,8 @@ class Panel:
     effects : sequence of {"entity", "time"}
         Which effects "within" sweeps out, "random" draws, "between" averages over. Ignored by the other methods.
     entity, time : str, optional
-        The panel keys; taken from the Dataset's roles when not given. Pooled models need none: without keys the data are a cross-section.
+        The panel keys; taken from the Dataset's roles when not given. Pooled models need none: without keys the data are a
+        cross-section.
     vcov : str, VCov or mapping
         "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
         `ci.crv3("firm")`, `ci.cr2("firm")`.
@@ -101,8 +102,9 @@ class Panel:
             )
         if len(formula.instruments) < len(formula.endogenous):
             raise SpecificationError(
-                f"ci.Panel: {len(formula.endogenous)} instrumented variables and {len(formula.instruments)} instruments in {self.formula!r}."
-                " Two-stage least squares needs at least one instrument for each: add instruments, or instrument fewer variables."
+                f"ci.Panel: {len(formula.endogenous)} instrumented variables and {len(formula.instruments)} instruments in "
+                f"{self.formula!r}. Two-stage least squares needs at least one instrument for each: add instruments, or "
+                "instrument fewer variables."
             )
         if self.method == "within" and not (self.effects or self.absorb):
             raise SpecificationError(

@@ -2,16 +2,16 @@
 
 Programs mean different numbers by "R²"; here each has a name (docs/panel.md has the table):
 
-    r2              1 - RSS / TSS, the effects counted as explained        fixest `r2`, linearmodels `rsquared_inclusive`, reghdfe R²
-    r2_within       1 - RSS / TSS after all effects are swept out          fixest `wr2`, linearmodels `rsquared`, plm
+    r2              1 - RSS / TSS, the effects counted as explained        fixest `r2`, linearmodels `rsquared_inclusive`, reghdfe
+    R² r2_within       1 - RSS / TSS after all effects are swept out          fixest `wr2`, linearmodels `rsquared`, plm
     r2_within_entity, r2_between, r2_overall
                     squared correlation of the outcome and the index       Stata `xtreg` within, between, overall
                     X b + (effects other than the entity's), demeaned by
                     entity, averaged by entity, as it is
 
 The index holds the effects of time, so that effects=("entity", "time") and i(time) in the formula give the same three numbers. A
-method that sweeps out nothing has the last three only, the first of them under the name r2_within; its r2 is that of the regression
-that is run (of the quasi-demeaned outcome for random effects, as plm). Weights weigh every sum.
+method that sweeps out nothing has the last three only, the first of them under the name r2_within; its r2 is that of the
+regression that is run (of the quasi-demeaned outcome for random effects, as plm). Weights weigh every sum.
 
 Sources: Stata Longitudinal-Data/Panel-Data Reference Manual, xtreg, Methods and formulas; Bergé, L. (2018), fixest::r2;
 Wooldridge, J. (2010). Econometric Analysis of Cross Section and Panel Data, section 10.5.
@@ -75,7 +75,10 @@ def _sizes(keys: PanelKeys) -> list[Statistic]:
 
 
 def log_likelihood(method: str, design: Design, found: Transformed, solution: Solution) -> float:
-    """Normal log-likelihood at the estimates and the variance RSS/n; a weight divides a row's variance. NaN where there is none."""
+    """Normal log-likelihood at the estimates and the variance RSS/n.
+
+    A weight divides a row's variance. NaN where there is none.
+    """
     if method not in ("pooled", "within") or design.endogenous:
         return float("nan")
     nobs, rss = len(found.y), float(solution.residuals @ solution.residuals)
@@ -115,7 +118,8 @@ def _swept_shares(model: Any, design: Design, found: Transformed, rss: float, df
 def _plain_shares(found: Transformed, solution: Solution, df_resid: int) -> list[Statistic]:
     """R² of the regression that was run, about the mean where it has an intercept; adjusted for its own parameters.
 
-    Quasi-demeaning an unbalanced panel leaves no constant column; then R² is the squared correlation of outcome and fit, as in plm.
+    Quasi-demeaning an unbalanced panel leaves no constant column; then R² is the squared correlation of outcome and fit, as in
+    plm.
     """
     nobs, centred = len(found.y), bool(found.constant.any())
     weights = np.ones(nobs) if found.root_weights is None else found.root_weights**2

@@ -326,8 +326,8 @@ def refuse_unconverged(found: Absorbed, words: str) -> None:
         after = f" after {found.iterations} iterations" if found.iterations else ""
         raise ConvergenceError(
             f"Sweeping out the {words} left means within their levels that do not vanish{after}. The rows connect the effects too"
-            " weakly to separate them, and every estimate would be off. Drop entities that are seen in one combination only, or one"
-            " set of effects."
+            " weakly to separate them, and every estimate would be off. Drop entities that are seen in one combination only, or "
+            "one set of effects."
         )
 
 
@@ -335,8 +335,8 @@ def _refuse_no_outcome(design: Design, before: float, after: float, words: str) 
     if after <= ABSORBED * before:
         why = "is constant in the estimation sample" if before == 0 else f"has no variation left after the {words} are swept out"
         raise DataError(
-            f"{design.data.name}: the outcome '{design.response_name}' {why}. There is nothing to explain. Check the column, or use"
-            " fewer effects."
+            f"{design.data.name}: the outcome '{design.response_name}' {why}. There is nothing to explain. Check the column, or "
+            "use fewer effects."
         )
 
 

@@ -1,8 +1,8 @@
 """A structural equation model in lavaan's words: the model as it was fitted, and a script that reruns it in R.
 
-Every parameter of the completed table is written out, those that nobody typed too, so that the syntax means the same to `lavaan()`
-(which adds nothing) as to `ci.SEM(..., defaults="lavaan")`. Only the moments of exogenous observed variables are left to the
-program, because a model that writes them makes them ordinary variables and changes the baseline.
+Every parameter of the completed table is written out, those that nobody typed too, so that the syntax means the same to
+`lavaan()` (which adds nothing) as to `ci.SEM(..., defaults="lavaan")`. Only the moments of exogenous observed variables are left
+to the program, because a model that writes them makes them ordinary variables and changes the baseline.
 
 Source: Rosseel, Y. (2012). Journal of Statistical Software, 48(2), and the manual pages `model.syntax` and `lavOptions` (0.6).
 """
@@ -56,8 +56,8 @@ def to_lavaan(model: SEM | SEMFit, *, start: bool = False) -> str:
     Returns
     -------
     str
-        For R's `lavaan(model, data, ...)`, and for `ci.SEM(syntax, defaults="lavaan")` with the model's own options; groups stand in
-        `c()`. A name that R reserves is replaced, and a comment says by what.
+        For R's `lavaan(model, data, ...)`, and for `ci.SEM(syntax, defaults="lavaan")` with the model's own options; groups stand
+        in `c()`. A name that R reserves is replaced, and a comment says by what.
 
     Raises
     ------
@@ -106,8 +106,8 @@ class ExportedModel:
         lacking = [name for block in layout.blocks for name in names if name not in block.variables]
         if lacking and not layout.levels:
             raise SpecificationError(
-                f"ci.to_lavaan: not every group has the variable '{lacking[0]}'. In c() a parameter stands in every group, so such a model"
-                " cannot be written there. Your own syntax with its 'group:' blocks is lavaan's."
+                f"ci.to_lavaan: not every group has the variable '{lacking[0]}'. In c() a parameter stands in every group, so "
+                "such a model cannot be written there. Your own syntax with its 'group:' blocks is lavaan's."
             )
         labels, ties = _labels(declared, layout, taken={*names})
         return cls(layout=layout, model=declared, labels=labels, ties=ties, alias=_aliases(names, ascii_only=ascii_only))
@@ -260,7 +260,8 @@ def _equation(line: Any, value: float, labels: Sequence[str]) -> str:
 def _refuse(model: SEM) -> None:
     if model.interaction:
         raise SpecificationError(
-            f'ci.to_lavaan: interaction="{model.interaction}" has no words in lavaan\'s syntax, which has no product of latent variables.'
+            f'ci.to_lavaan: interaction="{model.interaction}" has no words in lavaan\'s syntax, which has no product of latent '
+            "variables."
             " Use modsem in R for such a model, or export the model without the product."
         )
     labels = [label for row in model.parsed.formulas for label in row.modifiers.label if label]

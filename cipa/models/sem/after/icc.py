@@ -55,7 +55,7 @@ def _levels(fit: SEMFit) -> Levels:
     levels = fit.sample.levels
     if levels is None:
         raise InferenceError(
-            "ci.icc: this fit has one level, and an intraclass correlation compares two. Write the model with 'level: within' and 'level:"
-            " between' blocks and cluster=."
+            "ci.icc: this fit has one level, and an intraclass correlation compares two. Write the model with 'level: within' "
+            "and 'level: between' blocks and cluster=."
         )
     return levels

@@ -85,7 +85,7 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
 
 
 def _given(fit: SEMFit) -> list[Parameter]:
-    """Moments of exogenous variables that are held at the sample's: estimates of theirs too, once something explains these variables."""
+    """Moments of exogenous variables held at the sample's: estimates of theirs too, once something explains them."""
     if any(block.ordinal is not None for block in fit.layout.blocks):
         return []
     values = row_values(fit.objective, fit.point)
@@ -132,7 +132,7 @@ def candidates(fit: SEMFit) -> list[Parameter]:
 
 
 def _of_ordered(new: Sequence[tuple[str, str, str]], block: Block) -> list[tuple[str, str, str]]:
-    """Without thresholds, and without what follows from the rest: residual variances of ordered variables (delta) or scales (theta)."""
+    """Without thresholds and what follows from the rest: residual variances of ordered variables (delta), scales (theta)."""
     assert block.ordinal is not None
     ordered = {name for name, is_ordered in zip(block.observed, block.ordinal.ordered, strict=True) if is_ordered}
     follows = "~*~" if block.ordinal.theta else "~~"

@@ -1,7 +1,7 @@
 """A complete R script that reruns a fit with lavaan and compares the numbers: for a reviewer who does not have cipa.
 
-The model is that of `ci.to_lavaan`; names that R reads in some locales only are replaced by plain ones, and columns are renamed to
-match. The script stops with an error when an estimate is further from cipa's than the stated share of its standard error.
+The model is that of `ci.to_lavaan`; names that R reads in some locales only are replaced by plain ones, and columns are renamed
+to match. The script stops with an error when an estimate is further from cipa's than the stated share of its standard error.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float | None = N
         Name of the data file, as the script finds it: the columns that the model uses, with heads, missing values empty or NA
         (`fit.data.to_frame().to_csv("data.csv", index=False)` writes one). A fit to a covariance matrix has it in the script.
     tolerance : float, optional
-        Largest difference of an estimate, in standard errors (or hundredths of the estimate, where that is more: a parameter at a bound
-        has no standard error), and of chi-square. Default: 0.001, and 0.005 on two levels, where lavaan's own search stops earlier.
+        Largest difference of an estimate, in standard errors (or hundredths of the estimate, where that is more: a parameter at a
+        bound has no standard error), and of chi-square. Default: 0.001, and 0.005 on two levels, where lavaan's own search stops
+        earlier.
 
     Returns
     -------
@@ -59,8 +60,8 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float | None = N
     """
     if not isinstance(fit, SEMFit):
         raise SpecificationError(
-            f"ci.r_script: {type(fit).__name__} is not a native fit of a structural equation model, and lavaan fits nothing else. Give what"
-            " ci.SEM(...).fit(data) returns."
+            f"ci.r_script: {type(fit).__name__} is not a native fit of a structural equation model, and lavaan fits nothing "
+            "else. Give what ci.SEM(...).fit(data) returns."
         )
     tolerance = (5e-3 if fit.levels else 1e-3) if tolerance is None else tolerance
     if not 0 < tolerance < 1:
@@ -105,7 +106,8 @@ def _read(fit: SEMFit, alias: Mapping[str, str], data: str) -> Iterator[str]:
     design = [name for name in (model.group, model.cluster, model.sampling_weight) if name]
     yield f'data <- read.csv({_quoted(data)}, check.names = FALSE, encoding = "UTF-8")'
     yield f"data <- data[, {_vector([_quoted(name) for name in [*used, *design]])}]"
-    yield f"names(data) <- {_vector([*(_quoted(alias[name]) for name in used), *(_quoted(one) for one in _design(fit).values())])}"
+    names = [*(alias[name] for name in used), *_design(fit).values()]
+    yield f"names(data) <- {_vector([_quoted(name) for name in names])}"
 
 
 def _design(fit: SEMFit) -> dict[str, str]:
@@ -196,6 +198,7 @@ chisq <- unname(fitMeasures(fit, "chisq"))
 gap <- max(abs(both$est - both$est.cipa) / pmax(both$se.cipa, 0.01 * abs(both$est.cipa)))
 cat(sprintf("chi-square: lavaan %.6f, cipa %.6f\\n", chisq, {chisq}))
 cat(sprintf("largest difference of an estimate: %.2g standard errors\\n", gap))
-cat(sprintf("largest relative difference of a standard error: %.2g\\n", max(abs(both$se / both$se.cipa - 1)[both$se.cipa > 1e-8])))
+errors <- abs(both$se / both$se.cipa - 1)[both$se.cipa > 1e-8]
+cat(sprintf("largest relative difference of a standard error: %.2g\\n", max(errors)))
 if (gap > {tolerance} || abs(chisq - {chisq}) > {tolerance}) stop("lavaan and cipa differ by more than {tolerance}")
 cat("lavaan and cipa agree within {tolerance}\\n")"""

@@ -23,10 +23,10 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
     ResultTable
         One column for each construct, one row for each case, in the order of the data; NaN for cases that were not used. With
         ordered variables "regression" is the mode of the construct given the answers, "bartlett" the value under which they are
-        likeliest: NaN where there is none, because a case answered at the end of every item. Bartlett scores are NaN too for constructs
-        that a case's values do not determine: without a value on any item, of second order, or one of more constructs than items (a
-        random intercept beside states without error). On two levels, constructs between clusters follow those within, with one value
-        for all cases of a cluster.
+        likeliest: NaN where there is none, because a case answered at the end of every item. Bartlett scores are NaN too for
+        constructs that a case's values do not determine: without a value on any item, of second order, or one of more constructs
+        than items (a random intercept beside states without error). On two levels, constructs between clusters follow those
+        within, with one value for all cases of a cluster.
 
     Raises
     ------

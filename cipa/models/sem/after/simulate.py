@@ -1,7 +1,7 @@
 """Draws from the law of a structural equation model.
 
-Normal response variables with the implied moments; an ordered variable shows which thresholds its response exceeds, coded 1, 2, ….
-With `skewness` or `kurtosis`, continuous variables have those margins by the method of Vale & Maurelli (1983).
+Normal response variables with the implied moments; an ordered variable shows which thresholds its response exceeds, coded 1, 2,
+…. With `skewness` or `kurtosis`, continuous variables have those margins by the method of Vale & Maurelli (1983).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def simulate(
         Of a fit, the estimates are the population.
     params : mapping of label or term to float
         Population values: ``{"y ~ x": 0.3, "a": 0.5}``. Values in the syntax count too, fixed (`0.8*x2`) and starting
-        (`start(0.8)*x2`), as in lavaan's simulateData. Without a value, automatic covariances, intercepts and means are 0, exogenous
-        observed variables independent and standard, and (residual) variances such that each variable has variance 1; loadings, paths,
-        thresholds and written covariances must have one.
+        (`start(0.8)*x2`), as in lavaan's simulateData. Without a value, automatic covariances, intercepts and means are 0,
+        exogenous observed variables independent and standard, and (residual) variances such that each variable has variance 1;
+        loadings, paths, thresholds and written covariances must have one.
     nobs : int, list or mapping of group label to int
         Cases, in each group; default 500, or as many as the fit had.
     seed : int
@@ -65,8 +65,8 @@ def simulate(
     """
     if not isinstance(model, (SEM, Fit)):
         raise InferenceError(
-            f"ci.simulate: {type(model).__name__} has no law to draw from. Give a ci.SEM or its native fit; the panel data sets come from"
-            " their own simulator."
+            f"ci.simulate: {type(model).__name__} has no law to draw from. Give a ci.SEM or its native fit; the panel data sets "
+            "come from their own simulator."
         )
     if seed is None or isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise SpecificationError(

@@ -29,7 +29,8 @@ def require_columns(syntax: Syntax, names: Sequence[str], data: Any, *, source: 
                 latent = {other.lhs for other in syntax.formulas if other.op in ("=~", "<~")}
                 raise syntax.refuse(
                     row,
-                    f"'{name}' is neither a construct of the model nor a column of {source}.{did_you_mean(name, [*latent, *present])}",
+                    f"'{name}' is neither a construct of the model nor a column of "
+                    f"{source}.{did_you_mean(name, [*latent, *present])}",
                 )
 
 
@@ -41,8 +42,8 @@ def refuse_names_taken(syntax: Syntax, data: Any) -> None:
             items = ", ".join(other.rhs for other in syntax.formulas if other.op == row.op and other.lhs == row.lhs)
             raise syntax.refuse(
                 row,
-                f"'{row.lhs}' is measured here by {items}, and {getattr(data, 'name', 'the data')} has a column of that name. What stands in the"
-                " other equations could be either. Give the construct a name of its own, or drop the column.",
+                f"'{row.lhs}' is measured here by {items}, and {getattr(data, 'name', 'the data')} has a column of that name. "
+                "What stands in the other equations could be either. Give the construct a name of its own, or drop the column.",
             )
 
 
@@ -56,12 +57,14 @@ def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
     labels = list(dict.fromkeys(_label(value) for value in column if value is not None and value == value))
     if len(labels) < 2:
         raise DataError(
-            f"The group column '{group}' has {len(labels)} value. A multi-group model needs at least 2: drop group=, or check the column."
+            f"The group column '{group}' has {len(labels)} value. A multi-group model needs at least 2: drop group=, or check "
+            "the column."
         )
     if len(labels) > _MANY and 3 * len(labels) > len(column):
         raise DataError(
-            f"The group column '{group}' has {len(labels)} values ({', '.join(labels[:3])}, …) for {len(column)} cases, and every group gets a"
-            " model of its own. Is it an identifier, or a measure? Choose a column of a few groups, or use it as cluster=."
+            f"The group column '{group}' has {len(labels)} values ({', '.join(labels[:3])}, …) for {len(column)} cases, and "
+            "every group gets a model of its own. Is it an identifier, or a measure? Choose a column of a few groups, or use it "
+            "as cluster=."
         )
     return tuple(labels)
 

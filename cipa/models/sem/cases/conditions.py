@@ -20,20 +20,20 @@ _FEW_CLUSTERS = 30
 
 
 def placed_rows(data: Dataset, roles: Mapping[str, str | None]) -> tuple[BoolArray, list[Notice]]:
-    """Rows (n,) that have a group, a cluster, a weight where the model names such columns, and a notice for each that some lack."""
+    """Rows (n,) that have a value where the model names a group, cluster or weight, and a notice for each that some lack."""
     placed, notices = np.ones(data.nobs, dtype=bool), []
     for role, column in roles.items():
         lost = data.missing(column) if column else np.zeros(data.nobs, dtype=bool)
         if column and lost.all():
             raise DataError(
-                f"{data.name}: the {role} column '{column}' has no value in any of the {data.nobs} rows, so no case has its {role}. Choose"
-                " another column, or leave the option out."
+                f"{data.name}: the {role} column '{column}' has no value in any of the {data.nobs} rows, so no case has its "
+                f"{role}. Choose another column, or leave the option out."
             )
         if lost.any():
             first = int(np.argmax(lost)) + 1
             text = (
-                f"{int(lost.sum())} of {data.nobs} cases were dropped: the {role} '{column}' is missing, first in row {first}. A case"
-                f" without its {role} has no place in the model: fill the column if it is known."
+                f"{int(lost.sum())} of {data.nobs} cases were dropped: the {role} '{column}' is missing, first in row {first}. A "
+                f"case without its {role} has no place in the model: fill the column if it is known."
             )
             notices.append(Notice(code="rows_dropped", text=text))
         placed &= ~lost
@@ -51,7 +51,8 @@ def refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
     n, p = values.shape
     if n <= p:
         raise DataError(
-            f"{n} cases{place} for {p} observed variables: the sample covariance matrix is singular, and maximum likelihood is not"
+            f"{n} cases{place} for {p} observed variables: the sample covariance matrix is singular, and maximum likelihood is "
+            "not"
             f' defined. More than {p} cases are needed; use fewer variables, or missing="fiml" if cases were lost to holes.'
         )
 
@@ -83,8 +84,8 @@ def collinear_message(unrestricted: Saturated | None, values: Array, variables: 
         partners = [variables[k] for k in range(position) if abs(weights[k]) > 1e-6]
         which = f"'{variables[position]}' is collinear: it is an exact linear combination of {', '.join(partners)}"
     return (
-        f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total that"
-        " was computed from its parts."
+        f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total "
+        "that was computed from its parts."
     )
 
 
@@ -95,9 +96,9 @@ def condition_notices(cov: Array, variables: Sequence[str], *, place: str) -> li
     small, large = int(variances.argmin()), int(variances.argmax())
     if variances[large] > _UNITS * variances[small]:
         text = (
-            f"The variances of {variables[large]} ({variances[large]:.3g}) and {variables[small]} ({variances[small]:.3g}) differ by a factor"
-            f" of {variances[large] / variances[small]:.0e}{place}. Estimates and standard errors are right in these units, but very large and"
-            f" very small numbers read badly: divide {variables[large]} by a power of ten."
+            f"The variances of {variables[large]} ({variances[large]:.3g}) and {variables[small]} ({variances[small]:.3g}) "
+            f"differ by a factor of {variances[large] / variances[small]:.0e}{place}. Estimates and standard errors are right in "
+            f"these units, but very large and very small numbers read badly: divide {variables[large]} by a power of ten."
         )
         found.append(Notice(code="units", text=text))
     scale = np.sqrt(variances)
@@ -107,8 +108,8 @@ def condition_notices(cov: Array, variables: Sequence[str], *, place: str) -> li
         nearest = int(np.abs(correlation[j] - np.eye(len(cov))[j]).argmax())
         text = (
             f"{variables[j]} is nearly determined by the other variables{place} (R² = {share[j]:.4f}; its correlation with"
-            f" {variables[nearest]} is {correlation[j, nearest]:.3f}). Estimates that tell such variables apart are uncertain: look whether"
-            " one was computed from the other, or leave one out."
+            f" {variables[nearest]} is {correlation[j, nearest]:.3f}). Estimates that tell such variables apart are uncertain: "
+            "look whether one was computed from the other, or leave one out."
         )
         found.append(Notice(code="near_collinear", text=text))
     return found
@@ -119,13 +120,13 @@ def cluster_notices(clusters: int, npar: int) -> list[Notice]:
     if clusters >= max(_FEW_CLUSTERS, npar + 1):
         return []
     rank = (
-        f" There are also {npar} parameters, and a covariance matrix from {clusters} clusters has a rank below that: joint tests of many"
-        " parameters, and the scaled chi-square, are not to be trusted."
+        f" There are also {npar} parameters, and a covariance matrix from {clusters} clusters has a rank below that: joint tests "
+        "of many parameters, and the scaled chi-square, are not to be trusted."
         if clusters <= npar
         else ""
     )
     text = (
-        f"The standard errors rest on {clusters} clusters. With few of them tests reject a true null too often (Cameron & Miller 2015).{rank}"
-        " Read p-values near .05 with reserve, or model the clusters as groups."
+        f"The standard errors rest on {clusters} clusters. With few of them tests reject a true null too often (Cameron & Miller "
+        f"2015).{rank} Read p-values near .05 with reserve, or model the clusters as groups."
     )
     return [Notice(code="few_clusters", text=text, severity="warning" if rank else "info")]

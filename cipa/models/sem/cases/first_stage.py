@@ -38,14 +38,15 @@ def first_stage(
     if unrestricted is None or collinear(unrestricted.cov) is not None:
         if missing == "pairwise" and np.isnan(values).any():
             raise DataError(
-                f"The matrix of pairwise covariances is not positive definite{place}: each covariance rests on other cases, and together"
+                f"The matrix of pairwise covariances is not positive definite{place}: each covariance rests on other cases, and "
+                "together"
                 ' they are those of no data. Use missing="fiml", which needs less: values missing at random.'
             )
         raise DataError(collinear_message(unrestricted, values, variables, place=place))
     if not unrestricted.converged:
         text = (
-            f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is hardly"
-            " observed together."
+            f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is "
+            "hardly observed together."
         )
         notices.append(Notice(code="em", text=text, severity="warning"))
     gamma = None
@@ -83,7 +84,8 @@ def second_moments(group: GroupSample, held: IntArray) -> Array:
     """G (m, m), divisor n: covariance of products (row-wise vech) and values of complete cases; in two stages that of the first.
 
     Given exogenous variables (positions `held`) only what they leave varies: the products and values that their regressions
-    predict are subtracted (Yuan, K.-H. & Hayashi, K., 2006. British Journal of Mathematical and Statistical Psychology, 59, 397-417).
+    predict are subtracted (Yuan, K.-H. & Hayashi, K., 2006. British Journal of Mathematical and Statistical Psychology, 59,
+    397-417).
     """
     if group.gamma is not None:
         return group.gamma

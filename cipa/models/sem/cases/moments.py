@@ -69,7 +69,8 @@ def refuse_means_without_means(layout: Layout, sample: Sample) -> None:
         getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
     ):
         raise SpecificationError(
-            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop them."
+            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop "
+            "them."
         )
 
 
@@ -77,6 +78,6 @@ def refuse_without_cases(declaration: Declaration, recipe: Recipe, sample: Sampl
     """Refuse corrections by what the cases show where there are none."""
     if any(group.values is None for group in sample.groups) and (recipe.se != "standard" or recipe.test != "standard"):
         raise SpecificationError(
-            f'ci.SEM: estimator="{declaration.estimator}" corrects by what the cases show, and a covariance matrix has no cases. Give the data,'
-            ' or use estimator="ml".'
+            f'ci.SEM: estimator="{declaration.estimator}" corrects by what the cases show, and a covariance matrix has no cases. '
+            'Give the data, or use estimator="ml".'
         )

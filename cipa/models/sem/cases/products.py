@@ -26,7 +26,7 @@ def with_products(declaration: Declaration, data: Any) -> tuple[Any, tuple[Notic
         return data, ()
     text = (
         f"{'The product' if len(made) == 1 else f'{len(made)} products'} {', '.join(made)} of observed variables"
-        f" {'was' if len(made) == 1 else 'were'} computed case by case, not centred: the effect of each factor alone is that where the other"
-        " is 0. Centre the variables first, or read ci.simple_slopes."
+        f" {'was' if len(made) == 1 else 'were'} computed case by case, not centred: the effect of each factor alone is that "
+        "where the other is 0. Centre the variables first, or read ci.simple_slopes."
     )
     return dataset.with_columns(columns), (Notice(code="product_column", text=text),)

@@ -39,7 +39,8 @@ def sample_for(declaration: Declaration, layout: Layout, labels: Sequence[str], 
     sample = prepare(
         data, declaration.parsed, observed=[block.observed for block in layout.blocks],
         exogenous=[held_of(declaration, roles.exogenous) for roles in layout.roles], labels=labels, group=declaration.group,
-        missing=declaration.missing, likelihood=declaration.likelihood, cluster=declaration.cluster, weight=declaration.sampling_weight,
+        missing=declaration.missing, likelihood=declaration.likelihood, cluster=declaration.cluster,
+        weight=declaration.sampling_weight,
     )  # fmt: skip
     refuse_means_without_means(layout, sample)
     return sample
@@ -103,7 +104,8 @@ def prepare(
 def _refuse_design(cluster: str | None, weight: str | None) -> None:
     if cluster or weight:
         raise SpecificationError(
-            f"{'cluster' if cluster else 'sampling_weight'}= needs the cases; a covariance matrix has none. Give the data instead."
+            f"{'cluster' if cluster else 'sampling_weight'}= needs the cases; a covariance matrix has none. Give the data "
+            "instead."
         )
 
 
@@ -114,8 +116,8 @@ def cluster_codes(data: Dataset, name: str | None) -> IntArray | None:
     codes, labels = category_codes(data, name)
     if len(labels) < 2:
         raise DataError(
-            f"{data.name}: the cluster column '{name}' has {len(labels)} value. Clustered errors compare clusters: choose another column, or"
-            " leave cluster= out."
+            f"{data.name}: the cluster column '{name}' has {len(labels)} value. Clustered errors compare clusters: choose "
+            "another column, or leave cluster= out."
         )
     return codes
 
@@ -128,8 +130,8 @@ def sampling_weights(data: Dataset, name: str | None) -> Array | None:
     wrong = np.flatnonzero(values <= 0)
     if wrong.size:
         raise DataError(
-            f"{data.name}: the sampling weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not positive)."
-            " A weight says how many firms a case stands for: drop those rows, or mend the column."
+            f"{data.name}: the sampling weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not "
+            "positive). A weight says how many firms a case stands for: drop those rows, or mend the column."
         )
     return values
 
@@ -152,7 +154,8 @@ def _normalised(groups: Sequence[GroupSample]) -> list[GroupSample]:
 
 def _group_sample(
     values: Array, rows: IntArray, variables: Sequence[str], exogenous: Sequence[str],
-    *, label: str, missing: str, likelihood: str, notices: list[Notice], weights: Array | None = None, clusters: IntArray | None = None,
+    *, label: str, missing: str, likelihood: str, notices: list[Notice], weights: Array | None = None,
+    clusters: IntArray | None = None,
 ) -> GroupSample:  # fmt: skip
     place = f" in group {label}" if label else ""
     if np.isnan(values.sum()):
@@ -206,15 +209,15 @@ def _missing_notices(holes: Array, keep: Array, variables: Sequence[str], *, mis
         seen = (~holes[keep]).astype(np.float64)
         coverage = float((seen.T @ seen / max(kept, 1)).min())
         text = (
-            f"{rate:.1%} of the cells{place} are missing, in {count} patterns; every pair of variables is observed together in at least"
-            f" {coverage:.0%} of the cases."
+            f"{rate:.1%} of the cells{place} are missing, in {count} patterns; every pair of variables is observed together in "
+            f"at least {coverage:.0%} of the cases."
         )
         found.append(Notice(code="missing_patterns", text=text))
         pair = never_together(holes[keep], variables)
         if pair is not None:
             text = (
-                f"No two cases{place} have both {pair[0]} and {pair[1]}: their covariance rests on the model alone, and the fit measures count"
-                " a moment that the data do not show."
+                f"No two cases{place} have both {pair[0]} and {pair[1]}: their covariance rests on the model alone, and the fit "
+                "measures count a moment that the data do not show."
             )
             found.append(Notice(code="never_together", text=text, severity="warning"))
     return found

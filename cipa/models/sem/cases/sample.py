@@ -19,8 +19,8 @@ from cipa.results.fit import Notice
 class GroupSample:
     """One group: its label, variables, patterns, saturated moments, and the rows of the data it uses.
 
-    `values` (n, p) is None for covariance input; `rows` (n,) are positions in the data. With two stages `patterns` hold the moments
-    of the first as if they were complete, and `gamma` n times their covariance (row-wise vech, then means).
+    `values` (n, p) is None for covariance input; `rows` (n,) are positions in the data. With two stages `patterns` hold the
+    moments of the first as if they were complete, and `gamma` n times their covariance (row-wise vech, then means).
     """
 
     label: str
@@ -49,8 +49,8 @@ class Levels:
     """What a sample shows of two levels.
 
     clusters : the cases in clusters; `variables` (p) are those of the sample's one group.
-    free : unrestricted moments of both levels. independent : those of the baseline model, in which variables do not covary, except
-    exogenous ones.
+    free : unrestricted moments of both levels. independent : those of the baseline model, in which variables do not covary,
+    except exogenous ones.
     exogenous : per level, covariance and mean of all its variables as the sample shows them directly, right for exogenous ones.
     exogenous_loglik : log-likelihood of the exogenous variables, which fixed_x conditions on.
     """
@@ -65,7 +65,7 @@ class Levels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """All groups, the data they come from, and notices about what was dropped; of a two-level model its one group, and the levels."""
+    """All groups, their data, and notices about what was dropped; of a two-level model its one group, and the levels."""
 
     groups: tuple[GroupSample, ...]
     data: Any

@@ -58,7 +58,8 @@ class Declaration:
     def __post_init__(self) -> None:
         where = "ci.SEM"
         allowed = {
-            "estimator": ESTIMATORS, "missing": MISSING, "parameterization": ("delta", "theta"), "likelihood": ("normal", "wishart"),
+            "estimator": ESTIMATORS, "missing": MISSING, "parameterization": ("delta", "theta"),
+            "likelihood": ("normal", "wishart"),
             "defaults": ("sem", "cfa", "growth", "lavaan"), "information": ("expected", "observed"), "se": (*ERRORS, "robust"),
             "test": ("standard", *SCALED_TESTS), "bounds": ("pos_var", "pos_ov_var", "pos_lv_var"),
         }  # fmt: skip
@@ -87,7 +88,10 @@ class Declaration:
 
     @property
     def holds_exogenous(self) -> bool:
-        """Whether the moments of exogenous variables are held at the sample's; by least squares of continuous variables they are not."""
+        """Whether the moments of exogenous variables are held at the sample's.
+
+        By least squares of continuous variables they are not.
+        """
         if self.missing == "fiml_x":
             return False
         random = self.estimator in WEIGHTS and not self.ordered_names
@@ -142,7 +146,8 @@ def recipe_of(declaration: Declaration) -> Recipe:
         )
     moments_first, one_level = declaration.missing in TWO_STAGE, not declaration.parsed.levels
     return recipe(
-        "mlm" if moments_first else declaration.estimator, se=declaration.se, test=declaration.test, information=declaration.information,
+        "mlm" if moments_first else declaration.estimator, se=declaration.se, test=declaration.test,
+        information=declaration.information,
         complete=(declaration.missing == "listwise" or moments_first) and one_level,
         design=bool(declaration.cluster or declaration.sampling_weight) and one_level,
     )  # fmt: skip

@@ -59,8 +59,8 @@ class Block:
 class Curve:
     """A constraint that K cannot carry: `expression` of the labels is 0 (`equal`), or at least 0.
 
-    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free. `text` is what
-    the researcher wrote.
+    `positions` says where labels stand: below k in theta, from k on in `fixed`, the values of labels that are not free. `text` is
+    what the researcher wrote.
     """
 
     expression: Expression
@@ -81,9 +81,9 @@ class Layout:
 
     In a two-level model the blocks are its two `levels` (labels), the within level first. `conditional`: exogenous variables are
     conditioned on, so that the baseline model keeps what they explain.
-    At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the inequalities
-    among them, which cost a direction but, as in lavaan, no parameter; `bend` (k, k) sums multiplier times second derivatives of the
-    constraints that hold, by which the Hessian along their curve differs from that along the tangent.
+    At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the
+    inequalities among them, which cost a direction but, as in lavaan, no parameter; `bend` (k, k) sums multiplier times second
+    derivatives of the constraints that hold, by which the Hessian along their curve differs from that along the tangent.
     """
 
     rows: tuple[Parameter, ...]
@@ -140,7 +140,8 @@ def build_layout(
     R, r, curves = _constraints(rows, free, syntax, labels=labels, effect_coding=effect_coding)
     K, offset = _affine(R, r, size=len(free))
     return Layout(
-        rows=tuple(rows), blocks=blocks, roles=tuple(roles), theta=free, K=K, offset=offset, labels=labels, means=means, curves=curves
+        rows=tuple(rows), blocks=blocks, roles=tuple(roles), theta=free, K=K, offset=offset, labels=labels, means=means,
+        curves=curves
     )  # fmt: skip
 
 
@@ -222,8 +223,8 @@ def _refuse_unknown_labels(rows: Sequence[Parameter], syntax: Syntax) -> None:
                 if name not in known:
                     raise syntax.refuse(
                         constraint,
-                        f"'{name}' is neither a label of the model nor defined above.{did_you_mean(name, known)} Label a parameter"
-                        f" by writing '{name}*x' in its formula.",
+                        f"'{name}' is neither a label of the model nor defined above.{did_you_mean(name, known)} Label a "
+                        f"parameter by writing '{name}*x' in its formula.",
                     )
             known.add(constraint.lhs)
 

@@ -68,7 +68,8 @@ def refuse_unscalable(rows: Sequence[Parameter], categories: Mapping[str, int], 
         changed = not row.free or row.label or row.equal or not np.isnan(row.value) or np.isfinite([row.lower, row.upper]).any()
         if variance and changed:
             raise SpecificationError(
-                f"ci.SEM: '{row.lhs} ~~ {row.rhs}' is written with a value, a label or a bound. With parameterization=\"delta\" the residual"
-                f" variance of the ordered variable '{row.lhs}' follows from its scale and what explains it, so that it would change nothing."
-                f" Use parameterization=\"theta\", in which it is a parameter, or write '{row.lhs} ~~ {row.rhs}' alone."
+                f"ci.SEM: '{row.lhs} ~~ {row.rhs}' is written with a value, a label or a bound. With parameterization=\"delta\" "
+                f"the residual variance of the ordered variable '{row.lhs}' follows from its scale and what explains it, so that "
+                f'it would change nothing. Use parameterization="theta", in which it is a parameter, or write \'{row.lhs} ~~ '
+                f"{row.rhs}' alone."
             )

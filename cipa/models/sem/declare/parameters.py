@@ -325,9 +325,9 @@ def _refuse_without_groups(roles: Sequence[Roles], *, classes: Sequence[str], pa
     words = [f"{name}={tuple(given)!r}" for name, given in (("group_equal", classes), ("group_partial", partial)) if given]
     if words and len(roles) < 2:
         raise SpecificationError(
-            f"ci.SEM: {' and '.join(words)} speak{'s' if len(words) == 1 else ''} of parameters that are equal across groups, and there is one"
-            " sample, so nothing would be held. Name the column of the groups (group=...), fit a list of SampleMoments, one for each group,"
-            f" or leave {'it' if len(words) == 1 else 'them'} out."
+            f"ci.SEM: {' and '.join(words)} speak{'s' if len(words) == 1 else ''} of parameters that are equal across groups, "
+            "and there is one sample, so nothing would be held. Name the column of the groups (group=...), fit a list of "
+            f"SampleMoments, one for each group, or leave {'it' if len(words) == 1 else 'them'} out."
         )
 
 
@@ -339,6 +339,7 @@ def _refuse_unmatched(rows: Sequence[Parameter], roles: Sequence[Roles], *, held
         term = min(map(str, unmatched))
         choices = [str(name) for name, is_held in names.items() if is_held] or [str(name) for name in names]
         raise SpecificationError(
-            f"ci.SEM: group_partial names '{term}', which is no parameter of this model, so nothing would be let free that group_equal holds."
-            f"{did_you_mean(term, choices)} Write a term as the estimates print it, without a group, such as '{choices[0]}'."
+            f"ci.SEM: group_partial names '{term}', which is no parameter of this model, so nothing would be let free that "
+            f"group_equal holds.{did_you_mean(term, choices)} Write a term as the estimates print it, without a group, such as "
+            f"'{choices[0]}'."
         )

@@ -20,8 +20,8 @@ def refuse_impossible(declaration: Declaration) -> None:
     for name in ("interaction", "nodes"):
         if getattr(declaration, name):
             raise SpecificationError(
-                f"ci.SEM: {name}={getattr(declaration, name)!r} is not available in this version, and no other option stands in for it."
-                " Leave it out, or fit this model with a program that has it."
+                f"ci.SEM: {name}={getattr(declaration, name)!r} is not available in this version, and no other option stands in "
+                "for it. Leave it out, or fit this model with a program that has it."
             )
     _refuse_products(declaration)
     _refuse_misplaced(declaration.parsed, declaration.ordered_names)
@@ -42,8 +42,8 @@ def _refuse_products(declaration: Declaration) -> None:
             kind = "a construct" if special in latent else "an ordered variable"
             raise syntax.refuse(
                 row,
-                f"The product '{row.rhs}' is not available in this version: '{special}' is {kind}, whose values are not observed. A product"
-                " of observed variables is made from their columns.",
+                f"The product '{row.rhs}' is not available in this version: '{special}' is {kind}, whose values are not "
+                "observed. A product of observed variables is made from their columns.",
             )
 
 
@@ -60,5 +60,6 @@ def _refuse_misplaced(syntax: Syntax, ordered: Sequence[str]) -> None:
         if row.op == "~*~" and (row.lhs not in ordered or row.rhs != row.lhs):
             raise syntax.refuse(
                 row,
-                f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in ordered=.",
+                f"'{row.lhs} ~*~ {row.rhs}' is no scale of an ordered variable. Write 'item ~*~ item', and name the item in "
+                "ordered=.",
             )

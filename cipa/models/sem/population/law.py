@@ -76,7 +76,10 @@ class Population:
         return tuple(dict.fromkeys(name for group in self.groups for name in group.thresholds))
 
     def moments(self) -> Any:
-        """Moments of the population as covariance input whose discrepancy from the truth is exactly 0 (divisor n); means where it has them."""
+        """Moments of the population as covariance input whose discrepancy from the truth is exactly 0 (divisor n).
+
+        Means where it has them.
+        """
         means = any(term.op == "~1" for term in self.truth)
         found = tuple(
             SampleMoments(
@@ -91,7 +94,8 @@ class Population:
         return list(found) if len(found) > 1 else found[0]
 
     def draw(
-        self, rng: np.random.Generator, *, skewness: float | Mapping[str, float] = 0.0, kurtosis: float | Mapping[str, float] = 0.0
+        self, rng: np.random.Generator, *, skewness: float | Mapping[str, float] = 0.0,
+        kurtosis: float | Mapping[str, float] = 0.0
     ) -> Dataset:  # fmt: skip
         """One sample: complete cases, group after group."""
         names = list(dict.fromkeys(name for group in self.groups for name in group.variables))
@@ -122,7 +126,8 @@ def _margin(value: Any, group: GroupLaw, law: Population, what: str) -> Array:
     for name, one in given.items():
         if name not in known:
             raise SpecificationError(
-                f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the model.{did_you_mean(name, known)}"
+                f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the "
+                f"model.{did_you_mean(name, known)}"
             )
         if isinstance(one, bool) or not isinstance(one, (int, float, np.number)) or not np.isfinite(one):
             raise SpecificationError(
@@ -145,8 +150,8 @@ def refuse_design(model: Declaration) -> None:
     for name in ("cluster", "sampling_weight"):
         if getattr(model, name):
             raise InferenceError(
-                f"A population of a model with {name}={getattr(model, name)!r} needs a sampling design, which the model does not describe."
-                " Leave the option out to draw independent cases."
+                f"A population of a model with {name}={getattr(model, name)!r} needs a sampling design, which the model does not "
+                "describe. Leave the option out to draw independent cases."
             )
 
 
@@ -195,7 +200,8 @@ def categories_of(model: Declaration, params: Mapping[str, float]) -> dict[str, 
     for name, count in found.items():
         if count == 1:
             raise SpecificationError(
-                f"'{name}' is ordered, and no threshold of it has a value, so its categories are not known. Write '{name} | -1*t1 + 0*t2 + 1*t3'"
+                f"'{name}' is ordered, and no threshold of it has a value, so its categories are not known. Write '{name} | "
+                "-1*t1 + 0*t2 + 1*t3'"
                 f' in the model, or give params={{"{name} | t1": -1.0, ...}}.'
             )
     return found
@@ -217,7 +223,10 @@ def of_model(
 
 
 def of_fit(fit: SEMFit, params: Mapping[Any, float] | None, nobs: Any) -> Population:
-    """The population of a fit: its estimates, with the values of `params` instead of some of them; `nobs` as many as the fit had."""
+    """The population of a fit: its estimates, with the values of `params` instead of some of them.
+
+    `nobs` as many as the fit had.
+    """
     refuse_design(fit.model)
     layout, labels = fit.layout, fit.group_labels
     sizes = [len(group.rows) for group in fit.sample.groups] if nobs is None else sizes_of(labels, nobs)
@@ -255,8 +264,8 @@ def _refuse_improper(matrices: ram.Matrices, moments: ram.Implied | None, block:
     smallest = float(np.linalg.eigvalsh(matrices.S)[0])
     if moments is None or smallest < -1e-9 * scale:
         raise SpecificationError(
-            f"The population{where} is impossible: the (residual) variances and covariances have a negative eigenvalue ({smallest:.3g}). A"
-            " covariance exceeds what its two variances allow. Give smaller covariances or larger variances."
+            f"The population{where} is impossible: the (residual) variances and covariances have a negative eigenvalue "
+            f"({smallest:.3g}). A covariance exceeds what its two variances allow. Give smaller covariances or larger variances."
         )
 
 
@@ -272,8 +281,8 @@ def _thresholds(layout: Layout, group: int, theta: Array) -> Mapping[str, tuple[
     for name, values in thresholds.items():
         if any(b <= a for a, b in pairwise(values)):
             raise SpecificationError(
-                f"The thresholds of '{name}' are {', '.join(f'{value:g}' for value in values)}. Each category begins above the one before:"
-                " give them in rising order."
+                f"The thresholds of '{name}' are {', '.join(f'{value:g}' for value in values)}. Each category begins above the "
+                "one before: give them in rising order."
             )
     return FrozenDict(thresholds)
 

@@ -1,7 +1,7 @@
 """Correlated non-normal variables of given skewness and kurtosis: Vale & Maurelli's method.
 
-Each variable is a cubic of a standard normal one, x = -c + b z + c z^2 + d z^3, whose coefficients give it variance 1 and the skewness
-and excess kurtosis wanted (Fleishman 1978, eqs. 5, 11, 17, 18). The normal variables are correlated by rho, the root of
+Each variable is a cubic of a standard normal one, x = -c + b z + c z^2 + d z^3, whose coefficients give it variance 1 and the
+skewness and excess kurtosis wanted (Fleishman 1978, eqs. 5, 11, 17, 18). The normal variables are correlated by rho, the root of
 r = rho (b1 b2 + 3 b1 d2 + 3 d1 b2 + 9 d1 d2) + 2 c1 c2 rho^2 + 6 d1 d2 rho^3  for the correlation r wanted (Vale & Maurelli 1983,
 eq. 11). The method fixes margins and covariances, not the rest of the law (Foldnes & Grønneberg 2015).
 
@@ -41,8 +41,9 @@ def fleishman(skewness: float, kurtosis: float) -> tuple[float, float, float]:
         if np.abs(gap(found.x)).max() < _SOLVED and found.x[0] > 0:
             return float(found.x[0]), float(found.x[1]), float(found.x[2])
     raise SpecificationError(
-        f"skewness={skewness:g} with kurtosis={kurtosis:g}: no cubic of a normal variable has these moments. The excess kurtosis must exceed"
-        f" about 1.6 skewness² - 1.15, here {1.588 * skewness**2 - 1.132:.2f}. Give a larger kurtosis or a smaller skewness."
+        f"skewness={skewness:g} with kurtosis={kurtosis:g}: no cubic of a normal variable has these moments. The excess kurtosis "
+        f"must exceed about 1.6 skewness² - 1.15, here {1.588 * skewness**2 - 1.132:.2f}. Give a larger kurtosis or a smaller "
+        "skewness."
     )
 
 
@@ -62,8 +63,8 @@ def intermediate(correlations: Array, coefficients: Array) -> Array:
     if left.max(initial=0.0) > 1e-7 or cholesky_or_none(rho) is None:
         i, j = np.unravel_index(int(left.argmax()), left.shape)
         raise SpecificationError(
-            f"No normal variables give the correlations of the population together with these margins (variables {i + 1} and {j + 1}:"
-            f" {correlations[i, j]:.2f}). Give smaller skewness and kurtosis, or more alike ones."
+            f"No normal variables give the correlations of the population together with these margins (variables {i + 1} and "
+            f"{j + 1}: {correlations[i, j]:.2f}). Give smaller skewness and kurtosis, or more alike ones."
         )
     return rho
 

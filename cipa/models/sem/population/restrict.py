@@ -32,11 +32,12 @@ def fitted_to(model: D, law: Population) -> D:
     """
     if law.ordered or model.ordered_names:
         raise InferenceError(
-            f"A model of ordered variables ({', '.join(law.ordered or model.ordered_names)}) is not fitted to population moments here: the"
-            " noncentrality of WLSMV's test depends on what the cases show. Use Monte Carlo: draws=1000, seed=1."
+            f"A model of ordered variables ({', '.join(law.ordered or model.ordered_names)}) is not fitted to population moments "
+            "here: the noncentrality of WLSMV's test depends on what the cases show. Use Monte Carlo: draws=1000, seed=1."
         )
     return replace(
-        model, estimator="ml", missing="listwise", se=None, test=None, information=None, likelihood="normal", meanstructure=_means(model)
+        model, estimator="ml", missing="listwise", se=None, test=None, information=None, likelihood="normal",
+        meanstructure=_means(model)
     )  # fmt: skip
 
 
@@ -61,8 +62,8 @@ def restricted(model: D, claim: str, fit: SEMFit) -> D:
         return replace(model, syntax=f"{model.syntax}\n{claim} == 0")
     if any(one.lhs == claim and one.op == ":=" for one in model.parsed.constraints):
         raise InferenceError(
-            f"'{claim}' is defined by ':='. A product of two paths is 0 when either is, so its test has no noncentral chi-square. Use Monte"
-            " Carlo: draws=1000, seed=1."
+            f"'{claim}' is defined by ':='. A product of two paths is 0 when either is, so its test has no noncentral "
+            "chi-square. Use Monte Carlo: draws=1000, seed=1."
         )
     return replace(model, syntax=f"{model.syntax}\n{_at_zero(claim, fit)}")
 
@@ -76,7 +77,8 @@ def _at_zero(claim: str, fit: SEMFit) -> str:
     wanted = [row for row in rows if row.free and (term is None or term.group in (None, fit.group_labels[row.group]))]
     if not wanted or bare is None:
         raise InferenceError(
-            f"'{claim}' is not a free parameter of the model, so there is no test of it.{did_you_mean(claim, [*names, *fit.layout.labels])}"
+            f"'{claim}' is not a free parameter of the model, so there is no test of "
+            f"it.{did_you_mean(claim, [*names, *fit.layout.labels])}"
         )
     if len(wanted) < len(rows) and any(row.equal for row in wanted):
         raise InferenceError(
@@ -93,6 +95,6 @@ def _at_zero(claim: str, fit: SEMFit) -> str:
 def _refuse_variance(claim: str, is_variance: bool) -> None:
     if is_variance:
         raise InferenceError(
-            f"'{claim}' is a variance, and 0 is the edge of what it can be. The chi-square of such a test is a mixture, which is not derived"
-            " here. Ask for the power of a path, loading or covariance."
+            f"'{claim}' is a variance, and 0 is the edge of what it can be. The chi-square of such a test is a mixture, which is "
+            "not derived here. Ask for the power of a path, loading or covariance."
         )

@@ -5,8 +5,8 @@ equalities. What nobody gives is settled by these rules: covariances that the mo
 moments of exogenous observed variables those of independent standard variables, and every (residual) variance is what makes the
 variable's variance 1. A loading, path, threshold or written covariance without a value is refused by name: 0 would be a claim.
 
-With T = B S B', B = (I - A)^-1, the variances s_u solve the linear equations  sum_u B_vu^2 s_u = 1 - (what the given ones add), one
-for each variable whose variance is not given (McArdle & McDonald 1984 for the matrices). An ordered variable has variance
+With T = B S B', B = (I - A)^-1, the variances s_u solve the linear equations  sum_u B_vu^2 s_u = 1 - (what the given ones add),
+one for each variable whose variance is not given (McArdle & McDonald 1984 for the matrices). An ordered variable has variance
 1 / scale^2 given the covariates, as in the delta parameterization (Muthén & Asparouhov 2002, Mplus Web Note 4).
 """
 
@@ -64,8 +64,8 @@ def given_values(layout: Layout, labels: Sequence[str], params: Mapping[str, flo
                 theta[index[position]] = value
             elif not row.exogenous and row.value != value:
                 raise SpecificationError(
-                    f"params gives '{key}' the value {value:g}, but the model holds it at {row.value:g}. Both cannot be true: leave one out"
-                    " (a construct that gets all its loadings needs std_lv=True, or 'NA*' before the first)."
+                    f"params gives '{key}' the value {value:g}, but the model holds it at {row.value:g}. Both cannot be true: "
+                    "leave one out (a construct that gets all its loadings needs std_lv=True, or 'NA*' before the first)."
                 )
     return theta
 
@@ -103,7 +103,8 @@ def settled(layout: Layout, labels: Sequence[str], theta: Array) -> Array:
     if missing:
         listed = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
         raise SpecificationError(
-            f"The population has no value for {listed}. A value that nobody gives would be invented. Write it in the syntax, fixed (0.8*x) or"
+            f"The population has no value for {listed}. A value that nobody gives would be invented. Write it in the syntax, "
+            "fixed (0.8*x) or"
             ' start(0.8)*x, or give params={"' + missing[0] + '": 0.5, ...}, by term or by label.'
         )
     return spread(layout, theta)
@@ -183,9 +184,9 @@ def _refuse_negative(value: float, name: str, label: str) -> None:
     if value <= 0:
         where = f" in group {label}" if label else ""
         raise SpecificationError(
-            f"'{name}' would have variance {1 - value:.3g}{where} from what explains it alone, so that no residual variance makes it 1. Give"
-            f" '{name} ~~ {name}' a value, or smaller loadings and paths (a first loading fixed at 1 with a construct of variance 1 leaves"
-            " nothing: give the construct a variance, or all loadings with std_lv=True)."
+            f"'{name}' would have variance {1 - value:.3g}{where} from what explains it alone, so that no residual variance "
+            f"makes it 1. Give '{name} ~~ {name}' a value, or smaller loadings and paths (a first loading fixed at 1 with a "
+            "construct of variance 1 leaves nothing: give the construct a variance, or all loadings with std_lv=True)."
         )
 
 
@@ -196,8 +197,8 @@ def refuse_broken(layout: Layout, labels: Sequence[str], theta: Array) -> None:
     if len(theta) and abs(back[far] - theta[far]) > _TIED * max(1.0, abs(theta[far])):
         term = layout.rows[layout.theta[far]].term(labels)
         raise SpecificationError(
-            f"The population values break an equality of the model: '{term}' is {theta[far]:g}, its equality says {back[far]:g}. Give the same"
-            " value to what the model holds equal."
+            f"The population values break an equality of the model: '{term}' is {theta[far]:g}, its equality says {back[far]:g}. "
+            "Give the same value to what the model holds equal."
         )
     for curve in layout.curves:
         value, _ = curve.at(theta)

@@ -42,8 +42,8 @@ def refuse_underidentified(layout: Layout, moments: int) -> None:
     npar = layout.npar - sum(curve.equal for curve in layout.curves)
     if npar > moments:
         raise IdentificationError(
-            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates are not unique."
-            " Fix or equate parameters, drop paths, or add indicators."
+            f"The model has {npar} free parameters for {moments} sample moments ({npar - moments} too many), so its estimates "
+            "are not unique. Fix or equate parameters, drop paths, or add indicators."
         )
 
 
@@ -83,9 +83,9 @@ def check_identified(problem: Problem, objective: Objective, theta: Array, scale
     listed += f" and {len(confounded) - 8} more" if len(confounded) > 8 else ""
     raise IdentificationError(
         f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the"
-        " same moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and at"
-        " least two indicators together with a relation to something else (three when it stands alone), and each feedback loop a"
-        " predictor of its own."
+        " same moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and "
+        "at least two indicators together with a relation to something else (three when it stands alone), and each feedback loop "
+        "a predictor of its own."
     )
 
 
@@ -151,8 +151,8 @@ def _jacobian(objective: Objective, theta: Array, scales: tuple[Array, ...]) -> 
         parts.append(full @ layout.K)
     if not parts:
         raise IdentificationError(
-            "The directed effects run in a circle that feeds itself without end (I - B is singular), whatever the parameters are. Look for"
-            " constructs that measure each other, or for effects fixed at 1 around a loop, and free or remove one."
+            "The directed effects run in a circle that feeds itself without end (I - B is singular), whatever the parameters "
+            "are. Look for constructs that measure each other, or for effects fixed at 1 around a loop, and free or remove one."
         )
     return np.vstack(parts)
 

@@ -234,7 +234,7 @@ def _absolute(test: Test, groups: Sequence[GroupMoments], *, npar: int, nobs: in
 
 
 def _explained_share(group: GroupMoments, *, means: bool) -> float:
-    """1 - r'Vr / s'Vs, with V the expected information of unrestricted moments at the implied ones (in two stages, at the first's).
+    """1 - r'Vr / s'Vs, V the expected information of unrestricted moments at the implied ones (in two stages, the first's).
 
     Moments that are held (of exogenous variables) carry no information and drop out of both.
     """
@@ -252,7 +252,8 @@ def _explained_share(group: GroupMoments, *, means: bool) -> float:
 
 
 _LABELS = {
-    "chisq": "χ²", "baseline.chisq": "Baseline χ²", "cfi": "CFI", "tli": "TLI", "rmsea": "RMSEA", "srmr": "SRMR", "aic": "AIC", "bic": "BIC",
+    "chisq": "χ²", "baseline.chisq": "Baseline χ²", "cfi": "CFI", "tli": "TLI", "rmsea": "RMSEA", "srmr": "SRMR", "aic": "AIC",
+    "bic": "BIC",
     "bic2": "Sample-size adjusted BIC",
     "chisq.scaling.factor": "Scaling factor", "gfi": "GFI (lavaan 0.6)",
     "agfi": "AGFI (lavaan 0.6)", "nfi": "NFI", "ifi": "IFI", "logl": "Log-likelihood",

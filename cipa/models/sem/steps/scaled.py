@@ -3,8 +3,8 @@
     scaled    the index of the scaled chi-squares
     robust    the index of a chi-square whose expectation is c df, in the population's units
 
-Sources: Brosseau-Liard, P. E. & Savalei, V. (2014). Multivariate Behavioral Research, 49, 460-470; Brosseau-Liard, Savalei & Li (2012).
-MBR, 47, 904-930; Yuan & Bentler (2000), eq. 20, as Asparouhov & Muthén (2005) compute it.
+Sources: Brosseau-Liard, P. E. & Savalei, V. (2014). Multivariate Behavioral Research, 49, 460-470; Brosseau-Liard, Savalei & Li
+(2012). MBR, 47, 904-930; Yuan & Bentler (2000), eq. 20, as Asparouhov & Muthén (2005) compute it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _scaled_indices(test: Test, model: Scaling, baseline: Test, base: Scaling) -
 
 
 def of_saturated(baseline: Mapping[str, float]) -> dict[str, float]:
-    """What stands in the place of a saturated model's scaled test: a chi-square of 0 without a factor, and indices of a perfect fit.
+    """What stands for a saturated model's scaled test: chi-square 0 without a factor, and indices of a perfect fit.
 
     `baseline` holds the keys of the scaled baseline, which has a test; empty where that model is saturated too.
     """

@@ -1,7 +1,8 @@
 """The search for the estimates, and the layout at its end.
 
 Labels and linear equalities are part of the layout, and the search moves freely in what they leave. Curved equalities and
-inequalities are met on the way; at the end the layout carries their tangent, from which covariances and degrees of freedom follow.
+inequalities are met on the way; at the end the layout carries their tangent, from which covariances and degrees of freedom
+follow.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
     solution, point, binding = minimize_constrained(objective, start, lambda at: _curves(layout, at), equal)
     if point is not None and not solution.converged and _distance(layout, solution.eta) > _CONTRADICTION:
         raise SpecificationError(
-            f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they contradict"
-            " each other, or give start values that meet them."
+            f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they "
+            "contradict each other, or give start values that meet them."
         )
     point, solution = _checked(solution, point)
     found = replace(objective, layout=at_tangent(layout, point.theta, binding))
@@ -83,8 +84,8 @@ def _where_defined(layout: Layout, theta: Array) -> Array:
 def _bend(layout: Layout, gradient: Array, theta: Array, holding: Array) -> Array:
     """Sum of multiplier times second derivatives (k, k) of the constraints that hold, at the solution theta (k,).
 
-    Along the curve h(theta) = 0 the second derivative of F is that of F - multiplier h, with K'(dF - multiplier dh) = 0: without the
-    second part, observed information depends on how a model is parametrized (Aitchison & Silvey, 1958, Annals of Mathematical
+    Along the curve h(theta) = 0 the second derivative of F is that of F - multiplier h, with K'(dF - multiplier dh) = 0: without
+    the second part, observed information depends on how a model is parametrized (Aitchison & Silvey, 1958, Annals of Mathematical
     Statistics, 29, 813-828).
     """
     curves = [curve for curve, holds in zip(layout.curves, holding, strict=True) if holds]
@@ -146,9 +147,9 @@ def _diagonal_start(layout: Layout, theta: Array) -> Array:
 def _checked(solution: Solution, point: Any | None) -> tuple[Any, Solution]:
     if point is None or not solution.converged:
         raise ConvergenceError(
-            f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations ({solution.message};"
-            f" decrement {solution.decrement:.2g}). No estimate is reported, because none would be the optimum. Look for a construct whose"
-            " items hardly correlate, nearly empty categories, variables on very different scales, or too few cases; then give start"
-            " values, or simplify the model."
+            f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations "
+            f"({solution.message}; decrement {solution.decrement:.2g}). No estimate is reported, because none would be the "
+            "optimum. Look for a construct whose items hardly correlate, nearly empty categories, variables on very different "
+            "scales, or too few cases; then give start values, or simplify the model."
         )
     return point, solution

@@ -4,8 +4,8 @@ A loading starts at cov(x_j, s) / cov(x_1, s), with s the sum of the construct's
 correlation with the marker (Hägglund, 1982, Psychometrika, 47, FABIN in its simplest form); a reversed item therefore
 starts with a negative loading. Directed effects start at 0, observed covariances of predictors at the sample's.
 
-Where a construct's first item hardly belongs to it, these ratios point away from the solution. `other_values` are two other places to
-start: the first principal component of each construct's items, and items that are all alike.
+Where a construct's first item hardly belongs to it, these ratios point away from the solution. `other_values` are two other
+places to start: the first principal component of each construct's items, and items that are all alike.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, n
         k = layout.labels.get(key, from_name.get(key))
         if k is None:
             raise SpecificationError(
-                f"start has '{key}', which is neither a label nor a free parameter of the model.{did_you_mean(key, [*layout.labels, *names])}"
+                f"start has '{key}', which is neither a label nor a free parameter of the "
+                f"model.{did_you_mean(key, [*layout.labels, *names])}"
             )
         if not isinstance(value, (int, float, np.number)) or not abs(value) <= LARGEST:
             raise SpecificationError(f"start gives '{key}' the value {value!r}. Give a finite number below {LARGEST:g}.")

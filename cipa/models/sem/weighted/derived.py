@@ -1,8 +1,8 @@
 """Residual variances of ordered variables that predict, with the delta parameterization: they follow from the scales.
 
-The variance of a response variable given the covariates is scale^-2. Where ordered variables predict, a residual variance counts in
-the variances of others too, so that all follow at once. With psi (o,) the residual variances of the ordered variables, and B of
-`ram`,
+The variance of a response variable given the covariates is scale^-2. Where ordered variables predict, a residual variance counts
+in the variances of others too, so that all follow at once. With psi (o,) the residual variances of the ordered variables, and B
+of `ram`,
 
     c(theta, psi) = diag(Sigma)_o - scale^-2 = 0,    M = dc/dpsi = B_oo * B_oo (elementwise),
     psi = M^-1 (scale^-2 - diag(Sigma at psi = 0)_o),    dpsi/dtheta = -M^-1 dc/dtheta,
@@ -26,7 +26,7 @@ from cipa.numerics.moments import ram
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residuals:
-    """A block whose residual variances of ordered variables stand behind theta as parameters: block, theta (k + o,), and M (o, o)."""
+    """A block with residual variances of ordered variables behind theta as parameters: block, theta (k + o,), M (o, o)."""
 
     block: Block
     theta: Array

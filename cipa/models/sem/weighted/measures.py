@@ -22,7 +22,8 @@ from cipa.models.sem.declare.options import Recipe
 from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.models.sem.steps.indices import GroupMoments, Test, incremental, residual_measures, rmsea
 from cipa.models.sem.steps.scaled import of_saturated
-from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, baseline, traces
+from cipa.models.sem.weighted.objective import WeightedPoint, WeightedSquares, baseline, traces
+from cipa.models.sem.weighted.target import Target
 from cipa.numerics.algebra.linalg import Array, inverse_and_logdet
 from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
 
@@ -93,8 +94,9 @@ def _scaled(
         ug, ug2 = traces(objective, list(jacobians))
         if not (ug > 0 and ug2 > 0):
             raise DataError(
-                f"The scaled test is not defined for these data (its trace is {ug:.2g}): some variables go together almost without exception, so"
-                " that their correlations have no sampling error. Leave one of each such pair out, or merge rare categories."
+                f"The scaled test is not defined for these data (its trace is {ug:.2g}): some variables go together almost "
+                "without exception, so that their correlations have no sampling error. Leave one of each such pair out, or merge "
+                "rare categories."
             )
         plain = ug / one.df
         factor = {"satorra_bentler": plain, "mean_var_adjusted": ug2 / ug, "scaled_shifted": math.sqrt(ug2 / one.df)}[kind]
@@ -128,7 +130,8 @@ def _robust(test: Test, c: float, base: Test, cb: float, n: int, groups: int, in
     sizes = rmsea(inner, nobs=n, ngroups=groups, scale=scale)
     sizes["rmsea"] = math.sqrt(max(gap, 0.0) / (test.df * n) * groups)
     return {
-        "cfi.robust": 1 - max(gap, 0.0) / largest if largest else 1.0, "tli.robust": tli, "nnfi.robust": tli, "rni.robust": 1 - gap / worst,
+        "cfi.robust": 1 - max(gap, 0.0) / largest if largest else 1.0, "tli.robust": tli, "nnfi.robust": tli,
+        "rni.robust": 1 - gap / worst,
         **{f"{name}.robust": sizes[name] for name in SIZES},
     }  # fmt: skip
 
@@ -208,7 +211,8 @@ def _continuous_residuals(objective: WeightedSquares, point: WeightedPoint, samp
         cov, p = group.saturated.cov * group.nobs / (group.nobs - 1), len(group.variables)
         mean = implied.mean if objective.layout.means else group.saturated.mean
         moments = GroupMoments(
-            sample_cov=cov, sample_mean=group.saturated.mean, cov=implied.cov, mean=mean, weight=float(share), P=np.zeros((1, p, p)),
+            sample_cov=cov, sample_mean=group.saturated.mean, cov=implied.cov, mean=mean, weight=float(share),
+            P=np.zeros((1, p, p)),
             shares=np.ones(1), available_cov=cov, available_mean=group.saturated.mean, exogenous=np.empty(0, dtype=np.intp),
         )  # fmt: skip
         groups.append(moments)

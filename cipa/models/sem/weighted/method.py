@@ -34,10 +34,11 @@ from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.models.sem.steps.identification import moment_count, natural_units
 from cipa.models.sem.steps.starts import other_values, starting_values
 from cipa.models.sem.weighted.measures import weighted_measures
-from cipa.models.sem.weighted.objective import Target, WeightedPoint, WeightedSquares, continuous_target, ends_of
+from cipa.models.sem.weighted.objective import WeightedPoint, WeightedSquares, ends_of
 from cipa.models.sem.weighted.ordered import read_responses, response_sample, with_derived
 from cipa.models.sem.weighted.ordinal_scores import of_ordered
 from cipa.models.sem.weighted.residuals import residuals
+from cipa.models.sem.weighted.target import Target, continuous_target
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import evaluate, saturated_information
 from cipa.results.answers import Answers
@@ -56,8 +57,9 @@ def _refuse(declaration: Declaration) -> None:
     design = bool(declaration.cluster or declaration.sampling_weight)
     if (design and not ordered) or declaration.missing not in allowed:
         raise SpecificationError(
-            f'ci.SEM: estimator="{estimator}" is derived here for complete cases, and of continuous variables without clusters and weights.'
-            ' Use estimator="mlr" for missing values, clusters and weights of continuous variables, and missing="pairwise" for missing values'
+            f'ci.SEM: estimator="{estimator}" is derived here for complete cases, and of continuous variables without clusters '
+            'and weights. Use estimator="mlr" for missing values, clusters and weights of continuous variables, and '
+            'missing="pairwise" for missing values'
             " of ordered ones."
         )
     wrong = {
@@ -71,7 +73,8 @@ def _refuse(declaration: Declaration) -> None:
     for option in (name for name, asked in wrong.items() if asked):
         raise SpecificationError(
             f'ci.SEM: {option} is not derived for least squares (estimator="{estimator}"). Robust errors are'
-            ' se="robust_sem", robust tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted"; exogenous variables are random, as'
+            ' se="robust_sem", robust tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted"; exogenous variables are '
+            "random, as"
             " in lavaan."
         )
 
@@ -87,9 +90,9 @@ def _refuse_ordered(declaration: Declaration) -> None:
     recipe, design = recipe_of(declaration), declaration.cluster or declaration.sampling_weight
     if design and recipe.se == "standard" and recipe.estimator != "wls":
         raise SpecificationError(
-            f'ci.SEM: estimator="{recipe.estimator}" with se="standard" takes the cases as independent and of equal weight, which those of'
-            f' \'{design}\' are not: its errors and its test would be wrong. Use "wlsmv" or "ulsmv", whose errors and tests take the design'
-            ' in, or se="robust_sem".'
+            f'ci.SEM: estimator="{recipe.estimator}" with se="standard" takes the cases as independent and of equal weight, '
+            f'which those of \'{design}\' are not: its errors and its test would be wrong. Use "wlsmv" or "ulsmv", whose errors '
+            'and tests take the design in, or se="robust_sem".'
         )
 
 
@@ -169,8 +172,8 @@ def _check(problem: Problem, objective: WeightedSquares, theta: Array) -> None:
         null = right[rank:].T
     involved = [names[int(k)] for k in np.flatnonzero(np.abs(K @ null).max(axis=1, initial=0.0) > 0.1)] if null.size else []
     raise IdentificationError(
-        f"The model is not identified: the moments cannot tell these parameters apart: {', '.join(involved[:8])}. Give each construct a"
-        " scale and at least two indicators together with a relation to something else (three when it stands alone)."
+        f"The model is not identified: the moments cannot tell these parameters apart: {', '.join(involved[:8])}. Give each "
+        "construct a scale and at least two indicators together with a relation to something else (three when it stands alone)."
     )
 
 
@@ -183,7 +186,8 @@ def _outcome(problem: Problem, objective: WeightedSquares, point: WeightedPoint)
         objective = replace(objective, layout=layout, bases=bases)
         point = objective.evaluate(layout.to_eta(point.theta)) or point
     return Outcome(
-        objective=objective, point=point, vcov=vcov, bread=inverse, described=_described(recipe, problem.sample), measures=measures,
+        objective=objective, point=point, vcov=vcov, bread=inverse, described=_described(recipe, problem.sample),
+        measures=measures,
         notices=_few_clusters(problem),
     )  # fmt: skip
 
@@ -240,7 +244,8 @@ _ANSWERS = Answers(
 )  # fmt: skip
 
 WEIGHTED = Method(
-    name="least squares", serves=lambda declaration: declaration.estimator in WEIGHTS, refuse=_refuse, problem=_problem, check=_check,
+    name="least squares", serves=lambda declaration: declaration.estimator in WEIGHTS, refuse=_refuse, problem=_problem,
+    check=_check,
     outcome=_outcome, answers=_ANSWERS, scores=factor_scores.of_continuous,
 )  # fmt: skip
 

@@ -26,7 +26,8 @@ from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.parameters import Roles
 from cipa.models.sem.weighted.derived import residuals_of
-from cipa.models.sem.weighted.objective import Target, response_target, without_covariates
+from cipa.models.sem.weighted.objective import without_covariates
+from cipa.models.sem.weighted.target import Target, response_target
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.moments import ram
 from cipa.numerics.moments.normal import Saturated, complete_pattern, evaluate, loglik
@@ -42,8 +43,8 @@ class Responses:
     """The cases of a model with ordered variables.
 
     `values` (n, p) in the order of `names`, ordered variables as codes 0..K-1, NaN where missing; `group` (n,) codes; `rows` (n,)
-    positions in the data; `categories`, name -> number of categories of each ordered variable; `clusters` (n,) codes and `weights` (n,),
-    of mean 1, where the declaration names such columns.
+    positions in the data; `categories`, name -> number of categories of each ordered variable; `clusters` (n,) codes and
+    `weights` (n,), of mean 1, where the declaration names such columns.
     """
 
     data: Dataset
@@ -75,9 +76,9 @@ def read_responses(
             raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the declaration.{did_you_mean(name, names)}")
         if any(name in here for here in held):
             raise SpecificationError(
-                f"ci.SEM: '{name}' is declared ordered, but it only predicts, and exogenous variables are conditioned on as they stand. Take it"
-                f" out of ordered= and code its categories as 0/1 columns; or write '{name} ~~ {name}', which makes it a variable of the model,"
-                " with thresholds, whose normal response predicts."
+                f"ci.SEM: '{name}' is declared ordered, but it only predicts, and exogenous variables are conditioned on as they "
+                f"stand. Take it out of ordered= and code its categories as 0/1 columns; or write '{name} ~~ {name}', which "
+                "makes it a variable of the model, with thresholds, whose normal response predicts."
             )
     require_columns(declaration.parsed, names, data)
     design = (declaration.group, declaration.cluster, declaration.sampling_weight)
@@ -97,7 +98,8 @@ def read_responses(
         clusters = np.unique(clusters[kept], return_inverse=True)[1].reshape(-1)
         _refuse_across(clusters, group, labels, dataset, declaration.cluster)
     return Responses(
-        data=dataset, names=names, values=values, group=group, rows=np.flatnonzero(kept), categories=categories, clusters=clusters,
+        data=dataset, names=names, values=values, group=group, rows=np.flatnonzero(kept), categories=categories,
+        clusters=clusters,
         weights=None if weights is None else weights[kept] * (int(kept.sum()) / weights[kept].sum()),
     )  # fmt: skip
 
@@ -113,16 +115,16 @@ def _refuse_across(clusters: IntArray, group: IntArray, labels: Sequence[str], d
     shared = int((np.bincount(pairs[:, 0]) > 1).sum())
     if shared:
         raise DataError(
-            f"{data.name}: {shared} of {int(clusters.max()) + 1} clusters of '{name}' have cases in several groups. Least squares of ordered"
-            " variables takes the groups as independent, so that standard errors would be wrong. Use clusters that lie within groups, or a"
-            " covariate in the place of the groups."
+            f"{data.name}: {shared} of {int(clusters.max()) + 1} clusters of '{name}' have cases in several groups. Least "
+            "squares of ordered variables takes the groups as independent, so that standard errors would be wrong. Use clusters "
+            "that lie within groups, or a covariate in the place of the groups."
         )
     alone = np.flatnonzero(np.bincount(pairs[:, 1], minlength=len(labels)) < 2)
     if alone.size:
         where = f" in group {labels[alone[0]]}" if len(labels) > 1 else ""
         raise DataError(
-            f"{data.name}: all cases{where} that can be used are of one cluster of '{name}'. Errors come from what differs between clusters,"
-            " and one shows nothing. Choose another column, or leave cluster= out."
+            f"{data.name}: all cases{where} that can be used are of one cluster of '{name}'. Errors come from what differs "
+            "between clusters, and one shows nothing. Choose another column, or leave cluster= out."
         )
 
 
@@ -137,8 +139,8 @@ def _code(data: Dataset, name: str, column: Array, group: IntArray, labels: Sequ
         if len(np.unique(here)) < len(found):
             empty = next(value for code, value in enumerate(found) if not (here == code).any())
             raise DataError(
-                f"{data.name}: nobody in group {label} answered {empty:g} to '{name}', so its thresholds there cannot be estimated. Merge"
-                " that category with its neighbour in all groups, or leave the item out."
+                f"{data.name}: nobody in group {label} answered {empty:g} to '{name}', so its thresholds there cannot be "
+                "estimated. Merge that category with its neighbour in all groups, or leave the item out."
             )
     return len(found)
 
@@ -156,14 +158,15 @@ def _refuse_categories(data: Dataset, name: str, values: Array) -> None:
     whole = bool((values == np.round(values)).all())
     kind = "whole numbers, as a count or a sum of items has them" if whole else "numbers with decimals, as a measurement has them"
     cure = (
-        f"Take '{name}' out of ordered= and use estimator=\"mlr\", with log({name} + 1) in its place where most values are small; or gather"
+        f"Take '{name}' out of ordered= and use estimator=\"mlr\", with log({name} + 1) in its place where most values are "
+        "small; or gather"
         if whole and values[0] >= 0
         else f"Take '{name}' out of ordered= and use estimator=\"mlr\"; or gather"
     )
     raise DataError(
-        f"{data.name}: the ordered variable '{name}' has {len(values)} categories from {values[0]:g} to {values[-1]:g}: {kind}. Each category"
-        f" costs a threshold, and with more than {_CATEGORIES} most rest on a handful of cases, so that standard errors come out too small."
-        f" {cure} the values into some five to seven classes."
+        f"{data.name}: the ordered variable '{name}' has {len(values)} categories from {values[0]:g} to {values[-1]:g}: {kind}. "
+        f"Each category costs a threshold, and with more than {_CATEGORIES} most rest on a handful of cases, so that standard "
+        f"errors come out too small. {cure} the values into some five to seven classes."
     )
 
 
@@ -180,8 +183,8 @@ def _rare(values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray
         text = (
             f"{rare[worst][0]} of the {rare[worst][1]} categories of '{worst}' were chosen by fewer than {_FEW} cases each{place}"
             + (f", and {len(rare) - 1} more variables have such categories" if len(rare) > 1 else "")
-            + ". Estimates bear it, but standard errors come out a tenth to a fifth too small and tests reject too often. Merge neighbouring"
-            " categories, or take variables of many categories as continuous."
+            + ". Estimates bear it, but standard errors come out a tenth to a fifth too small and tests reject too often. Merge"
+            " neighbouring categories, or take variables of many categories as continuous."
         )
         yield Notice(code="rare_categories", text=text)
 
@@ -207,14 +210,16 @@ def response_sample(
         if not moments.converged or np.linalg.eigvalsh(cov)[0] <= 0:
             where = f" of group {labels[g]}" if len(labels) > 1 else ""
             text = (
-                f"The matrix of polychoric correlations{where} is not positive definite, or a correlation is at its bound: some table of two"
-                " items is nearly empty. Estimates and fit measures are uncertain: merge rare categories, or use more cases."
+                f"The matrix of polychoric correlations{where} is not positive definite, or a correlation is at its bound: some "
+                "table of two items is nearly empty. Estimates and fit measures are uncertain: merge rare categories, or use "
+                "more cases."
             )
             notices.append(Notice(code="polychoric", text=text, severity="warning"))
         if moments.mended:
             text = (
-                f"{moments.mended} fourfold table{'s' if moments.mended > 1 else ''} of two items had an empty cell, which got half a case with"
-                " the margins kept: those tetrachoric correlations are rough. Merge or leave out items that nobody combines."
+                f"{moments.mended} fourfold table{'s' if moments.mended > 1 else ''} of two items had an empty cell, which got "
+                "half a case with the margins kept: those tetrachoric correlations are rough. Merge or leave out items that "
+                "nobody combines."
             )
             notices.append(Notice(code="empty_cell", text=text))
         group = _group(labels[g], block.observed, cov, mean, values, found.rows[here])
@@ -234,8 +239,9 @@ def _refuse_few_clusters(kind: str, clusters: IntArray | None, moments: Moments)
     """Refuse full weights from fewer clusters than moments: their covariance has no inverse."""
     if kind == "wls" and clusters is not None and int(clusters.max()) <= len(moments.gamma):
         raise DataError(
-            f'estimator="wls" weights by the inverse of the covariance of {len(moments.gamma)} moments, and {int(clusters.max()) + 1} clusters'
-            ' cannot show it: it is singular. Use estimator="wlsmv", which needs its diagonal alone.'
+            f'estimator="wls" weights by the inverse of the covariance of {len(moments.gamma)} moments, and '
+            f'{int(clusters.max()) + 1} clusters cannot show it: it is singular. Use estimator="wlsmv", which needs its diagonal '
+            "alone."
         )
 
 
@@ -254,8 +260,8 @@ def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
         least = (seen.T @ seen / len(seen)).min()
         yield Notice(
             code="pairwise",
-            text=f"{int(holes.any(axis=1).sum())} of {len(holes)} cases are incomplete; each correlation rests on the cases that have both"
-            f" variables (at least {least:.0%} of all). This is unbiased when values are missing completely at random.",
+            text=f"{int(holes.any(axis=1).sum())} of {len(holes)} cases are incomplete; each correlation rests on the cases that"
+            f" have both variables (at least {least:.0%} of all). This is unbiased when values are missing completely at random.",
         )
 
 
@@ -274,8 +280,9 @@ def _refuse_certain(moments: Moments, names: Sequence[str], *, place: str) -> No
     variance = moments.gamma.diagonal()[-pairs:]
     for k in map(int, np.flatnonzero(~(variance > 0))):
         raise DataError(
-            f"'{names[moments.cols[k]]}' and '{names[moments.rows[k]]}' go together without exception{place}: their correlation has no sampling"
-            " error, and nothing can be weighted by it. Merge their rare categories, leave one of them out, or use more cases."
+            f"'{names[moments.cols[k]]}' and '{names[moments.rows[k]]}' go together without exception{place}: their correlation "
+            "has no sampling error, and nothing can be weighted by it. Merge their rare categories, leave one of them out, or "
+            "use more cases."
         )
 
 

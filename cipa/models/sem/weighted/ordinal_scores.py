@@ -81,7 +81,8 @@ def ordinal_scores(fit: SEMFit, g: int, *, prior: bool) -> Array:
 
 def _rows(answers: Answers, rows: Array) -> Answers:
     return Answers(
-        lower=answers.lower[rows], upper=answers.upper[rows], slopes=answers.slopes, seen=answers.seen[rows], ordered=answers.ordered
+        lower=answers.lower[rows], upper=answers.upper[rows], slopes=answers.slopes, seen=answers.seen[rows],
+        ordered=answers.ordered
     )  # fmt: skip
 
 
@@ -103,8 +104,8 @@ def _measurement(fit: SEMFit, g: int) -> tuple[Answers, Array, Array]:
         or not (theta.diagonal() > 0).all()
     ):
         raise InferenceError(
-            "ci.factor_scores: with ordered variables, scores are derived for models in which observed variables do not predict each"
-            " other, residuals do not covary and residual variances are positive."
+            "ci.factor_scores: with ordered variables, scores are derived for models in which observed variables do not predict "
+            "each other, residuals do not covary and residual variances are positive."
         )
     values, covariates = group.values[:, y], group.values[:, x]
     sd = np.sqrt(theta.diagonal())
@@ -119,7 +120,8 @@ def _measurement(fit: SEMFit, g: int) -> tuple[Answers, Array, Array]:
             lower[:, k], upper[:, k] = edges[codes] - intercepts[:, k], edges[codes + 1] - intercepts[:, k]
             first += count
     answers = Answers(
-        lower=lower / sd, upper=upper / sd, slopes=A[np.ix_(y, where)] / sd[:, None], seen=~np.isnan(values), ordered=own.ordered[y]
+        lower=lower / sd, upper=upper / sd, slopes=A[np.ix_(y, where)] / sd[:, None], seen=~np.isnan(values),
+        ordered=own.ordered[y]
     )  # fmt: skip
     given = part.given
     centre = given.tau[where] + covariates @ given.B[np.ix_(where, x)].T

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cipa.models.sem.fit import SEMFit
-from cipa.models.sem.weighted.objective import Target, ends_of
+from cipa.models.sem.weighted.objective import ends_of
+from cipa.models.sem.weighted.target import Target
 from cipa.numerics.algebra.linalg import Array
 
 _NOTHING = 1e-10  # share of a sample moment's variance; below it a residual has no variance of its own

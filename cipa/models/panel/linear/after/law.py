@@ -2,8 +2,8 @@
 
     y_it = fitted_it + e_it,   e_it ~ N(0, RSS / df)
 
-Regressors and the effects of a within model are held at the sample's, as in a regression with fixed regressors; a random-effects model
-draws its firm effects too. The outcome is drawn as the formula writes it, and turned back into its column.
+Regressors and the effects of a within model are held at the sample's, as in a regression with fixed regressors; a random-effects
+model draws its firm effects too. The outcome is drawn as the formula writes it, and turned back into its column.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def law_of(fit: PanelFit, params: Mapping[Any, float] | None, nobs: Any) -> Pane
             mean = mean + (value - values[term]) * (1.0 if term.op == "~1" else design.column(term.rhs))
     sigma = fit.statistics["sigma_e"].value if random else float(np.sqrt((fit.solution.residuals**2).sum() / fit.df_resid))
     return PanelLaw(
-        fit=fit, truth=FrozenDict(truth), mean=frozen(mean), sigma=sigma, sigma_u=fit.statistics["sigma_u"].value if random else 0.0,
+        fit=fit, truth=FrozenDict(truth), mean=frozen(mean), sigma=sigma,
+        sigma_u=fit.statistics["sigma_u"].value if random else 0.0,
         logged=isinstance(design.formula.response, Call),
     )  # fmt: skip
 
@@ -94,12 +95,13 @@ def _refuse(fit: PanelFit, nobs: Any) -> None:
         what = f"{outcome} among its own regressors"
     if what:
         raise InferenceError(
-            f"A panel fit with {what} does not say how its outcome arises row by row, so there is nothing to draw from. Pooled, within and"
-            " random models of a column (or of its log) have a law."
+            f"A panel fit with {what} does not say how its outcome arises row by row, so there is nothing to draw from. Pooled, "
+            "within and random models of a column (or of its log) have a law."
         )
     if nobs is not None and nobs != fit.nobs:
         raise InferenceError(
-            f"nobs={nobs!r}: a panel is drawn at its own {fit.nobs} rows, because regressors are held at the sample's. Leave nobs= out."
+            f"nobs={nobs!r}: a panel is drawn at its own {fit.nobs} rows, because regressors are held at the sample's. Leave "
+            "nobs= out."
         )
 
 

@@ -1,7 +1,7 @@
 """The same panel model on resampled rows, firms or clusters.
 
-A firm that is drawn twice counts as two firms, so that its effects and its lags stay its own (the pairs-block bootstrap of Cameron &
-Miller 2015, section VI): every copy gets a key of its own.
+A firm that is drawn twice counts as two firms, so that its effects and its lags stay its own (the pairs-block bootstrap of
+Cameron & Miller 2015, section VI): every copy gets a key of its own.
 """
 
 from __future__ import annotations

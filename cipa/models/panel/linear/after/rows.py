@@ -2,8 +2,8 @@
 
     outcome = X b + effects + residual,    fitted = X b + effects
 
-Only a within model estimates effects; random effects are part of the residual, as in Stata's `predict, ue`. A between model has a row
-for each entity, a first difference one for each change. Weights do not scale these residuals.
+Only a within model estimates effects; random effects are part of the residual, as in Stata's `predict, ue`. A between model has a
+row for each entity, a first difference one for each change. Weights do not scale these residuals.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def predict(fit: PanelFit, data: Any = None) -> ResultTable:
         return ResultTable(title=f"Fitted values, {fit.title}", columns=columns)
     if fit.model.method == "first_difference":
         raise InferenceError(
-            'ci.predict: method="first_difference" estimates changes, and a change does not say from which level it starts. Predict the'
-            ' rows of the fit, ci.predict(fit), or use method="within".'
+            'ci.predict: method="first_difference" estimates changes, and a change does not say from which level it starts. '
+            'Predict the rows of the fit, ci.predict(fit), or use method="within".'
         )
     dataset = as_dataset(data, columns=_needed(fit))
     require(_needed(fit), present=dataset.columns, name=dataset.name)
@@ -69,9 +69,10 @@ def fixed_effects(fit: PanelFit) -> ResultTable:
     Returns
     -------
     ResultTable
-        effect, level, estimate, reference. The first effect holds the constant; of every further one the first level (of each connected
-        part of the panel) is the reference, 0 by definition, as in fixest's `fixef`. Outcome = X b + the effects + residual, verified.
-        An effect of a firm with T rows has the noise of a mean of T residuals: read them together, not one by one.
+        effect, level, estimate, reference. The first effect holds the constant; of every further one the first level (of each
+        connected part of the panel) is the reference, 0 by definition, as in fixest's `fixef`. Outcome = X b + the effects +
+        residual, verified. An effect of a firm with T rows has the noise of a mean of T residuals: read them together, not one by
+        one.
 
     Raises
     ------
@@ -91,8 +92,8 @@ def fixed_effects(fit: PanelFit) -> ResultTable:
     _refuse_others(fit, "ci.fixed_effects")
     if fit.model.method != "within":
         raise InferenceError(
-            f'ci.fixed_effects: method="{fit.model.method}" estimates no effects of entities or times by level. Fit the model with'
-            ' method="within"; for the variance of random effects look at fit.statistics["sigma_u"].'
+            f'ci.fixed_effects: method="{fit.model.method}" estimates no effects of entities or times by level. Fit the model '
+            'with method="within"; for the variance of random effects look at fit.statistics["sigma_u"].'
         )
     levels, names = _levels(fit), _effect_names(fit)
     rows: list[tuple[Any, ...]] = []
@@ -135,8 +136,8 @@ def residual_table(fit: PanelFit) -> ResultTable:
 def _refuse_others(fit: Any, where: str) -> None:
     if not isinstance(fit, PanelFit):
         raise InferenceError(
-            f"{where}: {type(fit).__name__} is no fit of a linear panel model by the native engine, and other fits keep nothing to answer"
-            " from. Fit a ci.Panel or ci.OLS without another engine."
+            f"{where}: {type(fit).__name__} is no fit of a linear panel model by the native engine, and other fits keep nothing "
+            "to answer from. Fit a ci.Panel or ci.OLS without another engine."
         )
 
 
@@ -160,8 +161,9 @@ def _levels(fit: PanelFit) -> Any:
     levels = swept_levels(fit.model, fit.design, fit.transformed, fit.solution)
     if not levels.verified:
         raise ConvergenceError(
-            f"The effects of {' and '.join(_parts(fit))} do not add up to what they explain together: the rows connect their levels too"
-            " weakly to tell one effect from another. The slopes are not concerned. Use fewer effects, or drop levels of one row."
+            f"The effects of {' and '.join(_parts(fit))} do not add up to what they explain together: the rows connect their "
+            "levels too weakly to tell one effect from another. The slopes are not concerned. Use fewer effects, or drop levels "
+            "of one row."
         )
     return levels
 
@@ -194,7 +196,10 @@ def _needed(fit: PanelFit) -> list[str]:
 
 
 def _added(fit: PanelFit, data: Dataset) -> Array:
-    """What comes to X b in each row (n,) of other data: effects, or the means of a Mundlak model; NaN for a level that is not known."""
+    """What comes to X b in each row (n,) of other data: effects, or the means of a Mundlak model.
+
+    NaN for a level that is not known.
+    """
     total = np.zeros(data.nobs)
     if fit.model.method == "within":
         values = _levels(fit).values
