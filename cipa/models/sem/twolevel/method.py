@@ -40,6 +40,7 @@ from cipa.models.sem.steps.starts import other_values, starting_values
 from cipa.models.sem.twolevel.declare import declare_levels, moment_count, refuse_underived
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
 from cipa.models.sem.twolevel.read import level_moments, two_level_sample
+from cipa.models.sem.twolevel.resample import refit
 from cipa.models.sem.twolevel.scores import of_levels
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.numerics.twolevel import kernel
@@ -226,7 +227,7 @@ TWO_LEVEL = Method(
         instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two"
         " levels.",
         statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
-        difference=_difference, residuals=_residuals, structure=structure.structure,
+        refit=refit, release=structure.released, difference=_difference, residuals=_residuals, structure=structure.structure,
         standardized=structure.standardized, cases=structure.cases,
     ),
 )  # fmt: skip
