@@ -119,8 +119,8 @@ def bootstrap(
     seed : int
         Needed, so that the result can be reproduced.
     kind : {"case", "entity", "cluster", "parametric", "bollen_stine"}, optional
-        Default: whole firms of a panel, cases otherwise. Structural equation models have all but "entity", panel models "entity" and
-        "cluster", a cross-section "case" and "cluster".
+        Default: whole firms of a panel, whole clusters of a two-level model, cases otherwise. Structural equation models have all but
+        "entity", on two levels "cluster" and "parametric"; panel models "entity" and "cluster", a cross-section "case" and "cluster".
     conf_type : {"perc", "basic", "norm", "bc", "bca"}
     conf_level : float, optional
         Default: the fit's.
@@ -227,8 +227,8 @@ def intervals(point: Array, draws: Array, *, level: float, conf_type: str, jackk
 
 def _jackknife(fit: Fit, again: Refit) -> Array:
     """Estimates from the data without each case in turn (n, m), or without each of what is drawn whole (G, m)."""
-    units = np.arange(sum(again.sizes)) if again.clusters is None else again.clusters
-    plain = again if again.kind in ("case", "entity", "cluster") else refit(fit, "case", "ci.bootstrap")
+    plain = again if again.kind in ("case", "entity", "cluster") else refit(fit, None, "ci.bootstrap")
+    units = np.arange(sum(plain.sizes)) if plain.clusters is None else plain.clusters
     left_out = (_by_group(np.flatnonzero(units != unit), again.sizes) for unit in np.unique(units))
     return _refitted(plain, left_out)[0]
 

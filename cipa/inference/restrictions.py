@@ -202,8 +202,8 @@ def _side(tokens: Sequence[Token], line: str) -> Expression:
 def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     """Score (Lagrange multiplier) tests of equality constraints, parameter by parameter.
 
-    By maximum likelihood with expected information (as lavaan's lavTestScore); by least squares the generalized score test, right for
-    any weight matrix (lavaan prints n g^2 / V, which is chi-square for none but the optimal weight).
+    By maximum likelihood, of one level or two, with expected information (as lavaan's lavTestScore); by least squares the generalized
+    score test, right for any weight matrix (lavaan prints n g^2 / V, which is chi-square for none but the optimal weight).
 
     Parameters
     ----------
@@ -215,13 +215,13 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     Returns
     -------
     ResultTable
-        lhs, op, rhs, group, chisq, df, p_value, epc (expected distance, when it alone is freed, from those it was held equal to,
-        or from the value it was held at), largest first.
+        lhs, op, rhs, group, level, chisq, df, p_value, epc (expected distance, when it alone is freed, from those it was held
+        equal to, or from the value it was held at), largest first.
 
     Raises
     ------
     InferenceError
-        For a fit that is no structural equation model, has two levels, or holds nothing; a term that is free already.
+        For a fit that is no structural equation model, or holds nothing; a term that is free already.
 
     References
     ----------
@@ -247,7 +247,7 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
                 )
         found = [known[name] for name in release]
     found = sorted(found, key=lambda row: -row[1])
-    columns = {name: tuple(getattr(term, name) for term, *_ in found) for name in ("lhs", "op", "rhs", "group")}
+    columns = {name: tuple(getattr(term, name) for term, *_ in found) for name in ("lhs", "op", "rhs", "group", "level")}
     chisq = [row[1] for row in found]
     return ResultTable(
         title="Score tests of equality constraints",

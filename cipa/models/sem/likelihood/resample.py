@@ -19,8 +19,9 @@ from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.likelihood.objective import LikelihoodPoint, likelihood_of
 from cipa.models.sem.likelihood.replicates import Replicates
+from cipa.models.sem.steps.draws import admissible_draws, stacked
 from cipa.models.sem.steps.table import values_at
-from cipa.numerics.algebra.linalg import Array, BoolArray
+from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import loglik, moments, patterns_of
 from cipa.numerics.moments.ram import Implied
 from cipa.numerics.search.optimize import minimize
@@ -80,7 +81,7 @@ class Resampler:
         stacks = [self._drawn(one) for one in draws]
         if any(np.isnan(one).any() for one in self.values):
             found = [self._alone(stack, draw) for stack, draw in zip(stacks, draws, strict=True)]
-            return _stacked(found, len(self.fit.estimates))
+            return stacked(found, len(self.fit.estimates))
         return self._together(stacks, draws)
 
     def _drawn(self, draw: Any) -> list[Array]:
@@ -97,7 +98,7 @@ class Resampler:
         eta, done = minimize_many(replicates, np.tile(self.start, (len(draws), 1)))
         points = replicates.evaluate(eta, np.arange(len(draws)))
         values = _with_defined(self.fit.model.parsed.constraints, self.fit.layout, replicates.rows(points.theta))
-        ok = _admissible(self.fit.layout, values, [one.T for one in points.implied])
+        ok = admissible_draws(self.fit.layout, values, [one.T for one in points.implied])
         chisq = replicates.nobs.sum(axis=1) * 2 * (points.value - replicates.saturated)
         for r in map(int, np.flatnonzero(~done)):
             found = self._alone(stacks[r], draws[r])
@@ -132,7 +133,7 @@ class Resampler:
         if point is None or not solution.converged:
             return None
         found = values_at(self.fit.model.parsed.constraints, objective, point)
-        admissible = _admissible(self.fit.layout, found[None], [moments.T[None] for moments in point.blocks])
+        admissible = admissible_draws(self.fit.layout, found[None], [moments.T[None] for moments in point.blocks])
         return found, _chisq(groups, point), bool(admissible[0])
 
     def _simulated(self, rng: np.random.Generator) -> list[Array]:
@@ -156,28 +157,6 @@ def _with_defined(constraints: Sequence[Any], layout: Layout, values: Array) -> 
             known[one.lhs] = (np.broadcast_to(value, len(values)), none)
             values = np.column_stack([values, known[one.lhs][0]])
     return values
-
-
-def _admissible(layout: Layout, values: Array, covs: Sequence[Array]) -> BoolArray:
-    """Which draws (R,) have no negative variance and positive semidefinite covariances of the latent variables."""
-    variances = [p for p, row in enumerate(layout.rows) if row.op == "~~" and row.lhs == row.rhs]
-    found = (values[:, variances] >= 0).all(axis=1)
-    for block, T in zip(layout.blocks, covs, strict=True):
-        latent = T[:, len(block.observed) :, len(block.observed) :]
-        if latent.shape[1] > 1:
-            smallest = np.linalg.eigvalsh(latent)[:, 0]
-            found &= smallest >= -1e-8 * np.abs(latent).max(axis=(1, 2))
-    return np.asarray(found)
-
-
-def _stacked(found: Sequence[tuple[Array, float, bool] | None], size: int) -> Draws:
-    converged = np.array([one is not None for one in found])
-    values = np.full((len(found), size), np.nan)
-    chisq, ok = np.full(len(found), np.nan), np.zeros(len(found), dtype=np.bool_)
-    for r, one in enumerate(found):
-        if one is not None:
-            values[r], chisq[r], ok[r] = one
-    return Draws(values=values, chisq=chisq, converged=converged, admissible=ok)
 
 
 def _chisq(groups: list[GroupSample], point: LikelihoodPoint) -> float:

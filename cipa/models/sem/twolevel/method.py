@@ -15,7 +15,6 @@ Sources: Muthén & Satorra (1995). Sociological Methodology, 25, 267-316; Yuan, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ import numpy as np
 from cipa.errors import IdentificationError
 from cipa.models.sem.answers import structure
 from cipa.models.sem.answers.difference import scaled_difference
-from cipa.models.sem.answers.residuals import residual_table
 from cipa.models.sem.cases.sample import Levels, Sample
 from cipa.models.sem.declare.declaration import Declaration, recipe_of
 from cipa.models.sem.declare.layout import Layout
@@ -34,18 +32,18 @@ from cipa.models.sem.problem import Outcome, Problem
 from cipa.models.sem.steps.covariance import bread, covariance, scaled_inverse
 from cipa.models.sem.steps.identification import check_identified, involved
 from cipa.models.sem.steps.indices import Test, chisq_rounded, likelihood_measures
-from cipa.models.sem.steps.residuals import residual_rows
 from cipa.models.sem.steps.scaled import difference_scaling, indices_of_scaled, keys_of, of_saturated
 from cipa.models.sem.steps.starts import other_values, starting_values
 from cipa.models.sem.twolevel.declare import declare_levels, moment_count, refuse_underived
 from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, two_level_objective
-from cipa.models.sem.twolevel.read import level_moments, two_level_sample
+from cipa.models.sem.twolevel.read import two_level_sample
+from cipa.models.sem.twolevel.resample import refit
+from cipa.models.sem.twolevel.residuals import held_moments, residuals
 from cipa.models.sem.twolevel.scores import of_levels
-from cipa.numerics.algebra.linalg import Array, BoolArray
+from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.kernel import Unrestricted
 from cipa.results.answers import Answers
-from cipa.results.display import ResultTable
 from cipa.results.questions import refused
 from cipa.results.vcov import VCov
 
@@ -183,32 +181,10 @@ def _scaled(
 
 def _trace(levels: Levels, free: Unrestricted, layout: Layout) -> tuple[float, int]:
     """tr(A^-1 B) of freely estimated moments, those of held exogenous variables left out, and their number."""
-    keep = np.flatnonzero(~_held(levels, free, layout))
+    keep = np.flatnonzero(~held_moments(levels, free, layout))
     A = kernel.curvature(free.found, free.parts, levels.clusters, observed=True)[np.ix_(keep, keep)] * levels.clusters.nobs
     scores = kernel.scores(free.found, free.parts, levels.clusters)[:, keep]
     return float(np.sum(scaled_inverse(A) * (scores.T @ scores))), len(keep)
-
-
-def _held(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
-    """Which moments are of exogenous variables alone (k,)."""
-    c, parts = levels.clusters, free.parts
-    held = np.zeros((2, c.variables))
-    for level, (block, rows) in enumerate(zip(layout.blocks, (c.within, c.between), strict=True)):
-        held[level, rows[block.exogenous]] = 1.0
-    own = np.where(parts.within, held[0][:, None], held[1][:, None])
-    covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)
-    return np.asarray(covariance | ((parts.t > 0) & (held.sum(axis=0) @ parts.U > 0)))
-
-
-def _residuals(fit: SEMFit, kind: str | None) -> ResultTable:
-    return residual_table(fit, kind, _residuals_of_level)
-
-
-def _residuals_of_level(fit: SEMFit, g: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
-    if kind in ("standardized", "normalized"):
-        refused(fit, f'ci.residuals(kind="{kind}")')
-    moments = level_moments(_levels(fit.sample), fit.point.blocks[0].mean, g)
-    return residual_rows(fit.layout.blocks[g].observed, moments, fit.point.blocks[g], kind, means=fit.layout.means)
 
 
 def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> tuple[float, float]:
@@ -226,7 +202,7 @@ TWO_LEVEL = Method(
         instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two"
         " levels.",
         statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
-        difference=_difference, residuals=_residuals, structure=structure.structure,
+        refit=refit, release=structure.released, difference=_difference, residuals=residuals, structure=structure.structure,
         standardized=structure.standardized, cases=structure.cases,
     ),
 )  # fmt: skip

@@ -133,9 +133,14 @@ def stacked(layout: Layout, levels: Sequence[ram.Implied], clusters: Sampled) ->
 
 def two_level_objective(layout: Layout, levels: Levels) -> TwoLevelLikelihood:
     """The objective, exogenous variables held at the sample's moments."""
+    return objective_at(layout, levels.clusters, levels.exogenous)
+
+
+def objective_at(layout: Layout, clusters: Sampled, exogenous: Sequence[tuple[Array, Array]]) -> TwoLevelLikelihood:
+    """The objective for clusters, held variables at the moments `exogenous` (covariance and mean of all variables of each level)."""
     bases = []
-    for block, (cov, mean) in zip(layout.blocks, levels.exogenous, strict=True):
+    for block, (cov, mean) in zip(layout.blocks, exogenous, strict=True):
         S, M, x = block.base.S.copy(), block.base.M.copy(), block.exogenous
         S[np.ix_(x, x)], M[x] = cov[np.ix_(x, x)], mean[x]
         bases.append(ram.Matrices(A=block.base.A, S=S, M=M, observed=block.base.observed))
-    return TwoLevelLikelihood(layout=layout, clusters=levels.clusters, bases=tuple(bases))
+    return TwoLevelLikelihood(layout=layout, clusters=clusters, bases=tuple(bases))

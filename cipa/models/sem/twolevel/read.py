@@ -60,8 +60,7 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str,
     codes = codes.reshape(-1)
     _refuse_data(values, codes, labels[kept], names, within=within, between=between, cluster=cluster)
     holes = np.isnan(values)
-    arrange = incomplete_clusters if holes.any() else clusters_of
-    clusters: Sampled = arrange(values, codes, within=within, between=between)
+    clusters = arranged(values, codes, within=within, between=between)
     group = GroupSample(
         label="", variables=tuple(names), patterns=patterns_of(values), saturated=_single_level(values, names),
         values=values, rows=keep, clusters=codes,
@@ -180,6 +179,13 @@ def _levels(clusters: Sampled, layout: Layout, direct: tuple[tuple[Array, Array]
         clusters=clusters, free=free, independent=independent, baseline_df=df, exogenous=direct,
         exogenous_loglik=_exogenous_loglik(clusters, layout, direct),
     )  # fmt: skip
+
+
+def arranged(values: Array, codes: IntArray, *, within: IntArray, between: IntArray) -> Sampled:
+    """Cases (n, p) in clusters of codes 0, 1, ..., J - 1, by the kernel of complete cases where they are."""
+    arrange = incomplete_clusters if np.isnan(values).any() else clusters_of
+    clusters: Sampled = arrange(values, codes, within=within, between=between)
+    return clusters
 
 
 def direct_moments(values: Array, codes: IntArray, *, within: IntArray, between: IntArray) -> tuple[tuple[Array, Array], ...]:

@@ -257,9 +257,7 @@ def test_moments_without_cases_are_refused() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        lambda one: ci.bootstrap(one, draws=100, seed=1),
         lambda one: ci.residuals(one, kind="standardized"),
-        lambda one: ci.score_test(one),
         lambda one: ci.reliability(one),
         lambda one: ci.fornell_larcker(one),
         lambda one: ci.path_diagram(one),

@@ -1,0 +1,95 @@
+"""Residual moments of a two-level fit, raw, as correlations, and over the standard errors of the unrestricted moments.
+
+    normalized     r / se of the unrestricted moment alone (conservative)
+
+The moments are vech Sigma_W, vech Sigma_B and mu of the unrestricted model, their covariance its inverse information, or under robust
+errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual; a variable of both levels has one
+mean, whose residual stands between. Residuals over their own standard errors are refused: where a moment is reproduced to first order
+their variance is a difference of nearly equal numbers.
+
+Source: Lee, S.-Y. (1990). Biometrika, 77, 763-772 (the unrestricted two-level model).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cipa.errors import InferenceError
+from cipa.models.sem.answers.residuals import residual_table
+from cipa.models.sem.cases.sample import Levels
+from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.steps.residuals import residual_rows
+from cipa.models.sem.twolevel.read import level_moments
+from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
+from cipa.numerics.twolevel import kernel
+from cipa.numerics.twolevel.kernel import Unrestricted
+from cipa.results.display import ResultTable
+from cipa.results.questions import refused
+
+
+def residuals(fit: SEMFit, kind: str | None) -> ResultTable:
+    """The table of both levels."""
+    return residual_table(fit, kind, _of_level)
+
+
+def _of_level(fit: SEMFit, level: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
+    """(lhs, op, rhs, residual) of a level."""
+    assert fit.sample.levels is not None
+    levels, names = fit.sample.levels, fit.layout.blocks[level].observed
+    variances = None
+    if kind == "standardized":
+        refused(fit, 'ci.residuals(kind="standardized")')
+    if kind == "normalized":
+        _refuse_bounded(levels.free, kind)
+        variances = _of_rows(_variances(fit, levels), levels, level)
+    moments = level_moments(levels, fit.point.blocks[0].mean, level)
+    return residual_rows(names, moments, fit.point.blocks[level], kind, means=fit.layout.means, variances=variances)
+
+
+def _refuse_bounded(free: Unrestricted, kind: str) -> None:
+    if free.bounded:
+        raise InferenceError(
+            f'ci.residuals(kind="{kind}"): the unrestricted covariance matrix between clusters is on the bound of what is possible (singular).'
+            ' Its moments have no normal standard errors there, and neither have the residuals. Use kind="cor", or keep the variable that'
+            " hardly varies between clusters at the within level only."
+        )
+
+
+def _variances(fit: SEMFit, levels: Levels) -> Array:
+    """Variances (m,) of the unrestricted moments, in their order; 0 for one that is held."""
+    free, c, recipe = levels.free, levels.clusters, fit.recipe
+    observed = recipe.information == "observed"
+    keep = np.flatnonzero(~held_moments(levels, free, fit.layout))
+    A = kernel.curvature(free.found, free.parts, c, observed=observed)[np.ix_(keep, keep)] * c.nobs
+    acov = np.linalg.inv(A)
+    if recipe.se != "standard":
+        scores = kernel.scores(free.found, free.parts, c)[:, keep]
+        acov = acov @ (scores.T @ scores) @ acov
+    variances = np.zeros(free.parts.U.shape[1])
+    variances[keep] = acov.diagonal()
+    return variances
+
+
+def _of_rows(variances: Array, levels: Levels, level: int) -> Array:
+    """Those of a level: row-wise vech, then means; the mean of a variable of both levels counts between."""
+    c = levels.clusters
+    inner, outer = (len(rows) * (len(rows) + 1) // 2 for rows in (c.within, c.between))
+    mean = variances[inner + outer :]
+    if level == 1:
+        return np.concatenate([variances[inner : inner + outer], mean[c.between]])
+    return np.concatenate([variances[:inner], np.where(np.isin(c.within, c.between), 0.0, mean[c.within])])
+
+
+def held_moments(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
+    """Which unrestricted moments are of exogenous variables alone, which are held (m,)."""
+    c, parts = levels.clusters, free.parts
+    held = np.zeros((2, c.variables))
+    places: tuple[IntArray, IntArray] = (c.within, c.between)
+    for level, (block, rows) in enumerate(zip(layout.blocks, places, strict=True)):
+        held[level, rows[block.exogenous]] = 1.0
+    own = np.where(parts.within, held[0][:, None], held[1][:, None])
+    covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)
+    return np.asarray(covariance | ((parts.t > 0) & (held.sum(axis=0) @ parts.U > 0)))
