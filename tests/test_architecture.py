@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,60 @@ def test_value_types_are_frozen() -> None:
                         frozen = any(word.arg == "frozen" and getattr(word.value, "value", False) for word in mark.keywords)
                         loose += [] if frozen else [f"{path.name}: {node.name}"]
     assert not loose
+
+
+BUDGETS = {
+    "lines of a file": 400, "lines of a function's body": 40, "fields of a class": 16, "letters of a line": 130, "modules of a folder": 13,
+}  # fmt: skip
+
+OVER_BUDGET = {
+    "cipa/data/simulation/network.py: network_of": 52,
+    "cipa/data/simulation/panel.py: panel_of": 47,
+    "cipa/models/panel/linear/transform.py: Transformed": 19,
+    "cipa/models/sem/declare/declaration.py: Declaration": 24,
+    "cipa/numerics/twolevel/incomplete.py: IncompleteClusters": 17,
+    "cipa/results/answers.py: Answers": 18,
+    "cipa/results/fit.py: Fit": 22,
+}
+"""What is larger than its budget, and how large: entries shrink and go, none grows or comes (the options of ci.SEM are what they are)."""
+
+
+def sizes(path: Path) -> Iterator[tuple[str, str, int]]:
+    """(budget, name, size) of a file, its functions and its classes."""
+    here = f"cipa/{path.relative_to(PACKAGE).as_posix()}"
+    text = path.read_text(encoding="utf-8")
+    yield "lines of a file", here, text.count("\n")
+    yield "letters of a line", here, max(map(len, text.splitlines()), default=0)
+    for node in ast.walk(tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            if body:
+                yield "lines of a function's body", f"{here}: {node.name}", (body[-1].end_lineno or 0) - body[0].lineno + 1
+        if isinstance(node, ast.ClassDef):
+            fields = [one for one in node.body if isinstance(one, ast.AnnAssign) and getattr(one.target, "id", "_") != "_"]
+            yield "fields of a class", f"{here}: {node.name}", len(fields)
+
+
+def test_budgets_are_kept() -> None:
+    over = {name: size for path in FILES for budget, name, size in sizes(path) if size > BUDGETS[budget]}
+    assert over == OVER_BUDGET
+    folders = Counter(path.parent.relative_to(PACKAGE).as_posix() for path in FILES if path.name != "__init__.py")
+    assert {folder: size for folder, size in folders.items() if size > BUDGETS["modules of a folder"]} == {}
+
+
+@pytest.mark.parametrize(
+    "package", sorted({path.parent for path in FILES}), ids=lambda path: path.relative_to(PACKAGE.parent).as_posix()
+)
+def test_the_rooms_of_a_folder_stand_in_an_order(package: Path) -> None:
+    """Files and folders of a folder, each taken as a whole, import one another without a circle."""
+    base = (*package.relative_to(PACKAGE).parts,)
+    arrows: dict[str, set[str]] = {}
+    for path in FILES:
+        mine = tuple(name_of(path).split("."))
+        if mine[: len(base)] != base or len(mine) == len(base) or path == PACKAGE / "__init__.py":
+            continue
+        for name in imports(path):
+            theirs = tuple(name.split(".")[1:])
+            if theirs[: len(base)] == base and len(theirs) > len(base) and theirs[len(base)] != mine[len(base)]:
+                arrows.setdefault(mine[len(base)], set()).add(theirs[len(base)])
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle

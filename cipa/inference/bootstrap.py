@@ -1,12 +1,13 @@
 """Bootstrap: the estimates of resampled data, and intervals from them.
 
 - perc   quantiles of the draws;   basic  2 b - quantiles;   norm  b ± z sd(draws);
-- bc     quantiles shifted for bias (Efron 1981);   bca  also for acceleration, from the jackknife (Efron 1987), which leaves out each
+- bc     quantiles shifted for bias (Efron 1981);   bca  also for acceleration, from the jackknife (Efron 1987), which leaves out
+each
   case in turn, or each firm or cluster where these are drawn whole.
 
 Kinds: case (rows within groups), entity (whole firms of a panel), cluster (whole clusters), parametric (from the fitted model),
-bollen_stine (rows of data that were rotated to fit the model; for the p-value of its chi-square). Draws in which the search does not
-converge are left out and counted. Draw r depends on the seed and on r only.
+bollen_stine (rows of data that were rotated to fit the model; for the p-value of its chi-square). Draws in which the search does
+not converge are left out and counted. Draw r depends on the seed and on r only.
 
 Sources: Efron, B. & Tibshirani, R. (1993); Efron, B. (1987). JASA, 82, 171-185; Bollen, K. A. & Stine, R. A. (1992).
 Sociological Methods & Research, 21, 205-229.
@@ -119,8 +120,9 @@ def bootstrap(
     seed : int
         Needed, so that the result can be reproduced.
     kind : {"case", "entity", "cluster", "parametric", "bollen_stine"}, optional
-        Default: whole firms of a panel, whole clusters of a two-level model, cases otherwise. Structural equation models have all but
-        "entity", on two levels "cluster" and "parametric"; panel models "entity" and "cluster", a cross-section "case" and "cluster".
+        Default: whole firms of a panel, whole clusters of a two-level model, cases otherwise. Structural equation models have all
+        but "entity", on two levels "cluster" and "parametric"; panel models "entity" and "cluster", a cross-section "case" and
+        "cluster".
     conf_type : {"perc", "basic", "norm", "bc", "bca"}
     conf_level : float, optional
         Default: the fit's.
@@ -156,8 +158,8 @@ def bootstrap(
     values, chisq, admissible = _refitted(again, drawn)
     if len(values) < _ENOUGH * draws:
         raise ConvergenceError(
-            f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a selection of"
-            " samples. Simplify the model, or use more cases."
+            f"ci.bootstrap: {draws - len(values)} of {draws} draws did not converge. Intervals from the rest would describe a "
+            "selection of samples. Simplify the model, or use more cases."
         )
     level = fit.conf_level if conf_level is None else conf_level
     jackknife = _jackknife(fit, again) if conf_type == "bca" else None

@@ -161,11 +161,12 @@ def johnson_neyman(fit: Fit, path: str, *, by: str, level: float = 0.95) -> Resu
     inside = slope.moderator.share(low, high)
     share = {"inside": inside, "outside": 1 - inside, "everywhere": 1.0, "nowhere": 0.0}[word]
     columns = {
-        "bound_low": (low,), "bound_high": (high,), "significant": (word,), "share": (share,), "share_inside": (inside,), "level": (level,),
+        "bound_low": (low,), "bound_high": (high,), "significant": (word,), "share": (share,), "share_inside": (inside,),
+        "level": (level,),
     }  # fmt: skip
     note = (
-        f"Pointwise {level:.0%} tests: the region is where a single test at that value of {by} would be significant. The difference"
-        " between a significant and a non-significant slope is not itself tested; the product term is that test."
+        f"Pointwise {level:.0%} tests: the region is where a single test at that value of {by} would be significant. The "
+        "difference between a significant and a non-significant slope is not itself tested; the product term is that test."
     )
     return ResultTable(title=f"Johnson-Neyman interval of {path} by {by}", columns=columns, notes=(*slope.notes, note))
 
@@ -180,8 +181,8 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
     if not wanted:
         known = [_partner(term, main) for term in others]
         raise InferenceError(
-            f"This fit has no product term '{main.lhs} ~ {main.rhs}:{by}', so {by} does not moderate the effect of {main.rhs} in it."
-            f"{did_you_mean(by, known)} Add the product to the model{f', or choose from {known}' if known else ''}."
+            f"This fit has no product term '{main.lhs} ~ {main.rhs}:{by}', so {by} does not moderate the effect of {main.rhs} in "
+            f"it.{did_you_mean(by, known)} Add the product to the model{f', or choose from {known}' if known else ''}."
         )
     held = [term for term in others if term not in wanted]
     found = coefficients(fit, [main, wanted[0], *held])

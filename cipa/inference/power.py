@@ -1,12 +1,13 @@
 """Power of tests of parameters: exact in large samples by noncentrality, or by Monte Carlo.
 
-Noncentrality (Satorra & Saris 1985): the model and the model with the restriction are fitted to the exact moments of the population;
-n times the difference of their discrepancies is the noncentrality lambda of the likelihood-ratio test, and the power is
-1 - F(c; d, lambda) with c the critical value of chi-square with d degrees of freedom. lambda grows with n, which gives the n needed.
+Noncentrality (Satorra & Saris 1985): the model and the model with the restriction are fitted to the exact moments of the
+population; n times the difference of their discrepancies is the noncentrality lambda of the likelihood-ratio test, and the power
+is 1 - F(c; d, lambda) with c the critical value of chi-square with d degrees of freedom. lambda grows with n, which gives the n
+needed.
 
-Monte Carlo (Muthén & Muthén 2002): samples are drawn from the population, the model is fitted to each, and what a researcher would
-see is counted: how often the test rejects, the average estimate, its bias, the bias of the standard errors, the coverage of the
-intervals. Draw r depends on the seed and on r only.
+Monte Carlo (Muthén & Muthén 2002): samples are drawn from the population, the model is fitted to each, and what a researcher
+would see is counted: how often the test rejects, the average estimate, its bias, the bias of the standard errors, the coverage of
+the intervals. Draw r depends on the seed and on r only.
 
 Sources: Satorra, A. & Saris, W. E. (1985). Psychometrika, 50, 83-90; Muthén, L. K. & Muthén, B. O. (2002). Structural Equation
 Modeling, 9, 599-620.
@@ -90,13 +91,15 @@ def power(
     Parameters
     ----------
     model : SEM, or Panel
-        The model that will be fitted. A panel model needs draws and a fit as its population: regressors are held at that sample's.
+        The model that will be fitted. A panel model needs draws and a fit as its population: regressors are held at that
+        sample's.
     params : mapping of label or term to float
         Population values, as in `ci.simulate`.
     nobs : int, list or mapping of group label to int
         Cases; default 500 in each group.
     terms : sequence of str or Term, optional
-        Parameters tested against 0, by term or label; without draws also equations of labels ("a == b"). Default: every free path.
+        Parameters tested against 0, by term or label; without draws also equations of labels ("a == b"). Default: every free
+        path.
     hypotheses : sequence of str or Hypothesis, optional
         Claims with a side, ``"performance ~ collaboration > 0"``: with draws, a rejection counts on the claimed side only.
     draws : int
@@ -108,8 +111,8 @@ def power(
     target : float
         Power that `nobs_needed` reaches (noncentrality).
     population : SEM or its fit, optional
-        What is drawn from, when it is not `model` itself: a misspecified model, or one with other fixed values. Population values of
-        `model` are then its estimates at the population's moments.
+        What is drawn from, when it is not `model` itself: a misspecified model, or one with other fixed values. Population values
+        of `model` are then its estimates at the population's moments.
 
     Returns
     -------
@@ -139,8 +142,8 @@ def power(
         )
     if not isinstance(model, Lawful) and not (draws and isinstance(population, Fit)):
         raise InferenceError(
-            f"ci.power: {type(model).__name__} has no law of its own to draw from or to compute moments of. Give a ci.SEM, or draw from a fit:"
-            " ci.power(fit.model, population=fit, draws=500, seed=1)."
+            f"ci.power: {type(model).__name__} has no law of its own to draw from or to compute moments of. Give a ci.SEM, or "
+            "draw from a fit: ci.power(fit.model, population=fit, draws=500, seed=1)."
         )
     _refuse_numbers(draws, seed, alpha, target)
     if isinstance(nobs, (list, tuple)) and not nobs:
@@ -167,7 +170,8 @@ def _refuse_numbers(draws: Any, seed: Any, alpha: float, target: float) -> None:
             raise SpecificationError(f"ci.power: {name}={value!r}. A probability lies above 0 and below 1.")
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0 or 0 < draws < 20:
         raise SpecificationError(
-            f"ci.power: draws={draws!r}. Give 0 for the power by noncentrality, or 20 or more samples (500 give power to about .02)."
+            f"ci.power: draws={draws!r}. Give 0 for the power by noncentrality, or 20 or more samples (500 give power to about "
+            ".02)."
         )
     if draws and (seed is None or isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
         raise SpecificationError(
@@ -183,7 +187,8 @@ def _claims(terms: Sequence[Any] | None, hypotheses: Sequence[str | Hypothesis] 
         claim = one if isinstance(one, Hypothesis) else Hypothesis.parse(f"H{number}", one)
         if isinstance(claim.claim, Path):
             raise InferenceError(
-                f"ci.power: '{claim}' is about an indirect effect. Define it in the model ('ind := a*b') and give terms=[\"ind\"] with draws."
+                f"ci.power: '{claim}' is about an indirect effect. Define it in the model ('ind := a*b') and give "
+                'terms=["ind"] with draws.'
             )
         found.append(_Claim(str(claim.claim), "" if claim.direction == "!=" else claim.direction))
     return found
@@ -194,7 +199,8 @@ def _noncentral(model: Any, law: Any, claims: Sequence[_Claim], *, alpha: float,
     rows = [_row(model, law, full, claim, alpha, target) for claim in claims or _paths(full)]
     heads = ("term", "population", "df", "ncp", "nobs", "power", "nobs_needed")
     notes = (
-        f"Likelihood-ratio test at alpha = {alpha:g}, two-sided, normal data (Satorra & Saris 1985); nobs_needed: cases for power {target:g}.",
+        f"Likelihood-ratio test at alpha = {alpha:g}, two-sided, normal data (Satorra & Saris 1985); nobs_needed: cases for "
+        f"power {target:g}.",
         *_misfit(full),
     )
     return ResultTable(
@@ -214,7 +220,8 @@ def _misfit(fit: Fit) -> list[str]:
     if chisq < 1e-6 * fit.nobs:
         return []
     return [
-        f"The model does not hold in the population (chi-square {chisq:.2f} at {fit.nobs} cases): the values are its best approximation."
+        f"The model does not hold in the population (chi-square {chisq:.2f} at {fit.nobs} cases): the values are its best "
+        "approximation."
     ]
 
 
@@ -235,8 +242,8 @@ def _null(model: Any, law: Any, full: Fit, claim: _Claim) -> Fit:
         fit: Fit = model.restricted(claim.name, full).fit_population(law)
     except IdentificationError as problem:
         raise InferenceError(
-            f"ci.power: without '{claim.name}' the model is not identified, so there is no restricted model to compare with. Use Monte Carlo:"
-            f" draws=1000, seed=1. ({problem})"
+            f"ci.power: without '{claim.name}' the model is not identified, so there is no restricted model to compare with. Use "
+            f"Monte Carlo: draws=1000, seed=1. ({problem})"
         ) from problem
     return fit
 
@@ -256,8 +263,8 @@ def _monte_carlo(
     solved = [one for one in found if one is not None]
     if len(solved) < 2:
         raise ConvergenceError(
-            f"ci.power: {len(solved)} of {draws} samples of {law.nobs} cases have a solution, so there is nothing to average. Give more cases,"
-            " or look at the identification of the model."
+            f"ci.power: {len(solved)} of {draws} samples of {law.nobs} cases have a solution, so there is nothing to average. "
+            "Give more cases, or look at the identification of the model."
         )
     tables, proper = zip(*solved, strict=True)
     admissible, chosen = sum(proper), _chosen(tables[0], claims)
@@ -269,8 +276,8 @@ def _monte_carlo(
         *("average_mc_error", "relative_bias_mc_error", "std_error_bias_mc_error", "coverage_mc_error", "power_mc_error"),
     )
     notes = (
-        f"{draws} samples of {law.nobs} cases, seed {seed}: {len(solved)} with a solution, {admissible} of them admissible. Averages are over"
-        f" all with a solution. Two-sided tests at alpha = {alpha:g}; intervals at {1 - alpha:.0%}.",
+        f"{draws} samples of {law.nobs} cases, seed {seed}: {len(solved)} with a solution, {admissible} of them admissible. "
+        f"Averages are over all with a solution. Two-sided tests at alpha = {alpha:g}; intervals at {1 - alpha:.0%}.",
     )
     table = ResultTable(title="Power by Monte Carlo", columns=dict(zip(heads, zip(*rows, strict=True), strict=True)), notes=notes)
     return MonteCarloPower(table=table, draws=draws, converged=len(solved), admissible=admissible, nobs=law.nobs, seed=seed)
@@ -314,7 +321,8 @@ def _summary(claim: _Claim, tables: Sequence[Estimates], truth: Mapping[Term, fl
     ratio = float(np.nanmean(errors)) / sd if sd > 0 else math.nan
     return (
         claim.name, true, average, (average - true) / size, ratio - 1, covered, rejected, sd / math.sqrt(count),
-        sd / math.sqrt(count) / size, ratio / math.sqrt(2 * (count - 1)), _share_error(covered, count), _share_error(rejected, count),
+        sd / math.sqrt(count) / size, ratio / math.sqrt(2 * (count - 1)), _share_error(covered, count),
+        _share_error(rejected, count),
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Power of tests of overall fit, and the sample they need, from RMSEA.
 
-Under RMSEA e the chi-square of a model is noncentral with lambda = (n - 1) df e^2 (MacCallum, Browne & Sugawara 1996, eq. 8). A test
-of close fit rejects "RMSEA <= e0" in the upper tail; a test of not-close fit rejects "RMSEA >= e0" in the lower tail; a test of exact
-fit is that of close fit with e0 = 0.
+Under RMSEA e the chi-square of a model is noncentral with lambda = (n - 1) df e^2 (MacCallum, Browne & Sugawara 1996, eq. 8). A
+test of close fit rejects "RMSEA <= e0" in the upper tail; a test of not-close fit rejects "RMSEA >= e0" in the lower tail; a test
+of exact fit is that of close fit with e0 = 0.
 
 Source: MacCallum, R. C., Browne, M. W. & Sugawara, H. M. (1996). Psychological Methods, 1, 130-149.
 """
@@ -25,7 +25,8 @@ _MOST = 10_000_000
 
 @public
 def power_rmsea(
-    *, df: int, nobs: int | list[int] | tuple[int, ...] | None = None, test: str | Sequence[str] = ("close", "not_close", "exact"),
+    *, df: int, nobs: int | list[int] | tuple[int, ...] | None = None,
+    test: str | Sequence[str] = ("close", "not_close", "exact"),
     rmsea_null: float | None = None, rmsea: float | None = None, alpha: float = 0.05, target: float = 0.80,
 ) -> ResultTable:  # fmt: skip
     """Power of the tests of close, not-close and exact fit, and the number of cases for a target.
@@ -38,8 +39,8 @@ def power_rmsea(
         Cases; without it only the number needed is given.
     test : {"close", "not_close", "exact"} or several
     rmsea_null, rmsea : float, optional
-        RMSEA under the null hypothesis and in the population. Default as in the paper: .05 and .08 (close), .05 and .01 (not close),
-        0 and .05 (exact).
+        RMSEA under the null hypothesis and in the population. Default as in the paper: .05 and .08 (close), .05 and .01 (not
+        close), 0 and .05 (exact).
     alpha : float
     target : float
         Power to be reached by `nobs_needed`.
@@ -64,7 +65,8 @@ def power_rmsea(
     sizes = [None] if nobs is None else list(nobs) if isinstance(nobs, (list, tuple)) else [nobs]
     if not tests or not sizes:
         raise SpecificationError(
-            f"ci.power_rmsea: {'test' if not tests else 'nobs'}= is an empty list, so nothing is asked. Name at least one, or leave it out."
+            f"ci.power_rmsea: {'test' if not tests else 'nobs'}= is an empty list, so nothing is asked. Name at least one, or "
+            "leave it out."
         )
     for one in (df, *(size for size in sizes if size is not None)):
         _refuse_count(one)
@@ -78,8 +80,8 @@ def power_rmsea(
         rows += [(name, df, null, true, n, None if n is None else _power(n, df, null, true, alpha), needed) for n in sizes]
     heads = ("test", "df", "rmsea_null", "rmsea", "nobs", "power", "nobs_needed")
     notes = (
-        f"alpha = {alpha:g}; nobs_needed: the least number of cases with power {target:g}. Noncentrality (n - 1) df RMSEA² (MacCallum,"
-        " Browne & Sugawara 1996).",
+        f"alpha = {alpha:g}; nobs_needed: the least number of cases with power {target:g}. Noncentrality (n - 1) df RMSEA² "
+        "(MacCallum, Browne & Sugawara 1996).",
     )
     return ResultTable(title="Power of tests of fit", columns=dict(zip(heads, zip(*rows, strict=True), strict=True)), notes=notes)
 
@@ -87,8 +89,8 @@ def power_rmsea(
 def _refuse_count(value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise SpecificationError(
-            f"ci.power_rmsea: {value!r}: degrees of freedom and numbers of cases are whole numbers of 1 or more. A saturated model (df = 0)"
-            " has no test of fit."
+            f"ci.power_rmsea: {value!r}: degrees of freedom and numbers of cases are whole numbers of 1 or more. A saturated "
+            "model (df = 0) has no test of fit."
         )
 
 
@@ -98,7 +100,8 @@ def _pair(test: str, null: float | None, true: float | None) -> tuple[float, flo
     if not (0 <= null < 1 and 0 <= true < 1) or (true >= null if test == "not_close" else true <= null):
         side = "below" if test == "not_close" else "above"
         raise SpecificationError(
-            f'ci.power_rmsea: test="{test}" with rmsea_null={null:g} and rmsea={true:g}. The population\'s RMSEA lies {side} that of the null'
+            f'ci.power_rmsea: test="{test}" with rmsea_null={null:g} and rmsea={true:g}. The population\'s RMSEA lies {side} '
+            "that of the null"
             " hypothesis; otherwise there is nothing for the test to find."
         )
     return null, true

@@ -25,8 +25,8 @@ def residuals(fit: Fit, *, kind: str | None = None) -> ResultTable:
     Returns
     -------
     ResultTable
-        Panel models: entity, time, observed, fitted, residual (row instead of the keys for a cross-section), a row for each row of the
-        regression; the effects of a within model are in `fitted`, random effects in `residual`.
+        Panel models: entity, time, observed, fitted, residual (row instead of the keys for a cross-section), a row for each row
+        of the regression; the effects of a within model are in `fitted`, random effects in `residual`.
         SEM: group, level, lhs, op, rhs, residual of covariances (and means). Least squares: the moments that were fitted.
 
     Raises
@@ -56,16 +56,16 @@ def predict(fit: Fit, data: Any = None) -> ResultTable:
     fit : Fit
         Of a linear panel model.
     data : Dataset or DataFrame, optional
-        Other rows, with the columns of the regressors (the outcome is not needed) and the panel keys where the fit has them. None takes
-        the rows of the fit.
+        Other rows, with the columns of the regressors (the outcome is not needed) and the panel keys where the fit has them. None
+        takes the rows of the fit.
 
     Returns
     -------
     ResultTable
-        entity, time, fitted; row instead of the keys for a cross-section. For other data there is a row for each of theirs, in their
-        order, with NaN where a regressor is missing or a level (a firm, a year, a word) was not in the estimation sample: the notes count
-        them. Levels and means (`center`) are those of the estimation sample; the estimated effects of a within model are included,
-        random effects count as 0.
+        entity, time, fitted; row instead of the keys for a cross-section. For other data there is a row for each of theirs, in
+        their order, with NaN where a regressor is missing or a level (a firm, a year, a word) was not in the estimation sample:
+        the notes count them. Levels and means (`center`) are those of the estimation sample; the estimated effects of a within
+        model are included, random effects count as 0.
 
     Raises
     ------

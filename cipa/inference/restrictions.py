@@ -36,8 +36,8 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
     *fits : Fit
         Two or more, of nested models fitted to the same data; they are ordered by degrees of freedom.
     method : {"default", "satorra_bentler_2001", "satorra_bentler_2010", "satorra_2000", "none"}, optional
-        Default: 2001 for fits with a Satorra-Bentler or Yuan-Bentler test; 2000 for tests adjusted in mean and variance (WLSMV, MLMV),
-        whose chi-squares cannot be subtracted otherwise; the plain difference without a scaled test ("none" forces it).
+        Default: 2001 for fits with a Satorra-Bentler or Yuan-Bentler test; 2000 for tests adjusted in mean and variance (WLSMV,
+        MLMV), whose chi-squares cannot be subtracted otherwise; the plain difference without a scaled test ("none" forces it).
 
     Returns
     -------
@@ -97,24 +97,26 @@ def _refuse_unnested(restricted: Fit, general: Fit) -> None:
     saturated = [fit.statistics.values_by_name.get("unrestricted.logl", 0.0) for fit in (restricted, general)]
     if restricted.nobs != general.nobs or not math.isclose(*saturated, rel_tol=1e-7, abs_tol=1e-7):
         raise InferenceError(
-            f"ci.lr_test: the models were fitted to different data or variables ({restricted.nobs} and {general.nobs} cases). A difference"
-            " test compares models of the same moments: fit both to the same data, and keep the same variables in both."
+            f"ci.lr_test: the models were fitted to different data or variables ({restricted.nobs} and {general.nobs} cases). A "
+            "difference test compares models of the same moments: fit both to the same data, and keep the same variables in both."
         )
     variables = [set(fit.answers.structure(fit).observed) if fit.answers.structure else set() for fit in (restricted, general)]
     if variables[0] != variables[1]:
         names = ", ".join(sorted(variables[0] ^ variables[1]))
         raise InferenceError(
-            f"ci.lr_test: {names} stands in one model only. A difference test compares models of the same moments: keep the variables."
+            f"ci.lr_test: {names} stands in one model only. A difference test compares models of the same moments: keep the "
+            "variables."
         )
     if restricted.df_resid <= general.df_resid:
         raise InferenceError(
-            f"ci.lr_test: two models have {restricted.df_resid:g} degrees of freedom each, so neither is a restriction of the other. Compare"
-            " them by AIC or BIC."
+            f"ci.lr_test: two models have {restricted.df_resid:g} degrees of freedom each, so neither is a restriction of the "
+            "other. Compare them by AIC or BIC."
         )
     if _chisq(restricted) < _chisq(general) - 1e-6 * max(1.0, _chisq(general)):
         raise InferenceError(
-            f"ci.lr_test: the model with more degrees of freedom fits better ({_chisq(restricted):.4g} against {_chisq(general):.4g}), so it is"
-            " not a restriction of the other. The models are not nested: compare them by AIC or BIC."
+            f"ci.lr_test: the model with more degrees of freedom fits better ({_chisq(restricted):.4g} against "
+            f"{_chisq(general):.4g}), so it is not a restriction of the other. The models are not nested: compare them by AIC or "
+            "BIC."
         )
 
 
@@ -126,8 +128,8 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     ----------
     fit : Fit
     restrictions : str or sequence of str
-        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit, or of a regression with one outcome its
-        regressors ("value == capital"; in backticks where they are not plain names: "`log(x)` == 0").
+        "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit, or of a regression with one outcome
+        its regressors ("value == capital"; in backticks where they are not plain names: "`log(x)` == 0").
 
     Returns
     -------
@@ -154,7 +156,8 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
         for name in names_in(expression):
             if name not in labels:
                 raise InferenceError(
-                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one.{did_you_mean(name, labels)}"
+                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of "
+                    f"one.{did_you_mean(name, labels)}"
                 )
     pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
     h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
@@ -202,8 +205,9 @@ def _side(tokens: Sequence[Token], line: str) -> Expression:
 def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     """Score (Lagrange multiplier) tests of equality constraints, parameter by parameter.
 
-    By maximum likelihood, of one level or two, with expected information (as lavaan's lavTestScore); by least squares the generalized
-    score test, right for any weight matrix (lavaan prints n g^2 / V, which is chi-square for none but the optimal weight).
+    By maximum likelihood, of one level or two, with expected information (as lavaan's lavTestScore); by least squares the
+    generalized score test, right for any weight matrix (lavaan prints n g^2 / V, which is chi-square for none but the optimal
+    weight).
 
     Parameters
     ----------

@@ -20,18 +20,18 @@ def vcov(fit: Fit, kind: str | VCov | Mapping[str, Any], *, data: Any = None) ->
     fit : Fit
         Of a linear panel model, or of a structural equation model by maximum likelihood.
     kind : str, VCov or mapping
-        What `ci.Panel(vcov=...)` takes: "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`, `ci.newey_west(lags)`,
-        `ci.crv3("firm")`, `ci.cr2("firm")`; for structural equation models the sandwiches of casewise scores: "hc0", "hc1",
-        `ci.clustered(...)`.
+        What `ci.Panel(vcov=...)` takes: "iid", "hc0" to "hc3", `ci.clustered("firm")`, `ci.driscoll_kraay(lags)`,
+        `ci.newey_west(lags)`, `ci.crv3("firm")`, `ci.cr2("firm")`; for structural equation models the sandwiches of casewise
+        scores: "hc0", "hc1", `ci.clustered(...)`.
     data : Dataset or DataFrame, optional
         The data again, for a cluster column that the fit has not kept: of a DataFrame a fit keeps the columns of its model.
 
     Returns
     -------
     Fit
-        Standard errors, tests, intervals and the notices belong to the new covariance; estimates, R² and likelihood are those of `fit`, bit
-        for bit. The joint test of a panel model is recomputed, and its model is the one that would have given it; the chi-square of a
-        structural equation model stays as it was, and a notice says so.
+        Standard errors, tests, intervals and the notices belong to the new covariance; estimates, R² and likelihood are those of
+        `fit`, bit for bit. The joint test of a panel model is recomputed, and its model is the one that would have given it; the
+        chi-square of a structural equation model stays as it was, and a notice says so.
 
     Raises
     ------

@@ -9,10 +9,10 @@ The n_j - 1 contrasts within a cluster and its mean m_j are independent, so that
              + sum_s J_s [log|V_s| + tr(V_s^-1 (C_s + d_s d_s'))] + q sum_s J_s log n_s + (N q + J (p - q)) log(2 pi),
     V_s = Sigma_B + Sigma_W / n_s,
 
-where s runs over the distinct cluster sizes n_s, each with J_s clusters whose means have covariance C_s and average mu + d_s; S_PW is
-the pooled within-cluster covariance, divisor N - J. A variable that does not vary within clusters (p - q of them) enters by its
-value, as a mean does. Derivatives are of rank two (see `ram.py`): of a parameter of the within level, dSigma_W = u v' + v u' and
-dV_s = dSigma_W / n_s; of one of the between level, dV_s = u v' + v u'.
+where s runs over the distinct cluster sizes n_s, each with J_s clusters whose means have covariance C_s and average mu + d_s;
+S_PW is the pooled within-cluster covariance, divisor N - J. A variable that does not vary within clusters (p - q of them) enters
+by its value, as a mean does. Derivatives are of rank two (see `ram.py`): of a parameter of the within level, dSigma_W = u v' + v
+u' and dV_s = dSigma_W / n_s; of one of the between level, dV_s = u v' + v u'.
 
 Sources: McDonald, R. P. & Goldstein, H. (1989). British Journal of Mathematical and Statistical Psychology, 42, 215-232, eqs.
 4-12; Muthén, B. (1994). Sociological Methods & Research, 22, 376-398, eqs. 12-15; Lee, S.-Y. (1990). Biometrika, 77, 763-772;
@@ -29,7 +29,9 @@ import numpy as np
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, batched_inverse_and_logdet, inverse_and_logdet
 from cipa.numerics.moments import ram
 
-_SINGULAR = 1e4  # tr(V_s^-1 Sigma_W / n_s), at most q when Sigma_B is positive; beyond, a V_s is so small that the likelihood is unbounded
+_SINGULAR = 1e4
+"""tr(V_s^-1 Sigma_W / n_s), at most q when Sigma_B is positive; beyond, a V_s is so small that the likelihood is unbounded."""
+
 _FLOOR = 1e-2  # starting variances between clusters, least share of the variance of the cluster means
 
 

@@ -1,18 +1,21 @@
 """Cases with missing values on two levels: full information likelihood, gradient, Hessian and scores by cluster.
 
-Given the cluster's part b ~ N(0, Sigma_B), its cases are independent. Case i with pattern r has P_r, the inverse of the seen part of
-Sigma_W padded with zeros, and x_i = y_i - mu. The between-only values z of a cluster are seen without error; K is the inverse of their
-part of Sigma_B, padded. With A = sum_i P_r(i), S = Sigma_B - Sigma_B K Sigma_B (the covariance of b given z) and b0 = Sigma_B K (z - mu_z),
+Given the cluster's part b ~ N(0, Sigma_B), its cases are independent. Case i with pattern r has P_r, the inverse of the seen part
+of Sigma_W padded with zeros, and x_i = y_i - mu. The between-only values z of a cluster are seen without error; K is the inverse
+of their part of Sigma_B, padded. With A = sum_i P_r(i), S = Sigma_B - Sigma_B K Sigma_B (the covariance of b given z) and b0 =
+Sigma_B K (z - mu_z),
 
     Omega~ = A - A M A,   M = (S^-1 + A)^-1,   g = sum_i P_r (x_i - b0),   alpha~ = g - A M g,   h = b0 + S alpha~  (= E b)
-    -2 log L_j = sum_i [log|Sigma_W,i| + (x_i - b0)' P_r (x_i - b0)] - g' M g + log|I + A S| + log|Sigma_zz| + (z - mu_z)' K (z - mu_z) + const,
+    -2 log L_j = sum_i [log|Sigma_W,i| + (x_i - b0)' P_r (x_i - b0)] - g' M g + log|I + A S| + log|Sigma_zz| + (z - mu_z)' K (z -
+    mu_z) + const,
 
 and the derivatives are, with Q = I - K Sigma_B and e_i = x_i - h,
 
     in Sigma_B    Omega - alpha alpha',  Omega = K + Q Omega~ Q',  alpha = K (z - mu_z) + Q alpha~            in mu    -alpha
     in Sigma_W    sum_i P_r - P_r (M + e_i e_i') P_r
 
-(each half). Since h = Sigma_B alpha and M = Sigma_B - Sigma_B Omega Sigma_B, the Hessian needs these alone, with T = I - Omega Sigma_B:
+(each half). Since h = Sigma_B alpha and M = Sigma_B - Sigma_B Omega Sigma_B, the Hessian needs these alone, with T = I - Omega
+Sigma_B:
 
     along Sigma_W   dP = -P dW P,  dalpha = T sum_i dP e_i,  dOmega = T dA T',  dM = -M dA M
     along Sigma_B   dalpha = -Omega dB alpha,  dOmega = -Omega dB Omega,  dM = T' dB T
@@ -20,8 +23,8 @@ and the derivatives are, with Q = I - K Sigma_B and e_i = x_i - h,
 
 Its expectation drops what the data bring. All is taken over cells, the cases of a cluster with one pattern.
 
-Sources: Rosseel, Y. (2021). Psych, 3, 197-232 (likelihood); du Toit, S. H. C. & du Toit, M. (2008), in de Leeuw & Meijer (eds.), Handbook of
-Multilevel Analysis, ch. 12.
+Sources: Rosseel, Y. (2021). Psych, 3, 197-232 (likelihood); du Toit, S. H. C. & du Toit, M. (2008), in de Leeuw & Meijer (eds.),
+Handbook of Multilevel Analysis, ch. 12.
 """
 
 from __future__ import annotations
@@ -46,8 +49,8 @@ class IncompleteClusters:
 
     within (q,), between (r,), size (J,) : as of `Clusters`.
     seen (R, p), cases (R,) : patterns of the within-level variables, and their cases.
-    cluster, pattern, count (C,), mean (C, p), scatter (C, p, p) : of the cells, in the order of clusters; first (J,) where each starts.
-    table (J, R) : cases of each cluster with each pattern. order (C,), start (R,) : the cells pattern by pattern.
+    cluster, pattern, count (C,), mean (C, p), scatter (C, p, p) : of the cells, in the order of clusters; first (J,) where each
+    starts. table (J, R) : cases of each cluster with each pattern. order (C,), start (R,) : the cells pattern by pattern.
     z (J, p), kind (J,), known (S, p) : between-only values, and which are known.
     """
 
@@ -121,10 +124,12 @@ def incomplete_clusters(values: Array, codes: IntArray, *, within: IntArray, bet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncompleteTwoLevel:
-    """The likelihood at Sigma_W, Sigma_B, mu: value, W (q, q), B (r, r), w (p,), mean (p,) as of `TwoLevel`, and the letters of the head.
+    """The likelihood at Sigma_W, Sigma_B, mu.
 
-    P (R, p, p), M, outer (Omega), T (J, p, p), cov (p, p) is Sigma_B, alpha, part (h) (J, p), e (C, p), spread (R, p, p) the sum over a
-    pattern's cases of e e'.
+    Value, W (q, q), B (r, r), w (p,), mean (p,) as of `TwoLevel`, and the letters of the head.
+
+    P (R, p, p), M, outer (Omega), T (J, p, p), cov (p, p) is Sigma_B, alpha, part (h) (J, p), e (C, p), spread (R, p, p) the sum
+    over a pattern's cases of e e'.
     """
 
     value: float
@@ -172,7 +177,8 @@ def evaluate(c: IncompleteClusters, within: Array, between: Array, mean: Array) 
     shared = outer.sum(axis=0) - alpha.T @ alpha
     return IncompleteTwoLevel(
         value=value, W=W[np.ix_(c.within, c.within)] / c.nobs, B=shared[np.ix_(c.between, c.between)] / c.nobs,
-        w=alpha.sum(axis=0) / c.nobs, mean=mean, P=P, M=M, outer=outer, T=np.eye(p) - outer @ B, cov=B, alpha=alpha, part=part, e=e,
+        w=alpha.sum(axis=0) / c.nobs, mean=mean, P=P, M=M, outer=outer, T=np.eye(p) - outer @ B, cov=B, alpha=alpha, part=part,
+        e=e,
         spread=spread,
     )  # fmt: skip
 
@@ -313,7 +319,10 @@ def scores(found: IncompleteTwoLevel, parts: Parts, c: IncompleteClusters) -> Ar
 
 
 def starting_moments(c: IncompleteClusters) -> tuple[Array, Array, Array]:
-    """Sigma_W, Sigma_B, mu from available values: pooled products of deviations, covariances of cluster means, both made positive."""
+    """Sigma_W, Sigma_B, mu from available values.
+
+    Pooled products of deviations, covariances of cluster means, both made positive.
+    """
     counts = sums(c.count[:, None] * c.seen[c.pattern], c.cluster, c.nclusters)
     totals = sums(c.count[:, None] * c.mean, c.cluster, c.nclusters)
     known = (counts > 0) | c.known[c.kind]

@@ -1,7 +1,7 @@
 """Two levels, whatever was observed: one set of names for the kernels of complete and incomplete cases, and unrestricted moments.
 
-The unrestricted model estimates Sigma_W, Sigma_B and mu freely by Fisher and Newton steps (Lee 1990 by Fisher scoring); its masked
-form is the baseline, in which variables do not covary.
+The unrestricted model estimates Sigma_W, Sigma_B and mu freely by Fisher and Newton steps (Lee 1990 by Fisher scoring); its
+masked form is the baseline, in which variables do not covary.
 
 Source: Lee, S.-Y. (1990). Biometrika, 77, 763-772.
 """
@@ -131,9 +131,9 @@ class _Free:
 def unrestricted(clusters: Sampled, *, within: BoolArray | None = None, between: BoolArray | None = None) -> Unrestricted | None:
     """Maximum-likelihood moments, of which only the entries marked in `within` (q, q) and `between` (r, r) are not zero.
 
-    All entries by default, and then Sigma_B is positive semidefinite, as Mplus and lavaan have it, on its bound where the likelihood
-    falls towards it. The masked form (`between` block diagonal) is a model whose variances may be negative like those of any model.
-    None when the likelihood has no value at the starting moments (collinear variables).
+    All entries by default, and then Sigma_B is positive semidefinite, as Mplus and lavaan have it, on its bound where the
+    likelihood falls towards it. The masked form (`between` block diagonal) is a model whose variances may be negative like those
+    of any model. None when the likelihood has no value at the starting moments (collinear variables).
     """
     c = clusters
     w = _lower(np.ones((len(c.within),) * 2, dtype=np.bool_) if within is None else within)

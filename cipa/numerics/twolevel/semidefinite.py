@@ -1,7 +1,7 @@
 """Maximum-likelihood moments of two levels with a positive semidefinite Sigma_B, also where that is singular.
 
-Sigma_B = L L' with L (r, k) in echelon form: rows in the order of a pivoted Cholesky factor, zeros above the diagonal. With k the rank at the
-maximum the Hessian in L is regular there, and Newton steps converge; k follows from two conditions,
+Sigma_B = L L' with L (r, k) in echelon form: rows in the order of a pivoted Cholesky factor, zeros above the diagonal. With k the
+rank at the maximum the Hessian in L is regular there, and Newton steps converge; k follows from two conditions,
 
     rank L = k,    and    G = dF/dSigma_B positive semidefinite
 

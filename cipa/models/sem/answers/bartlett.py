@@ -2,14 +2,14 @@
 
     y = L eta + e,  cov(e) = Theta:    eta^ = (L' V^-1 L)^-1 L' V^-1 y,    V = Theta + L D L'
 
-with any positive D, which leaves the weights as they are where Theta has an inverse, and gives the best unbiased ones where it has
-none: a construct that is its single indicator is scored by that indicator. Constructs without a disturbance (a latent change, a
-sum of a trait and a state) are linear in the others and in observed variables, and are scored as that sum. A construct that the
+with any positive D, which leaves the weights as they are where Theta has an inverse, and gives the best unbiased ones where it
+has none: a construct that is its single indicator is scored by that indicator. Constructs without a disturbance (a latent change,
+a sum of a trait and a state) are linear in the others and in observed variables, and are scored as that sum. A construct that the
 values seen do not determine (a second-order one, a random intercept beside states without error, one whose items are all missing)
 has no Bartlett score.
 
-Sources: Bartlett, M. S. (1937). British Journal of Psychology, 28, 97-104; for singular Theta Rao, C. R. (1973). Linear Statistical Inference
-and Its Applications, 2nd ed., sec. 4i.
+Sources: Bartlett, M. S. (1937). British Journal of Psychology, 28, 97-104; for singular Theta Rao, C. R. (1973). Linear
+Statistical Inference and Its Applications, 2nd ed., sec. 4i.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def bartlett_weights(A: Array, S: Array, T: Array, *, size: int, latent: IntArra
 
 
 def _unbiased(loadings: Array, theta: Array) -> tuple[Array, Array]:
-    """The directions (f, r) of the constructs that the values measure, orthonormal, and the weights (f, q) of best unbiased scores."""
+    """Directions (f, r) of the constructs that the values measure, orthonormal, and weights (f, q) of best unbiased scores."""
     V = theta + loadings @ loadings.T
     sd = np.sqrt(np.maximum(np.abs(V.diagonal()), 1e-300))
     left, singular, right = np.linalg.svd(loadings / sd[:, None], full_matrices=False)

@@ -5,12 +5,12 @@
     satorra_2000                a (X0 - X1) + b,  a = sqrt(m / tr((U G)^2)),  b = m - a tr(U G),  U of the restriction
 
 U = W D P^-1 A' (A P^-1 A')^-1 A P^-1 D' W with D, W, G the general model's Jacobian, weight and covariance of moments, P = D'W D,
-and A the restriction in its parameters, taken from both Jacobians. The 2001 factor can be negative in small samples; then the test is
-not defined and says so (use 2010, which cannot).
+and A the restriction in its parameters, taken from both Jacobians. The 2001 factor can be negative in small samples; then the
+test is not defined and says so (use 2010, which cannot).
 
 Sources: Satorra, A. (2000). In Heijmans, Pollock & Satorra (eds.), Innovations in multivariate statistical analysis, 233-247;
-Asparouhov & Muthén (2010); Satorra, A. & Bentler, P. M. (2001). Psychometrika, 66, 507-514; Satorra & Bentler (2010). Psychometrika, 75,
-243-248.
+Asparouhov & Muthén (2010); Satorra, A. & Bentler, P. M. (2001). Psychometrika, 66, 507-514; Satorra & Bentler (2010).
+Psychometrika, 75, 243-248.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def _factor(restricted: SEMFit, general: SEMFit, method: str, df: float, factor_
         )
     if any(fit.recipe.test in _ADJUSTED_IN_VARIANCE for fit in (restricted, general)):
         raise InferenceError(
-            f'ci.lr_test: method="{method}" divides by one factor, and these tests are adjusted in mean and variance. Use "satorra_2000".'
+            f'ci.lr_test: method="{method}" divides by one factor, and these tests are adjusted in mean and variance. Use '
+            '"satorra_2000".'
         )
     c0, c1 = (values["chisq.scaling.factor"] for values in statistics)
     if method == "satorra_bentler_2010":
@@ -84,7 +85,8 @@ def _factor(restricted: SEMFit, general: SEMFit, method: str, df: float, factor_
     factor = (restricted.df_resid * c0 - inner) / df
     if not factor > 0:
         raise InferenceError(
-            f"ci.lr_test: the scaling factor of the difference is estimated at {factor:.3g}, and a variance cannot be negative. It happens"
+            f"ci.lr_test: the scaling factor of the difference is estimated at {factor:.3g}, and a variance cannot be negative. "
+            "It happens"
             ' in small samples with the 2001 formula: use method="satorra_bentler_2010".'
         )
     return float(factor)

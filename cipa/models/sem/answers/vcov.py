@@ -1,4 +1,7 @@
-"""A structural equation fit with another covariance: the sandwich of its bread and its casewise scores, under a named convention."""
+"""A structural equation fit with another covariance.
+
+The sandwich of its bread and its casewise scores, under a named convention.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def with_vcov(fit: SEMFit, kind: Any, data: Any) -> SEMFit:
     rows = Rows(entities=np.arange(len(used)), periods=none, times=none, span=0, n_times=0, clusters=clusters)
     found = sandwich(fit.bread, scores, rows, vcov=wanted, df_resid=fit.nobs - fit.npar)
     estimates, _ = tabulated(fit.model.parsed.constraints, fit.objective, fit.point, fit.group_labels, found.matrix)
-    text = "The covariance was exchanged after the fit (ci.vcov): the chi-square and the fit indices are those of the fit, not of these errors."
+    text = (
+        "The covariance was exchanged after the fit (ci.vcov): the chi-square and the fit indices are those of the fit, not of "
+        "these errors."
+    )
     kept = tuple(notice for notice in fit.notices if notice.code not in _BELONGS)
     return replace(
         fit, vcov=frozen(found.matrix), vcov_type=found.vcov, estimates=estimates,

@@ -20,7 +20,8 @@ def _parts(fit: SEMFit) -> Parts:
     complete = all(group.values is not None and group.patterns.complete for group in sample.groups)
     if not complete or sample.clusters is not None or sample.weights is not None:
         raise InferenceError(
-            'ci.lr_test: method="satorra_2000" is derived for complete, independent, unweighted cases. Use "satorra_bentler_2001".'
+            'ci.lr_test: method="satorra_2000" is derived for complete, independent, unweighted cases. Use '
+            '"satorra_bentler_2001".'
         )
     return moment_parts(*ends_of(fit), sample)
 

@@ -66,14 +66,16 @@ def _measures(layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: i
         groups.append(
             GroupMoments(
                 sample_cov=group.saturated.cov, sample_mean=group.saturated.mean, cov=moments.cov,
-                mean=moments.mean if layout.means else group.saturated.mean, weight=group.total / sum(each.total for each in sample.groups),
+                mean=moments.mean if layout.means else group.saturated.mean,
+                weight=group.total / sum(each.total for each in sample.groups),
                 P=np.linalg.inv(group.saturated.cov)[None] if first else point.evaluations[g].P,
                 shares=point.evaluations[g].weights, exogenous=block.exogenous, **_available(group),
             )
         )  # fmt: skip
     return measures(
         test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df),
-        loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups, means=layout.means,
+        loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups,
+        means=layout.means,
     )  # fmt: skip
 
 

@@ -47,19 +47,21 @@ def _refuse(declaration: Declaration) -> None:
     design = given.cluster or given.sampling_weight
     if two_stage and (given.estimator != "ml" or design or given.likelihood != "normal"):
         raise SpecificationError(
-            f'ci.SEM: missing="{given.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its test are'
-            ' corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
+            f'ci.SEM: missing="{given.missing}" goes with estimator="ml" on independent, unweighted cases: its errors and its '
+            'test are corrected by themselves. Leave the other options, or use missing="fiml" with estimator="mlr".'
         )
     fourth = given.estimator in ("mlm", "mlmv", "mlmvs") or given.se == "robust_sem" or given.test in SCALED_TESTS[:3]
     if fourth and (given.missing not in ("listwise", *TWO_STAGE) or design):
         what = f'estimator="{given.estimator}"' if given.estimator != "ml" else "robust_sem and its tests"
         raise SpecificationError(
-            f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", which is'
+            f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", '
+            "which is"
             " derived for missing values, clusters and weights."
         )
     if two_stage and (given.se in ("robust_huber_white", "first_order") or given.test in SCALED_TESTS[3:]):
         raise SpecificationError(
-            f'ci.SEM: missing="{given.missing}" has no casewise scores, on which se="{given.se or given.estimator}" or that test would'
+            f'ci.SEM: missing="{given.missing}" has no casewise scores, on which se="{given.se or given.estimator}" or that test '
+            "would"
             " rest. Leave se= and test=: they are corrected for the first stage by themselves."
         )
     if (given.estimator == "mlf" or given.se == "first_order") and design:
@@ -69,8 +71,8 @@ def _refuse(declaration: Declaration) -> None:
         )
     if given.likelihood == "wishart" and (given.estimator not in ("ml", "mlm", "mlmv", "mlmvs") or design):
         raise SpecificationError(
-            'ci.SEM: likelihood="wishart" goes with estimator="ml", "mlm", "mlmv" or "mlmvs" of independent, unweighted cases. Leave'
-            ' likelihood="normal".'
+            'ci.SEM: likelihood="wishart" goes with estimator="ml", "mlm", "mlmv" or "mlmvs" of independent, unweighted cases. '
+            'Leave likelihood="normal".'
         )
 
 
@@ -84,9 +86,9 @@ def _refuse_conditional(declaration: Declaration) -> None:
     option = next((name for name, given in wrong.items() if given), "")
     if declaration.conditional_x and option:
         raise SpecificationError(
-            f"ci.SEM: conditional_x=True with {option}. The baseline model then regresses every variable on the exogenous ones of complete"
-            f" cases, with intercepts, and its fit measures would be of another model. Leave {option} out, or conditional_x: estimates and"
-            " errors are the same without it."
+            f"ci.SEM: conditional_x=True with {option}. The baseline model then regresses every variable on the exogenous ones "
+            f"of complete cases, with intercepts, and its fit measures would be of another model. Leave {option} out, or "
+            "conditional_x: estimates and errors are the same without it."
         )
 
 
@@ -158,7 +160,8 @@ LIKELIHOOD = Method(
     scores=factor_scores.of_continuous,
     answers=Answers(
         family="fits by maximum likelihood", instead="See docs/after-the-fit.md for what can be asked of it.",
-        spread=structure.implied_spread, scores=_scores, statistics=_statistics, reported=structure.reported, headline=structure.headline,
+        spread=structure.implied_spread, scores=_scores, statistics=_statistics, reported=structure.reported,
+        headline=structure.headline,
         refit=refit, residuals=_residuals,
         vcov=with_vcov, law=of_fit, release=structure.released, difference=difference, structure=structure.structure,
         standardized=structure.standardized, cases=structure.cases,

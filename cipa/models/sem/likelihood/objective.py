@@ -27,7 +27,10 @@ _SWITCH_MISSING = 1e-5  # with missing patterns an exact Hessian costs many Fish
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LikelihoodPoint:
-    """All groups at one eta: theta (k,), value, gradient (q,); by group implied moments, likelihood, factors of the derivatives."""
+    """All groups at one eta: theta (k,), value, gradient (q,).
+
+    By group implied moments, likelihood, factors of the derivatives.
+    """
 
     theta: Array
     value: float
@@ -61,7 +64,10 @@ class Likelihood:
         return None if clusters is None else (clusters, self.sample.strata)
 
     def evaluate(self, eta: Array) -> LikelihoodPoint | None:
-        """Value and gradient at eta (q,), without a mean structure at the sample's means; None where a covariance is not positive definite."""
+        """Value and gradient at eta (q,), without a mean structure at the sample's means.
+
+        None where a covariance is not positive definite.
+        """
         layout = self.layout
         theta = layout.to_theta(eta)
         total, slope = 0.0, np.zeros(layout.nfree)

@@ -42,8 +42,8 @@ def refit(fit: SEMFit, kind: str | None) -> Refit:
         )
     if fit.layout.curves:
         raise InferenceError(
-            "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws and not"
-            " in others. Drop the constraint, or test it with ci.wald_test."
+            "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws "
+            "and not in others. Drop the constraint, or test it with ci.wald_test."
         )
     sizes = tuple(len(group.rows) for group in fit.sample.groups)
     return Refit(kind=kind, sizes=sizes, clusters=clusters, run=Resampler.of(fit, kind))

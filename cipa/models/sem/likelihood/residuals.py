@@ -29,7 +29,8 @@ def residuals(fit: SEMFit, g: int, kind: str) -> Iterator[tuple[str, str, str, f
     group = fit.sample.groups[g]
     variances = _variances(fit, g, standardized=kind == "standardized") if kind in ("standardized", "normalized") else None
     return residual_rows(
-        fit.layout.blocks[g].observed, (group.saturated.cov, group.saturated.mean), fit.point.blocks[g], kind, means=fit.layout.means,
+        fit.layout.blocks[g].observed, (group.saturated.cov, group.saturated.mean), fit.point.blocks[g], kind,
+        means=fit.layout.means,
         variances=variances,
     )  # fmt: skip
 

@@ -3,8 +3,8 @@
     satorra_bentler      c = tr(U G) / df,            U = W - W D (D'W D)^-1 D'W
     mean_var_adjusted    c = tr((U G)^2) / tr(U G),   df' = tr(U G)^2 / tr((U G)^2)
     scaled_shifted       c = sqrt(tr((U G)^2) / df),  chi-square / c + df - tr(U G) / c
-    yuan_bentler         c = tr(U G) / df,            W the (observed) information of the moments at the implied ones, G = A1^-1 B1 A1^-1
-    yuan_bentler_mplus   c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df
+    yuan_bentler         c = tr(U G) / df,            W the (observed) information of the moments at the implied ones, G = A1^-1
+    B1 A1^-1 yuan_bentler_mplus   c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df
 
 W is the normal-theory weight at the implied moments, G the sample covariance of second moments (and values), D the Jacobian;
 A observed information and B mean outer product of scores of the unrestricted (1) and the fitted (0) model. The baseline
@@ -132,7 +132,10 @@ def moment_jacobian(layout: Layout, point: LikelihoodPoint, g: int) -> Array:
 
 
 def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) -> list[tuple[Array, Array, Array, float]]:
-    """Per group of complete cases: Jacobian (m, q), normal-theory weight and covariance (m, m) of the moments, share of the cases."""
+    """Per group of complete cases.
+
+    Jacobian (m, q), normal-theory weight and covariance (m, m) of the moments, share of the cases.
+    """
     fitted, found = _fitted(objective, point, sample, 0.0), []
     for g, (block, group) in enumerate(zip(objective.layout.blocks, sample.groups, strict=True)):
         keep = kept_moments(block.exogenous, len(block.observed), means=objective.layout.means)
@@ -143,7 +146,10 @@ def moment_parts(objective: Likelihood, point: LikelihoodPoint, sample: Sample) 
 
 
 def baseline_candidate(objective: Likelihood, sample: Sample, df: float) -> Candidate:
-    """The independence model: variances, means, covariances among exogenous variables; slopes on them where they are conditioned on."""
+    """The independence model: variances, means, covariances among exogenous variables.
+
+    Slopes on them where they are conditioned on.
+    """
     layout = objective.layout
     covs, means, chosen = [], [], []
     for block, roles, group in zip(layout.blocks, layout.roles, sample.groups, strict=True):
@@ -197,7 +203,10 @@ def baseline_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array, Ar
 
 
 def _weight(group: GroupSample, cov: Array, mean: Array) -> Array:
-    """Normal-theory weight of complete moments at `cov` and `mean`; in two stages at those of the first (Savalei & Bentler 2009)."""
+    """Normal-theory weight of complete moments at `cov` and `mean`.
+
+    In two stages at those of the first (Savalei & Bentler 2009).
+    """
     if group.gamma is not None:
         cov, mean = group.saturated.cov, group.saturated.mean
     return saturated_information(_evaluation(group, cov, mean, complete=True))
@@ -241,7 +250,8 @@ def _h1_trace(sample: Sample, kept: Sequence[IntArray], *, observed: bool) -> fl
             total += (float((distance**2).mean()) - p) / 2 + means
             continue
         refuse_never_together(
-            np.isnan(group.values), group.variables, what="the scaled test", place=f" in group {group.label}" if group.label else "",
+            np.isnan(group.values), group.variables, what="the scaled test",
+            place=f" in group {group.label}" if group.label else "",
             advice='Use estimator="ml", whose test needs those only that the model explains',
         )  # fmt: skip
         found = _evaluation(group, group.saturated.cov, group.saturated.mean)
@@ -286,7 +296,7 @@ def _normal_theory(
 def _yuan_bentler(
     sample: Sample, g: int, model: Candidate, keep: IntArray, held: IntArray, *, observed: bool
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Information of the moments at the implied ones, and A1^-1 B1 A1^-1 (m, m) of the unrestricted (Yuan & Bentler 2000, eq. 17)."""
+    """Information of the moments at the implied ones, and A1^-1 B1 A1^-1 (m, m) of the unrestricted (Yuan & Bentler, eq. 17)."""
     group, index = sample.groups[g], np.ix_(keep, keep)
     at_model = _evaluation(group, model.covs[g], model.means[g])
     free = _evaluation(group, group.saturated.cov, group.saturated.mean)

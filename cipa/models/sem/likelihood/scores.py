@@ -21,7 +21,10 @@ def casewise_scores(
     layout: Layout, groups: Sequence[GroupSample], blocks: Sequence[ram.Implied], evaluations: Sequence[Evaluation],
     factors: Sequence[ram.Factors],
 ) -> Array | None:  # fmt: skip
-    """Derivatives (n, k) of the log-likelihood of each case: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu); None without cases."""
+    """Derivatives (n, k) of the log-likelihood of each case: (u'a)(v'a) - u'Pv + t u'a with a = P (x - mu).
+
+    None without cases.
+    """
     return _scores(layout, groups, blocks, evaluations, factors, model_centred=True)
 
 

@@ -50,8 +50,8 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
             error = f" (SE {errors[position]:.2g})" if row.free else ", from its loadings"
             text = (
                 f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g}{error}. Standard errors and fit indices of"
-                " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the variance"
-                " or add an item."
+                " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the "
+                "variance or add an item."
             )
             found.append(Notice(code="heywood", severity="warning", text=text))
     return found
@@ -110,9 +110,9 @@ def _undetermined(layout: Layout, labels: Sequence[str], point: Point, errors: A
         return []
     several = f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
     text = (
-        f"The information about {several} is zero at the estimates (for example of a path whose square alone counts, estimated at 0)."
-        " Standard errors and z-tests of these do not exist, whatever the table prints. Fix them there and compare the fits (ci.lr_test),"
-        " or write the model in what counts (the square, a variance)."
+        f"The information about {several} is zero at the estimates (for example of a path whose square alone counts, estimated "
+        "at 0). Standard errors and z-tests of these do not exist, whatever the table prints. Fix them there and compare the "
+        "fits (ci.lr_test), or write the model in what counts (the square, a variance)."
     )
     return [Notice(code="undetermined", severity="warning", text=text)]
 
@@ -126,24 +126,24 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> 
         if smallest < -1e-8:
             place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
             text = (
-                f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue {smallest:.2g}):"
-                f" some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs that are not distinct"
-                " cannot be separated: merge them, or look at their cross-loadings."
+                f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue "
+                f"{smallest:.2g}): some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs "
+                "that are not distinct cannot be separated: merge them, or look at their cross-loadings."
             )
             found.append(Notice(code="latent_cov", severity="warning", text=text))
     return found
 
 
 def implied_notices(blocks: Sequence[Implied], patterns: Sequence[int], labels: Sequence[str]) -> tuple[Notice, ...]:
-    """Implied covariances of the observed variables that no variables have, although those of each of the missing patterns are."""
+    """Implied covariances of the observed variables that no variables have, although those of each missing pattern are."""
     notices = []
     for g, moments in enumerate(blocks):
         if patterns[g] > 1 and cholesky_or_none(moments.cov) is None:
             place = f" in group {labels[g]}" if len(labels) > 1 else ""
             text = (
-                f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each pattern of"
-                " missing values is: the model fits a relation that no complete case can have. Too few cases have the variables together:"
-                " drop the emptiest, or simplify the model."
+                f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each "
+                "pattern of missing values is: the model fits a relation that no complete case can have. Too few cases have the "
+                "variables together: drop the emptiest, or simplify the model."
             )
             notices.append(Notice(code="implied_cov", severity="warning", text=text))
     return tuple(notices)
@@ -155,9 +155,9 @@ def _binding(layout: Layout, point: Point) -> list[Notice]:
         return []
     binding = [curve.text for curve in layout.curves if not curve.equal and abs(curve.at(point.theta)[0]) < _ON_THE_BOUND]
     text = (
-        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'} ({', '.join(binding)}): the estimates stand on"
-        " the bound. The p-value of the chi-square counts the bound as no constraint (as lavaan does), and is approximate; standard errors are"
-        " those with the bound held as an equation."
+        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'} ({', '.join(binding)}): the "
+        "estimates stand on the bound. The p-value of the chi-square counts the bound as no constraint (as lavaan does), and is "
+        "approximate; standard errors are those with the bound held as an equation."
     )
     return [Notice(code="binding", text=text)]
 
@@ -168,8 +168,9 @@ def _undefined(estimates: Estimates) -> list[Notice]:
     for row in estimates:
         if row.status == "defined" and not np.isfinite(row.estimate):
             text = (
-                f"The defined effect {row.term.lhs} := {row.term.rhs[:60]} is {row.estimate} at the estimates: a logarithm or root of a"
-                " negative number, or a division by zero. It is reported without a value: look at the labels it is made of."
+                f"The defined effect {row.term.lhs} := {row.term.rhs[:60]} is {row.estimate} at the estimates: a logarithm or "
+                "root of a negative number, or a division by zero. It is reported without a value: look at the labels it is made "
+                "of."
             )
             found.append(Notice(code="undefined_effect", severity="warning", text=text))
     return found

@@ -1,7 +1,7 @@
 """Score tests of equality constraints: what one parameter would gain if it alone were let free.
 
-With theta = offset + K eta, g (k,) the gradient of the discrepancy of an average case and E (k, k) its expected curvature, freeing
-parameter k lets theta move along e_k besides the columns of K. What is new in that direction is
+With theta = offset + K eta, g (k,) the gradient of the discrepancy of an average case and E (k, k) its expected curvature,
+freeing parameter k lets theta move along e_k besides the columns of K. What is new in that direction is
 
     c = e_k - K (K'EK)^-1 K'E e_k,    c'E c = E_kk - e_k'E K (K'EK)^-1 K'E e_k
 
@@ -11,13 +11,13 @@ parameter k lets theta move along e_k besides the columns of K. What is new in t
     least squares    T = n (c'g)^2 / (c'M c),    M = sum of shares times D'W G W D
     both             EPC = -(c'g) / (c'E c)
 
-with D, W, G the Jacobian, weight and n times the covariance of the moments. For F = (s - m)'W (s - m) / 2 the covariance of sqrt(n) g
-is M; with W = G^-1 it is E, and the second formula is the first. T is chi-square with 1 df under the constraint. A parameter that
-a linear constraint fixes (`a == 0`; its row of K is zero) is released like one that is tied to others. EPC is how far theta_k is
-expected to part from those it was tied to, which move too, or from the value at which it was fixed.
+with D, W, G the Jacobian, weight and n times the covariance of the moments. For F = (s - m)'W (s - m) / 2 the covariance of
+sqrt(n) g is M; with W = G^-1 it is E, and the second formula is the first. T is chi-square with 1 df under the constraint. A
+parameter that a linear constraint fixes (`a == 0`; its row of K is zero) is released like one that is tied to others. EPC is how
+far theta_k is expected to part from those it was tied to, which move too, or from the value at which it was fixed.
 
-Sources: Boos, D. D. (1992). The American Statistician, 46, 327-333 (generalized score tests); Satorra, A. (1989). Psychometrika, 54,
-131-151; Sörbom, D. (1989). Psychometrika, 54, 371-384.
+Sources: Boos, D. D. (1992). The American Statistician, 46, 327-333 (generalized score tests); Satorra, A. (1989). Psychometrika,
+54, 131-151; Sörbom, D. (1989). Psychometrika, 54, 371-384.
 """
 
 from __future__ import annotations

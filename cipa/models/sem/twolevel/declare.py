@@ -1,13 +1,13 @@
 """What a syntax with two `level:` blocks declares: which level is which, the parameter table, and what is not derived.
 
-A level is a block, like a group: within clusters first, between them second. The mean of a variable that stands on both levels is a
-parameter of the between level; at the within level means are 0 unless the variable stands there only. An exogenous variable on one
-level is held at the sample's moments, as in single-level models; one that stands on both is split into two unobserved parts, whose
-moments the sample does not show: then all exogenous variables are random (lavaan holds their two moments at values that are those of
-neither part).
+A level is a block, like a group: within clusters first, between them second. The mean of a variable that stands on both levels is
+a parameter of the between level; at the within level means are 0 unless the variable stands there only. An exogenous variable on
+one level is held at the sample's moments, as in single-level models; one that stands on both is split into two unobserved parts,
+whose moments the sample does not show: then all exogenous variables are random (lavaan holds their two moments at values that are
+those of neither part).
 
-Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Lüdtke, O. et al. (2008). Psychological Methods, 13, 203-229
-(splitting covariates).
+Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Lüdtke, O. et al. (2008). Psychological Methods, 13,
+203-229 (splitting covariates).
 """
 
 from __future__ import annotations
@@ -40,31 +40,34 @@ def refuse_underived(declaration: Declaration) -> None:
     _refuse_blocks(declaration.parsed)
     if declaration.cluster is None:
         raise SpecificationError(
-            "ci.SEM: the syntax has 'level:' blocks, but no cluster= says which column holds the clusters. Without it there is no between"
-            " level: give cluster=, or remove the 'level:' lines."
+            "ci.SEM: the syntax has 'level:' blocks, but no cluster= says which column holds the clusters. Without it there is "
+            "no between level: give cluster=, or remove the 'level:' lines."
         )
     for name in _OPTIONS:
         if getattr(declaration, name):
             raise SpecificationError(
-                f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models ('level:' blocks) in this version. Leave it"
-                " out, or drop the 'level:' lines and keep cluster=, which corrects the standard errors for the clusters."
+                f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models ('level:' blocks) in this "
+                "version. Leave it out, or drop the 'level:' lines and keep cluster=, which corrects the standard errors for the "
+                "clusters."
             )
     if declaration.estimator not in ("ml", "mlr"):
         raise SpecificationError(
-            f'ci.SEM: estimator="{declaration.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and a test that are'
+            f'ci.SEM: estimator="{declaration.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and '
+            "a test that are"
             " robust to non-normality."
         )
     if declaration.missing not in ("listwise", "fiml", "fiml_x"):
         raise SpecificationError(
-            f'ci.SEM: missing="{declaration.missing}" is not derived for two-level models: its corrections are those of independent cases. Use'
-            ' missing="fiml", which takes every value into the two-level likelihood.'
+            f'ci.SEM: missing="{declaration.missing}" is not derived for two-level models: its corrections are those of '
+            'independent cases. Use missing="fiml", which takes every value into the two-level likelihood.'
         )
     wrong = [declaration.likelihood != "normal", declaration.se not in (None, "standard", "robust", "robust_huber_white"),
              declaration.test not in (None, "standard", "yuan_bentler_mplus"), declaration.meanstructure is False]  # fmt: skip
     names = ("likelihood", "se", "test", "meanstructure")
     for name in (name for name, is_wrong in zip(names, wrong, strict=True) if is_wrong):
         raise SpecificationError(
-            f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models, which estimate means by normal maximum"
+            f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models, which estimate means by normal "
+            "maximum"
             ' likelihood. Leave it out; estimator="mlr" gives robust errors and a scaled test.'
         )
 
@@ -72,9 +75,9 @@ def refuse_underived(declaration: Declaration) -> None:
 def _refuse_blocks(syntax: Syntax) -> None:
     if len(syntax.levels) != 2:
         raise SpecificationError(
-            f"ci.SEM: the syntax has {len(syntax.levels)} level (level: {', '.join(syntax.levels)}), and a two-level model has two, within"
-            " and between clusters. A level left out would have no variances: write 'level: within' and 'level: between', each with at"
-            " least its variances (y ~~ y)."
+            f"ci.SEM: the syntax has {len(syntax.levels)} level (level: {', '.join(syntax.levels)}), and a two-level model has "
+            "two, within and between clusters. A level left out would have no variances: write 'level: within' and 'level: "
+            "between', each with at least its variances (y ~~ y)."
         )
     for row in syntax.formulas:
         what = ""
@@ -87,8 +90,8 @@ def _refuse_blocks(syntax: Syntax) -> None:
         if what:
             raise syntax.refuse(
                 row,
-                f"{what}. A two-level model has formulas of continuous variables (=~ ~ ~~ ~1) below 'level: within' and 'level: between'; move"
-                " or drop it, and fit groups one by one.",
+                f"{what}. A two-level model has formulas of continuous variables (=~ ~ ~~ ~1) below 'level: within' and 'level: "
+                "between'; move or drop it, and fit groups one by one.",
             )
 
 
@@ -109,13 +112,14 @@ def declare_levels(declaration: Declaration) -> Layout:
     split = split_exogenous(roles)
     if split and declaration.fixed_x and declaration.missing != "fiml_x":
         raise SpecificationError(
-            f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are not observed."
-            " Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for example its cluster mean"
-            " between and its deviation within)."
+            f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are "
+            "not observed. Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for "
+            "example its cluster mean between and its deviation within)."
         )
     rules = Rules(
         defaults=declaration.defaults, means=True, std_lv=declaration.std_lv, orthogonal=declaration.orthogonal,
-        fixed_x=declaration.fixed_x is not False and declaration.missing != "fiml_x" and not split, effect_coding=declaration.effect_coding,
+        fixed_x=declaration.fixed_x is not False and declaration.missing != "fiml_x" and not split,
+        effect_coding=declaration.effect_coding,
     )  # fmt: skip
     rows: list[Parameter] = []
     for position, (label, own, here) in enumerate(zip(labels, formulas, roles, strict=True)):
@@ -135,8 +139,9 @@ def _refuse_unmeasured(
                 if name in roles[other].latent and name not in roles[level].latent:
                     raise syntax.refuse(
                         row,
-                        f"'{name}' is a construct of level '{labels[other]}', and level '{labels[level]}' does not measure it. A construct lives"
-                        f" on the level that measures it: write '{name} =~ ...' at level '{labels[level]}' too, or name the construct meant.",
+                        f"'{name}' is a construct of level '{labels[other]}', and level '{labels[level]}' does not measure it. A "
+                        f"construct lives on the level that measures it: write '{name} =~ ...' at level '{labels[level]}' too, "
+                        "or name the construct meant.",
                     )
 
 

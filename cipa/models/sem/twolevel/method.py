@@ -8,8 +8,8 @@
 The chi-square compares with the unrestricted model of both levels; the baseline has no covariances at either level, except among
 exogenous variables. AIC, BIC and RMSEA count cases.
 
-Sources: Muthén & Satorra (1995). Sociological Methodology, 25, 267-316; Yuan, K.-H. & Bentler, P. M. (2007). Sociological Methodology,
-37, 53-82; Asparouhov & Muthén (2005); Hsu, H.-Y. et al. (2015). Frontiers in Psychology, 6, 22 (SRMR by level).
+Sources: Muthén & Satorra (1995). Sociological Methodology, 25, 267-316; Yuan, K.-H. & Bentler, P. M. (2007). Sociological
+Methodology, 37, 53-82; Asparouhov & Muthén (2005); Hsu, H.-Y. et al. (2015). Frontiers in Psychology, 6, 22 (SRMR by level).
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _problem(declaration: Declaration, data: Any) -> Problem:
     levels = _levels(sample)
     unrestricted = _starting_moments(levels)
     return Problem(
-        declaration=declaration, recipe=recipe_of(declaration), labels=("",), sample=sample, objective=two_level_objective(layout, levels),
+        declaration=declaration, recipe=recipe_of(declaration), labels=("",), sample=sample,
+        objective=two_level_objective(layout, levels),
         start=starting_values(layout, unrestricted), moments=moment_count(layout),
         others=lambda theta: other_values(layout, unrestricted, theta),
     )  # fmt: skip
@@ -71,8 +72,9 @@ def _levels(sample: Sample) -> Levels:
 
 def _lost(problem: Problem) -> str:
     return (
-        f"Here {_levels(problem.sample).clusters.nclusters} clusters carry the between level: where a variance between clusters is near 0, the"
-        " likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer variables there."
+        f"Here {_levels(problem.sample).clusters.nclusters} clusters carry the between level: where a variance between clusters "
+        "is near 0, the likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer "
+        "variables there."
     )
 
 
@@ -109,8 +111,9 @@ def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> Non
     if null.size:
         listed = ", ".join(problem.names[k] for k in involved(objective.layout.K @ null)[:8])
         raise IdentificationError(
-            f"The two-level model is not identified: the data cannot tell these parameters apart: {listed}. A variable on both levels has"
-            " one mean, so no estimate of two means anything. Leave the intercepts of the within level at 0, and free them between."
+            f"The two-level model is not identified: the data cannot tell these parameters apart: {listed}. A variable on both "
+            "levels has one mean, so no estimate of two means anything. Leave the intercepts of the within level at 0, and free "
+            "them between."
         )
 
 
@@ -131,7 +134,8 @@ def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: Two
     test = Test(chisq=max(excess, 0.0) if free.bounded else excess, df=df)
     baseline = Test(chisq=2 * (free.loglik - base.loglik), df=float(levels.baseline_df)) if base is not None else None
     found = likelihood_measures(
-        test=test, baseline=baseline, loglik=own - levels.exogenous_loglik, loglik_saturated=free.loglik - levels.exogenous_loglik,
+        test=test, baseline=baseline, loglik=own - levels.exogenous_loglik,
+        loglik_saturated=free.loglik - levels.exogenous_loglik,
         npar=layout.npar, nobs=nobs, total=nobs, ngroups=1,
     )  # fmt: skip
     found["fmin"] = point.value
@@ -195,12 +199,13 @@ def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> 
 
 
 TWO_LEVEL = Method(
-    name="two levels", serves=lambda declaration: bool(declaration.parsed.levels), refuse=refuse_underived, problem=_problem, check=_check,
+    name="two levels", serves=lambda declaration: bool(declaration.parsed.levels), refuse=refuse_underived, problem=_problem,
+    check=_check,
     outcome=_outcome, lost=_lost, scores=of_levels,
     answers=Answers(
         family="two-level fits",
-        instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test work on two"
-        " levels.",
+        instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test"
+        " work on two levels.",
         statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
         refit=refit, release=structure.released, difference=_difference, residuals=residuals, structure=structure.structure,
         standardized=structure.standardized, cases=structure.cases,

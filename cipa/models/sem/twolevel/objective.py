@@ -24,7 +24,10 @@ from cipa.numerics.twolevel.kernel import Found, Sampled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoLevelPoint:
-    """Both levels at one eta: theta (k,), value, gradient (q,), implied moments, the likelihood, and the factors of all parameters."""
+    """Both levels at one eta.
+
+    Theta (k,), value, gradient (q,), implied moments, the likelihood, and the factors of all parameters.
+    """
 
     theta: Array
     value: float
@@ -137,7 +140,7 @@ def two_level_objective(layout: Layout, levels: Levels) -> TwoLevelLikelihood:
 
 
 def objective_at(layout: Layout, clusters: Sampled, exogenous: Sequence[tuple[Array, Array]]) -> TwoLevelLikelihood:
-    """The objective for clusters, held variables at the moments `exogenous` (covariance and mean of all variables of each level)."""
+    """The objective for clusters, held variables at the moments `exogenous` (covariance and mean of each level's variables)."""
     bases = []
     for block, (cov, mean) in zip(layout.blocks, exogenous, strict=True):
         S, M, x = block.base.S.copy(), block.base.M.copy(), block.exogenous

@@ -1,7 +1,7 @@
 """From data to clusters: the cases used, which variable varies where, unrestricted moments of both levels.
 
-The intraclass correlation of a variable is its share of variance between clusters, sigma_B / (sigma_B + sigma_W), from the unrestricted
-two-level model.
+The intraclass correlation of a variable is its share of variance between clusters, sigma_B / (sigma_B + sigma_W), from the
+unrestricted two-level model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from cipa.results.fit import Notice
 from cipa.study.syntax import Syntax
 
 FEW_CLUSTERS = 30
-"""Below it, standard errors and tests of the between level are known to be too small (Maas & Hox 2005; McNeish & Stapleton 2016)."""
+"""Below it, standard errors and tests of the between level are known to be too small (Maas & Hox 2005; McNeish & Stapleton
+2016).
+"""
 
 _CONSTANT = 1e-12  # share of a variable's mean square; a smaller variance is rounding
 
@@ -39,8 +41,8 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str,
     Raises
     ------
     DataError
-        One case per cluster; a between-level variable that varies within a cluster; a within-level one that does not; fewer clusters
-        than between-level variables; missing clusters; collinear columns.
+        One case per cluster; a between-level variable that varies within a cluster; a within-level one that does not; fewer
+        clusters than between-level variables; missing clusters; collinear columns.
     """
     if isinstance(data, (SampleMoments, list, tuple)):
         raise SpecificationError(
@@ -117,28 +119,29 @@ def _refuse_data(
     if count < 2 or count == n:
         what = f"has the one value {labels[0]}" if count < 2 else f"has {n} values for {n} cases, one case per cluster"
         raise DataError(
-            f"The cluster column '{cluster}' {what}. Variation within and between clusters cannot be told apart: choose the column that"
-            " holds several cases per cluster, or drop the 'level:' blocks."
+            f"The cluster column '{cluster}' {what}. Variation within and between clusters cannot be told apart: choose the "
+            "column that holds several cases per cluster, or drop the 'level:' blocks."
         )
     varies = _varies_within(values, codes)
     for position in np.setdiff1d(between, within):
         if varies[:, position].any():
             first = labels[int(np.argmax(varies[:, position]))]
             raise DataError(
-                f"'{names[position]}' stands at the between level only, but varies within {int(varies[:, position].sum())} clusters, first in"
-                f" {cluster}={first}. A variable of clusters has one value in each: name it in the within level too, or take its cluster mean."
+                f"'{names[position]}' stands at the between level only, but varies within {int(varies[:, position].sum())} "
+                f"clusters, first in {cluster}={first}. A variable of clusters has one value in each: name it in the within "
+                "level too, or take its cluster mean."
             )
     for position in within:
         if not varies[:, position].any():
             raise DataError(
-                f"'{names[position]}' stands at the within level, but has the same value for all cases of every cluster: its variance within"
-                " is 0 and the likelihood has no maximum. Keep it at the between level only."
+                f"'{names[position]}' stands at the within level, but has the same value for all cases of every cluster: its "
+                "variance within is 0 and the likelihood has no maximum. Keep it at the between level only."
             )
     if count <= len(between):
         raise DataError(
-            f"{count} clusters ('{cluster}') for {len(between)} variables at the between level: their covariance matrix is singular. More"
-            f" than {len(between)} clusters are needed, and for trustworthy errors {FEW_CLUSTERS} or more; use fewer variables between, or"
-            " drop the 'level:' blocks and keep cluster=."
+            f"{count} clusters ('{cluster}') for {len(between)} variables at the between level: their covariance matrix is "
+            f"singular. More than {len(between)} clusters are needed, and for trustworthy errors {FEW_CLUSTERS} or more; use "
+            "fewer variables between, or drop the 'level:' blocks and keep cluster=."
         )
 
 
@@ -156,8 +159,8 @@ def _single_level(values: Array, names: Sequence[str]) -> Any:
     scale = None if found is None else np.sqrt(found.cov.diagonal())
     if found is None or scale is None or np.linalg.eigvalsh(found.cov / np.outer(scale, scale))[0] < 1e-10:
         raise DataError(
-            f"Some of {', '.join(names)} are exact linear combinations of others (collinear) or constant. Their covariance matrix is singular,"
-            " so the likelihood has no maximum. Drop one of them."
+            f"Some of {', '.join(names)} are exact linear combinations of others (collinear) or constant. Their covariance "
+            "matrix is singular, so the likelihood has no maximum. Drop one of them."
         )
     return found
 
@@ -166,8 +169,8 @@ def _levels(clusters: Sampled, layout: Layout, direct: tuple[tuple[Array, Array]
     free = unrestricted(clusters)
     if free is None or not free.converged:
         raise DataError(
-            "The unrestricted two-level model has no maximum for these data: too few clusters, or variables that are collinear within or"
-            " between clusters. Use fewer variables at the between level."
+            "The unrestricted two-level model has no maximum for these data: too few clusters, or variables that are collinear "
+            "within or between clusters. Use fewer variables at the between level."
         )
     masks, df = [], 0
     for roles, block in zip(layout.roles, layout.blocks, strict=True):
@@ -189,7 +192,7 @@ def arranged(values: Array, codes: IntArray, *, within: IntArray, between: IntAr
 
 
 def direct_moments(values: Array, codes: IntArray, *, within: IntArray, between: IntArray) -> tuple[tuple[Array, Array], ...]:
-    """Covariance and mean of the cases' within-level variables, and of the clusters' between-level ones, from the pairs of values seen."""
+    """Covariance and mean of the within variables of cases and of the between ones of clusters, from the pairs seen."""
     seen = sums((~np.isnan(values)).astype(np.float64), codes, int(codes.max()) + 1)
     totals = sums(np.nan_to_num(values), codes, len(seen))
     means = np.where(seen > 0, totals / np.maximum(seen, 1.0), np.nan)
@@ -221,21 +224,22 @@ def _notices(clusters: Sampled, free: Unrestricted, layout: Layout, names: Seque
     found.append(Notice(code="levels", text=f"{count} clusters with {sizes}. Intraclass correlations: {shares}."))
     if any(row.op == "~~" and not row.user and row.free and _is_split(row.lhs, layout) for row in layout.rows):
         text = (
-            "An exogenous variable stands on both levels: its two parts are not observed, so all exogenous variables are random, and"
-            " their moments are estimated and counted in npar and the log-likelihood."
+            "An exogenous variable stands on both levels: its two parts are not observed, so all exogenous variables are random, "
+            "and their moments are estimated and counted in npar and the log-likelihood."
         )
         found.append(Notice(code="split_exogenous", text=text))
     own = sum(layout.rows[position].group == 1 for position in layout.theta)
     if count < own:
         text = (
-            f"{count} clusters for {own} parameters of the between level: more parameters than independent units. Their standard errors and"
-            " the tests are not trustworthy. Simplify the between level, or correct single-level errors by cluster= alone."
+            f"{count} clusters for {own} parameters of the between level: more parameters than independent units. Their standard "
+            "errors and the tests are not trustworthy. Simplify the between level, or correct single-level errors by cluster= "
+            "alone."
         )
         found.append(Notice(code="few_clusters", text=text, severity="warning"))
     elif count < FEW_CLUSTERS:
         text = (
-            f"{count} clusters are few: standard errors of the between level tend to be too small, and tests reject too often, below about"
-            f" {FEW_CLUSTERS}. Read p-values near .05 with reserve."
+            f"{count} clusters are few: standard errors of the between level tend to be too small, and tests reject too often, "
+            f"below about {FEW_CLUSTERS}. Read p-values near .05 with reserve."
         )
         found.append(Notice(code="few_clusters", text=text))
     return (*found, *_indefinite(free))
@@ -254,8 +258,8 @@ def _indefinite(free: Unrestricted) -> list[Notice]:
         return []
     bound = "was held at the bound of what is possible" if free.bounded else "is not positive definite"
     text = (
-        f"The unrestricted covariance matrix between clusters {bound}: some variable hardly varies between clusters, or clusters are few."
-        " The chi-square compares with this matrix, and is approximate. Consider that variable at the within level only."
+        f"The unrestricted covariance matrix between clusters {bound}: some variable hardly varies between clusters, or clusters "
+        "are few. The chi-square compares with this matrix, and is approximate. Consider that variable at the within level only."
     )
     return [Notice(code="between_cov", text=text)]
 

@@ -1,13 +1,14 @@
 """Refitting a two-level model to other clusters.
 
-    cluster      whole clusters with replacement, each copy a cluster of its own (Davison & Hinkley 1997, section 3.8; van der Leeden
+    cluster      whole clusters with replacement, each copy a cluster of its own (Davison & Hinkley 1997, section 3.8; van der
+    Leeden
                  et al. 2008): clusters are the independent units, and a case is none
     parametric   y_ij = mu + b_j + w_ij from the fitted normal law of both levels, with the clusters and the holes of the data
 
 Exogenous variables that are held at the sample's moments are held at those of each draw. The search starts at the estimates.
 
-Sources: Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and Their Application; van der Leeden, R., Meijer, E. & Busing, F.
-(2008). Resampling multilevel models. In Handbook of Multilevel Analysis, 401-433.
+Sources: Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and Their Application; van der Leeden, R., Meijer, E. & Busing,
+F. (2008). Resampling multilevel models. In Handbook of Multilevel Analysis, 401-433.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def refit(fit: SEMFit, kind: str | None) -> Refit:
     kind = "cluster" if kind is None else kind
     if kind not in KINDS:
         raise InferenceError(
-            f'ci.bootstrap: kind="{kind}" draws or rotates cases, and those of one cluster are not independent: the errors between clusters'
-            ' would be far too small. A two-level fit has kind="cluster" (whole clusters) and kind="parametric".'
+            f'ci.bootstrap: kind="{kind}" draws or rotates cases, and those of one cluster are not independent: the errors '
+            'between clusters would be far too small. A two-level fit has kind="cluster" (whole clusters) and kind="parametric".'
         )
     if fit.layout.curves:
         raise InferenceError(
-            "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws and not"
-            " in others. Drop the constraint, or test it with ci.wald_test."
+            "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws "
+            "and not in others. Drop the constraint, or test it with ci.wald_test."
         )
     (group,) = fit.sample.groups
     clusters = group.clusters if kind == "cluster" else None
@@ -123,8 +124,10 @@ def _root(cov: Array, level: str) -> Array:
     values, vectors = np.linalg.eigh(cov)
     if values[0] < -_NEGATIVE * max(values[-1], 0.0):
         raise InferenceError(
-            f"ci.bootstrap: the covariance matrix that the fit implies at level '{level}' has a negative eigenvalue ({values[0]:.3g}), so that"
-            ' no data follow it and nothing can be drawn. Draw whole clusters (kind="cluster"), or fix the negative variance at 0.'
+            f"ci.bootstrap: the covariance matrix that the fit implies at level '{level}' has a negative eigenvalue "
+            f"({values[0]:.3g}), so that"
+            ' no data follow it and nothing can be drawn. Draw whole clusters (kind="cluster"), or fix the negative variance at '
+            "0."
         )
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 

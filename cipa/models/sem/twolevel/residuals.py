@@ -2,10 +2,10 @@
 
     normalized     r / se of the unrestricted moment alone (conservative)
 
-The moments are vech Sigma_W, vech Sigma_B and mu of the unrestricted model, their covariance its inverse information, or under robust
-errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual; a variable of both levels has one
-mean, whose residual stands between. Residuals over their own standard errors are refused: where a moment is reproduced to first order
-their variance is a difference of nearly equal numbers.
+The moments are vech Sigma_W, vech Sigma_B and mu of the unrestricted model, their covariance its inverse information, or under
+robust errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual; a variable of both
+levels has one mean, whose residual stands between. Residuals over their own standard errors are refused: where a moment is
+reproduced to first order their variance is a difference of nearly equal numbers.
 
 Source: Lee, S.-Y. (1990). Biometrika, 77, 763-772 (the unrestricted two-level model).
 """
@@ -52,8 +52,9 @@ def _of_level(fit: SEMFit, level: int, kind: str) -> Iterator[tuple[str, str, st
 def _refuse_bounded(free: Unrestricted, kind: str) -> None:
     if free.bounded:
         raise InferenceError(
-            f'ci.residuals(kind="{kind}"): the unrestricted covariance matrix between clusters is on the bound of what is possible (singular).'
-            ' Its moments have no normal standard errors there, and neither have the residuals. Use kind="cor", or keep the variable that'
+            f'ci.residuals(kind="{kind}"): the unrestricted covariance matrix between clusters is on the bound of what is '
+            "possible (singular). Its moments have no normal standard errors there, and neither have the residuals. Use "
+            'kind="cor", or keep the variable that'
             " hardly varies between clusters at the within level only."
         )
 

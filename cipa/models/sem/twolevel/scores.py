@@ -2,8 +2,8 @@
 
     E(b_j | y_j) = Sigma_B V_j^-1 (m_j - mu)                   the cluster's part of its variables, m_j its means, V_j = cov(m_j)
 
-A construct between clusters is scored from E(b_j | y_j); one within, from the case's values less its cluster's part. Regression scores
-are then the expectations given all data of the cluster, because each step is linear (as lavaan's `lavPredict(level = )`).
+A construct between clusters is scored from E(b_j | y_j); one within, from the case's values less its cluster's part. Regression
+scores are then the expectations given all data of the cluster, because each step is linear (as lavaan's `lavPredict(level = )`).
 
 Source: Rosseel, Y. (2021). Psych, 3, 197-232.
 """
@@ -43,7 +43,7 @@ def of_levels(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
 
 
 def level_values(fit: SEMFit) -> tuple[Array, Array]:
-    """The cases' values less their cluster's part (n, q), and the clusters' expected parts (J, r), each with its level's means."""
+    """The cases' values less their cluster's part (n, q), the clusters' expected parts (J, r), each with its level's means."""
     objective, point = ends_of(fit)
     c, found, outer = objective.clusters, point.likelihood, point.blocks[1]
     B, means = np.zeros((c.variables, c.variables)), np.zeros(c.variables)
