@@ -159,3 +159,23 @@ def test_what_a_family_does_not_derive_is_refused_in_the_same_words(question: An
         ci.InferenceError, match=r"is not derived for fits of this engine: .*\. Fit the model with the native engine\."
     ):
         question(bare)
+
+
+def test_the_likelihood_ratio_of_regressions_is_n_times_the_log_of_their_sums_of_squares() -> None:
+    data = ci.datasets.load("grunfeld").to_frame()
+    general, restricted = (ci.OLS(f"inv ~ {right}").fit(data) for right in ("value + capital", "value"))
+    row = ci.lr_test(restricted, general).to_frame().iloc[1]
+    sums = []
+    for names in (["value"], ["value", "capital"]):
+        X = np.column_stack([np.ones(len(data)), data[names]])
+        sums.append(np.linalg.lstsq(X, data["inv"].to_numpy(), rcond=None)[1][0])
+    assert (row.chisq_diff, row.df_diff) == pytest.approx((len(data) * np.log(sums[0] / sums[1]), 1), rel=1e-8)
+
+
+def test_a_model_with_more_degrees_of_freedom_that_fits_better_is_not_nested() -> None:
+    data = ci.datasets.load("holzinger1939")
+    alone = "\nx1 ~~ x1\nx5 ~~ x5\nx6 ~~ x6"
+    better, worse = (ci.SEM(text + alone).fit(data) for text in ("x4 ~~ x5", "x4 ~~ x1\nx1 ~~ x6"))
+    assert better.df_resid > worse.df_resid
+    with pytest.raises(ci.InferenceError, match="fits better"):
+        ci.lr_test(better, worse)
