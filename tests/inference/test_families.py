@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -179,3 +180,16 @@ def test_a_model_with_more_degrees_of_freedom_that_fits_better_is_not_nested() -
     assert better.df_resid > worse.df_resid
     with pytest.raises(ci.InferenceError, match="fits better"):
         ci.lr_test(better, worse)
+
+
+def test_a_score_test_has_one_degree_of_freedom() -> None:
+    data = ci.datasets.load("holzinger1939")
+    found = ci.score_test(ci.SEM("x4 ~ a*x1 + a*x2").fit(data)).to_frame()
+    # of a standard normal squared: P(chi-square > x) = erfc(sqrt(x / 2))
+    assert found["p_value"].tolist() == pytest.approx([math.erfc(math.sqrt(x / 2)) for x in found["chisq"]], rel=1e-9)
+
+
+def test_with_two_outcomes_the_name_of_a_regressor_names_no_coefficient() -> None:
+    fit = ci.SEM("x4 ~ x1\nx7 ~ x1").fit(ci.datasets.load("holzinger1939"))
+    with pytest.raises(ci.InferenceError, match="'x1' is not the label"):
+        ci.wald_test(fit, "x1 == 0")
