@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle_files import sem_fit
+from scipy.stats import pearsonr
 
 import cipa as ci
+from cipa.evidence.descriptives import correlations
 
 ALPHAS = {"FIRM": 0.854, "COL": 0.865, "ENV": 0.799, "INET": 0.879, "RI": 0.850, "MS": 0.807, "CIP": 0.876, "MRK": 0.742}
 """An independent program's, on the 600 rows after reversing, listwise by scale."""
@@ -113,6 +115,45 @@ def test_descriptives_by_hand() -> None:
     assert table.loc["a", "skewness"] == pytest.approx(((a - 4) ** 3).mean() / a.std() ** 3)
     assert table.loc["a", "kurtosis"] == pytest.approx(((a - 4) ** 4).mean() / a.var() ** 2 - 3)
     assert np.isnan(table.loc["b", "skewness"])
+
+
+def test_correlations_over_the_cases_that_have_both() -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(2, 12))
+    x[0], y[[1, 2]] = np.nan, np.nan
+    x[1], y[0] = 40.0, -40.0  # far away, and without a partner
+    row = correlations({"x": x, "y": y}, title="").to_frame().iloc[0]
+    expected = pearsonr(x[3:], y[3:])
+    assert row.n == 9
+    assert (row.r, row.p_value) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-10)
+
+
+def test_htmt_takes_absolute_correlations() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    constructs = {"visual": ["x1", "x2", "x3"], "textual": ["x4", "x5", "x6"]}
+    plain, turned = (ci.htmt(one, constructs).columns["htmt"][0] for one in (data, data.assign(x2=-data.x2)))
+    assert turned == pytest.approx(plain, rel=1e-12)
+
+
+def test_omega_of_each_group_counts_its_own_residuals() -> None:
+    fit = ci.SEM(NINE, group="school").fit(ci.datasets.load("holzinger1939"))
+    table = ci.reliability(fit).to_frame().set_index(["construct", "group"])
+    for group in ("Pasteur", "Grant-White"):
+        loading = sum(fit.estimates[f"speed =~ x{k} [{group}]"].estimate for k in (7, 8, 9))
+        phi = fit.estimates[f"speed ~~ speed [{group}]"].estimate
+        theta = sum(fit.estimates[f"x{k} ~~ x{k} [{group}]"].estimate for k in (7, 8, 9))
+        assert table.loc[("speed", group), "omega"] == pytest.approx(loading**2 * phi / (loading**2 * phi + theta), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+def test_alpha_of_ordered_items_is_that_of_each_groups_answers() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    for item in ("x4", "x5", "x6"):
+        data[item] = data[item].rank(pct=True).mul(3.999).astype(int)
+    fit = ci.SEM("f =~ x4 + x5 + x6", ordered=True, group="school").fit(data)
+    for group, alpha in zip(*(ci.reliability(fit).columns[name] for name in ("group", "alpha")), strict=True):
+        S = data.loc[data.school == group, ["x4", "x5", "x6"]].cov().to_numpy()
+        assert alpha == pytest.approx(1.5 * (1 - np.trace(S) / S.sum()), rel=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")

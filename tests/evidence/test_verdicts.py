@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +38,8 @@ def verdict(claim: str, estimate: float, error: float, **options: float) -> Any:
         ("y ~ x < 0", 0.10, 0.06, "not supported"),
         ("y ~ x != 0", 0.001, 0.02, "not supported"),
         ("y ~ x != 0", 0.001, 0.09, "inconclusive"),
+        ("y ~ x != 0", 0.08, 0.06, "inconclusive"),
+        ("y ~ x != 0", -0.08, 0.06, "inconclusive"),
     ],
 )
 def test_words(claim: str, estimate: float, error: float, word: str) -> None:
@@ -52,6 +55,31 @@ def test_power_is_against_the_smallest_effect_not_the_observed() -> None:
     # a two-sided 5 % test of an effect of 2.8 standard errors has a power of .80
     assert verdict("y ~ x > 0", 0.05, 0.10 / 2.8016).power == pytest.approx(0.80, abs=0.0005)
     assert "power 0.80" in verdict("y ~ x > 0", 0.06, 0.10 / 2.8016).reason
+
+
+def test_power_counts_both_tails_and_standardizes_the_error() -> None:
+    # one standard error: Phi(1 - 1.95996) + Phi(-1 - 1.95996) = 0.168535 + 0.001540
+    assert verdict("y ~ x > 0", 0.05, 0.10).power == pytest.approx(0.170075, abs=1e-6)
+    assert verdict("y ~ x > 0", 0.5, 1.0, scale=0.1).power == pytest.approx(0.170075, abs=1e-6)
+
+
+def test_an_interval_that_ends_at_zero_covers_it() -> None:
+    for bound, claim in (("conf_high", "y ~ x < 0"), ("conf_low", "y ~ x > 0")):
+        fit = fit_of(-0.3 if bound == "conf_high" else 0.3, 0.15)
+        fit.estimates = Estimates((replace(fit.estimates[0], **{bound: 0.0}),), 0.95)
+        found = judge((ci.Hypothesis.parse("H", claim),), {"m": fit}, smallest_effect=0.1, seed=1, failures={})[0]
+        assert found.verdict == "inconclusive"
+
+
+def test_a_fixed_parameter_and_another_level_hold_no_effect() -> None:
+    term = ci.Term.parse("y ~ x")
+    fixed = tabulate([term], np.array([1.0]), np.array([np.nan]), statuses=["fixed"], standardized=np.array([1.0]))
+    levels = [replace(term, level=name) for name in ("within", "between")]
+    both = tabulate(levels, np.array([0.3, 0.5]), np.array([0.1, 0.1]), standardized=np.array([0.3, 0.5]))
+    for rows in (fixed, both):
+        fits = {"m": SimpleNamespace(estimates=rows, conf_level=0.95)}
+        found = judge((ci.Hypothesis.parse("H", "y ~ x > 0"),), fits, smallest_effect=0.1, seed=1, failures={})
+        assert [(one.verdict, one.reason) for one in found] == [("not tested", "No fitted model holds this effect.")]
 
 
 def test_what_is_not_tested_says_why() -> None:

@@ -13,6 +13,7 @@ from scipy import stats
 import cipa as ci
 from cipa.inference.bootstrap import intervals
 from cipa.numerics.resample import cluster_rows, generators, quantiles
+from cipa.numerics.search.replicates import evaluate_complete
 
 NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
 
@@ -98,6 +99,69 @@ def test_interval_types() -> None:
     assert perc[0][0] == pytest.approx(stats.expon.ppf(0.05), abs=0.02)
     assert basic[1][0] == pytest.approx(2 - perc[0][0])
     assert quantiles(np.array([[1.0], [2.0], [4.0]]), np.array([0.75]))[0] == np.quantile([1, 2, 4], 0.75)
+
+
+def test_bias_correction_and_normal_intervals_by_hand() -> None:
+    draws = np.random.default_rng(4).gamma(2.0, size=(60, 1))
+    point = np.quantile(draws, [0.3])
+    z = stats.norm.ppf([0.025, 0.975])
+    shift = stats.norm.ppf((draws < point).mean())
+    expected = np.quantile(draws, stats.norm.cdf(2 * shift + z))  # Efron (1981)
+    assert np.ravel(intervals(point, draws, level=0.95, conf_type="bc")) == pytest.approx(expected, rel=1e-12)
+    half = z[1] * np.sqrt(((draws - draws.mean()) ** 2).sum() / 59)
+    assert np.ravel(intervals(point, draws, level=0.95, conf_type="norm")) == pytest.approx([point[0] - half, point[0] + half])
+    beyond = draws.min(axis=0) - 1  # no draw below: as if half a draw were
+    shift = stats.norm.ppf(0.5 / 60)
+    expected = np.quantile(draws, stats.norm.cdf(2 * shift + z))
+    assert np.ravel(intervals(beyond, draws, level=0.95, conf_type="bc")) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+def test_what_is_said_of_the_draws_is_counted_from_them() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame().head(50)
+    four = ci.SEM("f =~ x1 + x4 + x5 + x6").fit(ci.datasets.load("holzinger1939"))
+    found = ci.bootstrap(four, draws=150, seed=6, kind="bollen_stine")
+    assert 0 < found.p_value < 1
+    assert found.p_value == (found.chisq >= four.statistics["chisq"].value).sum() / len(found.chisq)
+    fit = ci.SEM("f =~ x1 + x2 + x3").fit(data)
+    drawn = ci.bootstrap(fit, draws=150, seed=6)
+    variances = [k for k, row in enumerate(drawn.estimates) if row.term.op == "~~" and row.term.lhs == row.term.rhs]
+    negative = (drawn.draws[:, variances] < 0).any(axis=1).sum()
+    assert 0 < negative != len(drawn.draws) / 2
+    assert drawn.inadmissible == negative
+    free = [k for k, row in enumerate(drawn.estimates) if row.status != "fixed"]
+    errors = [drawn.estimates[k].std_error for k in free]
+    assert errors == pytest.approx(np.std(drawn.draws[:, free], axis=0, ddof=1), rel=1e-12)
+
+
+def test_the_jackknife_of_groups_leaves_out_a_case_of_its_own_group() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame().groupby("school").head(15).reset_index(drop=True)
+    model = ci.SEM("x4 ~ x1 + x2", group="school")
+    found = ci.bootstrap(model.fit(data), draws=100, seed=1, conf_type="bca")
+    assert found.jackknife is not None
+    order = [*np.flatnonzero(data.school == "Pasteur"), *np.flatnonzero(data.school == "Grant-White")]
+    for place in (0, 14, 15, 29):
+        without = model.fit(data.drop(index=order[place])).estimates
+        assert found.jackknife[place] == pytest.approx([row.estimate for row in without], rel=1e-6, abs=1e-8)
+
+
+def test_draws_of_a_measurement_model_are_its_fits_to_the_rows_drawn() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    model = ci.SEM("f =~ x4 + x5 + x6 + x7")
+    found = ci.bootstrap(model.fit(data), draws=100, seed=12)
+    for draw, rng in zip(found.draws[:5], generators(12, 100), strict=False):
+        again = model.fit(data.iloc[rng.integers(301, size=301)]).estimates
+        assert draw == pytest.approx([row.estimate for row in again], abs=2e-7)
+
+
+def test_the_likelihood_of_many_samples_is_that_of_their_cases() -> None:
+    rng = np.random.default_rng(2)
+    cov, mean = np.array([[1.0, 0.4], [0.4, 2.0]]), np.array([0.5, -1.0])
+    values = rng.normal(size=(3, 30, 2))
+    samples = np.array([np.cov(one.T, bias=True) for one in values])
+    found = evaluate_complete(samples, values.mean(axis=1), np.array([cov] * 3), np.array([mean] * 3))
+    density = stats.multivariate_normal(mean, cov)
+    assert found.value == pytest.approx([-density.logpdf(one).mean() - np.log(2 * np.pi) for one in values], rel=1e-12)
 
 
 def test_bca_of_a_mean_agrees_with_scipy() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from oracle_files import HERE, case, sem_fit
 from oracle_report import agree
+from scipy.special import ndtr, ndtri, stdtrit
 
 import cipa as ci
 from cipa.results.questions import spread
@@ -113,6 +114,125 @@ def test_what_the_fit_does_not_hold_is_refused(call: Any, said: str) -> None:
     fit = ci.Panel("inv ~ value*capital").fit(ci.datasets.load("grunfeld"))
     with pytest.raises(ci.InferenceError, match=said):
         call(fit)
+
+
+def moderated(change: float, noise: float) -> Any:
+    """A cross-section in which the slope of x is 0.5 + change * z, z far from 0."""
+    rng = np.random.default_rng(7)
+    x, z, error = rng.normal(size=(3, 200))
+    z = 3 + 2 * z
+    data = pd.DataFrame({"x": x, "z": z, "y": 0.5 * x + 0.3 * z + change * x * z + noise * error})
+    return ci.OLS("y ~ x + z + x:z").fit(data), data
+
+
+def significant(fit: Any, values: Any) -> Any:
+    return np.array(ci.simple_slopes(fit, "y ~ x", by="z", values=values).columns["p_value"]) < 0.05
+
+
+def test_the_share_outside_the_bounds_is_that_of_the_cases_whose_slope_is_significant() -> None:
+    fit, data = moderated(change=-0.2, noise=1.0)
+    found = ci.johnson_neyman(fit, "y ~ x", by="z").to_frame().iloc[0]
+    assert found.significant == "outside"
+    expected = significant(fit, data.z).mean()
+    assert 0.2 < expected < 0.9
+    assert abs(expected - 0.5) > 0.02
+    assert (found.share, found.share_inside) == pytest.approx((expected, 1 - expected), abs=1e-12)
+
+
+def test_a_slope_that_is_significant_nowhere() -> None:
+    fit, _ = moderated(change=0.0, noise=60.0)
+    found = ci.johnson_neyman(fit, "y ~ x", by="z").to_frame().iloc[0]
+    assert (found.significant, found.share) == ("nowhere", 0.0)
+    assert not significant(fit, np.linspace(-1e3, 1e3, 4001)).any()
+
+
+def test_bounds_keep_their_digits_where_the_other_bound_is_far_away() -> None:
+    fit, _ = moderated(change=-0.2, noise=1.0)
+    level = 1 - fit.estimates["y ~ x:z"].p_value * (1 - 1e-9)  # the slope's change is just significant
+    found = ci.johnson_neyman(fit, "y ~ x", by="z", level=level).to_frame().iloc[0]
+    near, far = sorted((found.bound_low, found.bound_high), key=abs)
+    assert abs(far / near) > 1e6
+    slope = ci.simple_slopes(fit, "y ~ x", by="z", values=[near]).to_frame().iloc[0]
+    assert abs(slope.statistic) == pytest.approx(stdtrit(slope.df, (1 + level) / 2), rel=1e-11)
+
+
+def test_values_of_a_moderator_are_told_in_standard_deviations_from_its_mean() -> None:
+    fit, data = moderated(change=-0.2, noise=1.0)
+    values = [0.0, data.z.mean(), data.z.mean() + 1.5 * data.z.std()]
+    at = ci.simple_slopes(fit, "y ~ x", by="z", values=values).columns["at"]
+    assert at == pytest.approx([-data.z.mean() / data.z.std(), 0.0, 1.5], abs=1e-9)
+
+
+def test_a_model_without_means_evaluates_slopes_at_the_moderators_mean() -> None:
+    _, data = moderated(change=-0.2, noise=1.0)
+    data = data.assign(w=5 + data.x.to_numpy()[::-1])
+    text = "y ~ x + z + x:z + w + x:w"
+    plain, means, least = ci.SEM(text).fit(data), ci.SEM(text, meanstructure=True).fit(data), ci.OLS(text).fit(data)
+    b = [plain.estimates[f"y ~ {name}"].estimate for name in ("x", "x:z", "x:w")]
+    for fit in (plain, means, least):
+        found = ci.simple_slopes(fit, "y ~ x", by="z", at=[0])
+        assert found.columns["value"][0] == pytest.approx(data.z.mean(), rel=1e-9)
+        assert found.columns["estimate"][0] == pytest.approx(b[0] + b[1] * data.z.mean() + b[2] * data.w.mean(), rel=1e-7)
+
+
+def test_the_order_of_the_terms_does_not_matter_to_a_slope() -> None:
+    data = ci.datasets.load("grunfeld")
+    fits = [
+        ci.Panel(f"inv ~ {right}").fit(data) for right in ("value + capital + value:capital", "value:capital + capital + value")
+    ]
+    one, two = (ci.simple_slopes(fit, "inv ~ value", by="capital").to_frame() for fit in fits)
+    assert two["std_error"].to_numpy() == pytest.approx(one["std_error"].to_numpy(), rel=1e-7)
+
+
+def test_a_slope_has_the_least_degrees_of_freedom_of_its_coefficients() -> None:
+    fit = ci.Panel("inv ~ value*capital", vcov=ci.cr2("firm")).fit(ci.datasets.load("grunfeld"))
+    every = [fit.estimates[f"inv ~ {name}"].df for name in ("value", "value:capital")]
+    assert max(every) > 1.05 * min(every)
+    row = ci.simple_slopes(fit, "inv ~ value", by="capital", at=[1]).to_frame().iloc[0]
+    assert row.df == min(every)
+    assert row.conf_high - row.estimate == pytest.approx(stdtrit(min(every), 0.975) * row.std_error, rel=1e-10)
+
+
+def test_the_p_value_of_draws_is_two_sided() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    fits = [ci.SEM("y ~ x").fit(pd.DataFrame({"x": data.x2, "y": sign * data.x7})) for sign in (1, -1)]
+    for fit in fits:  # a path of one step has normal draws
+        row = fit.estimates["y ~ x"]
+        expected = 2 * ndtr(-abs(row.statistic))
+        assert 0.05 < expected < 0.6
+        found = ci.indirect(fit, "x -> y", draws=100_000, seed=3)[0]
+        assert found.p_value == pytest.approx(expected, abs=0.006)
+
+
+def test_draws_prove_no_p_value_below_two_of_their_number() -> None:
+    fit = ci.SEM("x5 ~ x4").fit(ci.datasets.load("holzinger1939"))
+    assert ci.indirect(fit, "x4 -> x5", draws=1000, seed=1)[0].p_value == pytest.approx(2 / 1000, rel=1e-12)
+
+
+def test_draws_have_the_spread_of_a_product() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame()
+    fit = ci.SEM("m ~ x1\nx7 ~ m").fit(data.assign(m=100 * data.x4))  # steps whose variances differ ten thousandfold and more
+    a, b = fit.estimates["m ~ x1"], fit.estimates["x7 ~ m"]
+    exact = np.sqrt((a.estimate * b.std_error) ** 2 + (b.estimate * a.std_error) ** 2 + (a.std_error * b.std_error) ** 2)
+    assert ci.indirect(fit, "x1 -> m -> x7", draws=100_000, seed=5)[0].std_error == pytest.approx(exact, rel=0.015)
+
+
+@pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+def test_the_interval_of_a_product_is_accelerated_by_its_own_jackknife() -> None:
+    data = ci.datasets.load("holzinger1939").to_frame().head(60)
+    drawn = ci.bootstrap(ci.SEM("x4 ~ x1\nx7 ~ x4").fit(data), draws=200, seed=2, conf_type="bca")
+    terms = [str(row.term) for row in drawn.estimates]
+    columns = [terms.index("x4 ~ x1"), terms.index("x7 ~ x4")]
+    assert drawn.jackknife is not None
+    products, left_out = drawn.draws[:, columns].prod(axis=1), drawn.jackknife[:, columns].prod(axis=1)
+    row = ci.indirect(drawn, "x1 -> x4 -> x7")[0]
+    shift, bends = ndtri((products < row.estimate).mean()), left_out.mean() - left_out
+    acceleration = (bends**3).sum() / (6 * (bends**2).sum() ** 1.5)  # Efron (1987), eqs. 6.4 and 6.6
+    z = shift + ndtri(np.array([0.025, 0.975]))
+    expected = np.quantile(products, ndtr(shift + z / (1 - acceleration * z)))
+    assert abs(acceleration) > 1e-3
+    assert [row.conf_low, row.conf_high] == pytest.approx(expected, rel=1e-10)
+    assert row.std_error == pytest.approx(np.std(products, ddof=1), rel=1e-12)
 
 
 def test_options_are_checked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -159,3 +160,36 @@ def test_what_a_family_does_not_derive_is_refused_in_the_same_words(question: An
         ci.InferenceError, match=r"is not derived for fits of this engine: .*\. Fit the model with the native engine\."
     ):
         question(bare)
+
+
+def test_the_likelihood_ratio_of_regressions_is_n_times_the_log_of_their_sums_of_squares() -> None:
+    data = ci.datasets.load("grunfeld").to_frame()
+    general, restricted = (ci.OLS(f"inv ~ {right}").fit(data) for right in ("value + capital", "value"))
+    row = ci.lr_test(restricted, general).to_frame().iloc[1]
+    sums = []
+    for names in (["value"], ["value", "capital"]):
+        X = np.column_stack([np.ones(len(data)), data[names]])
+        sums.append(np.linalg.lstsq(X, data["inv"].to_numpy(), rcond=None)[1][0])
+    assert (row.chisq_diff, row.df_diff) == pytest.approx((len(data) * np.log(sums[0] / sums[1]), 1), rel=1e-8)
+
+
+def test_a_model_with_more_degrees_of_freedom_that_fits_better_is_not_nested() -> None:
+    data = ci.datasets.load("holzinger1939")
+    alone = "\nx1 ~~ x1\nx5 ~~ x5\nx6 ~~ x6"
+    better, worse = (ci.SEM(text + alone).fit(data) for text in ("x4 ~~ x5", "x4 ~~ x1\nx1 ~~ x6"))
+    assert better.df_resid > worse.df_resid
+    with pytest.raises(ci.InferenceError, match="fits better"):
+        ci.lr_test(better, worse)
+
+
+def test_a_score_test_has_one_degree_of_freedom() -> None:
+    data = ci.datasets.load("holzinger1939")
+    found = ci.score_test(ci.SEM("x4 ~ a*x1 + a*x2").fit(data)).to_frame()
+    # of a standard normal squared: P(chi-square > x) = erfc(sqrt(x / 2))
+    assert found["p_value"].tolist() == pytest.approx([math.erfc(math.sqrt(x / 2)) for x in found["chisq"]], rel=1e-9)
+
+
+def test_with_two_outcomes_the_name_of_a_regressor_names_no_coefficient() -> None:
+    fit = ci.SEM("x4 ~ x1\nx7 ~ x1").fit(ci.datasets.load("holzinger1939"))
+    with pytest.raises(ci.InferenceError, match="'x1' is not the label"):
+        ci.wald_test(fit, "x1 == 0")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cipa as ci
+from cipa.numerics.resample import generators
 from cipa.results.display import ResultTable
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
@@ -107,6 +108,30 @@ def test_monte_carlo_agrees_with_noncentrality() -> None:
     assert (np.abs(table["average"] - table["population"]) < 4 * table["average_mc_error"]).all()
     assert (np.abs(table["std_error_bias"]) < 4 * table["std_error_bias_mc_error"] + 0.01).all()
     assert (found.converged, found.admissible, found.draws) == (600, 600, 600)
+
+
+def test_what_draws_show_is_counted_by_hand() -> None:
+    params = {"y ~ x": 0.2, "y ~ z": -0.3}
+    row = ci.power(REGRESSION, params=params, nobs=60, draws=25, seed=9, terms=["y ~ z"], alpha=0.1).to_frame().iloc[0]
+    law = REGRESSION.population(params=params, nobs=60)
+    drawn = [REGRESSION.fit(law.draw(rng)).estimates["y ~ z"] for rng in generators(9, 25)]
+    b, se, p = (np.array([getattr(one, name) for one in drawn]) for name in ("estimate", "std_error", "p_value"))
+    sd, ratio = np.std(b, ddof=1), se.mean() / np.std(b, ddof=1)
+    assert (row.average, row.average_mc_error) == pytest.approx((b.mean(), sd / 5), rel=1e-10)
+    assert (row.relative_bias, row.relative_bias_mc_error) == pytest.approx(((b.mean() + 0.3) / 0.3, sd / 5 / 0.3), rel=1e-9)
+    assert (row.std_error_bias, row.std_error_bias_mc_error) == pytest.approx((ratio - 1, ratio / math.sqrt(48)), rel=1e-9)
+    power = (p < 0.1).mean()
+    assert 0 < power < 1
+    assert (row.power, row.power_mc_error) == pytest.approx((power, math.sqrt(power * (1 - power) / 25)), rel=1e-12)
+    covered = (np.abs(b + 0.3) <= 1.6448536269514722 * se).mean()
+    assert (row.coverage, row.coverage_mc_error) == pytest.approx((covered, math.sqrt(covered * (1 - covered) / 25)), rel=1e-12)
+
+
+def test_a_handful_of_cases_can_be_enough() -> None:
+    needed = int(ci.power_rmsea(df=200, test="exact", rmsea=0.25).to_frame()["nobs_needed"][0])
+    below, at = ci.power_rmsea(df=200, nobs=[needed - 1, needed], test="exact", rmsea=0.25).to_frame()["power"]
+    assert needed < 8
+    assert below < 0.80 <= at
 
 
 def test_draws_depend_on_the_seed_and_their_number_only() -> None:

@@ -185,3 +185,20 @@ def test_the_direct_and_the_iterated_solution_agree(monkeypatch: pytest.MonkeyPa
 def test_a_total_outside_the_span_is_not_verified() -> None:
     firm = Effect(codes=np.array([0, 0, 1]), levels=2)
     assert not level_effects(np.array([1.0, 2.0, 3.0]), [firm]).verified
+
+
+def test_effects_of_an_unbalanced_panel_of_two_parts_are_recovered() -> None:
+    """Firms 0-5 in years 0-3 and firms 6-9 in years 4-6: one reference in each part."""
+    rng = np.random.default_rng(11)
+    firm = np.concatenate([np.repeat(np.arange(6), 4), np.repeat(np.arange(6, 10), 3)])
+    year = np.concatenate([np.tile(np.arange(4), 6), np.tile(np.arange(4, 7), 4)])
+    kept = np.flatnonzero((rng.random(len(firm)) < 0.85) | (firm % 6 == 0))
+    firm, year = firm[kept], year[kept]
+    a, b = rng.normal(size=10), 5 * rng.normal(size=7)
+    b[[0, 4]] = 0.0
+    effects = [Effect(codes=firm, levels=10), Effect(codes=year, levels=7)]
+    found = level_effects(a[firm] + b[year], effects)
+    assert found.verified
+    assert np.flatnonzero(found.references[1]).tolist() == [0, 4]
+    assert found.values[0] == pytest.approx(a, abs=1e-11)
+    assert found.values[1] == pytest.approx(b, abs=1e-11)

@@ -12,7 +12,15 @@ from cipa.numerics.algebra.derivatives import central_jacobian, complex_jacobian
 from cipa.numerics.algebra.linalg import cholesky_or_none, frozen, inverse_and_logdet, null_space, symmetric, vech
 from cipa.numerics.moments.normal import evaluate, loglik, patterns_of, saturated
 from cipa.numerics.panel.absorb import Effect, absorb
-from cipa.numerics.sandwich import bartlett, clustered_meat, multiway_meats, nearest_positive
+from cipa.numerics.sandwich import (
+    bartlett,
+    clustered_meat,
+    driscoll_kraay_meat,
+    intersect,
+    multiway_meats,
+    nearest_positive,
+    newey_west_meat,
+)
 from cipa.numerics.search.optimize import minimize
 
 
@@ -25,9 +33,11 @@ def test_linear_algebra() -> None:
     assert inverse_and_logdet(np.array([[1.0, 2.0], [2.0, 1.0]])) is None
     assert cholesky_or_none(-A) is None
     assert vech(A).tolist() == [4, 1, 3]
+    assert vech(np.array([[1, 2, 3], [2, 4, 5], [3, 5, 6]])).tolist() == [1, 2, 3, 4, 5, 6]  # column by column
     assert symmetric(np.array([[1.0, 2.0], [0.0, 1.0]])).tolist() == [[1, 1], [1, 1]]
     N = null_space(np.array([[1.0, 1.0, 0.0]]))
     assert N.shape == (3, 2)
+    assert null_space(np.full((2, 2), 1e-12)).shape == (2, 2)  # nothing but rounding has no rank
     assert np.abs(np.array([1.0, 1.0, 0.0]) @ N).max() < 1e-14
     with pytest.raises(ValueError, match="read-only"):
         frozen([1.0])[0] = 2
@@ -97,6 +107,45 @@ def test_sandwiches() -> None:
     mended, changed = nearest_positive(np.diag([1.0, -0.5]))
     assert changed
     assert mended == pytest.approx(np.diag([1.0, 0.0]))
+
+
+def test_groupings_that_differ_stay_apart_in_their_intersection() -> None:
+    one, two = (part.ravel() for part in np.meshgrid(np.arange(3), np.arange(4), indexing="ij"))
+    code, groups = intersect([one, two])
+    assert groups == 12
+    assert sorted(code.tolist()) == list(range(12))
+
+
+def kernel(scores: np.ndarray, units: np.ndarray, periods: np.ndarray, lags: int) -> np.ndarray:
+    """Sum over all pairs of rows of a unit of (1 - |t - s| / (L + 1)) s_t s_s', pair by pair."""
+    total = np.zeros((scores.shape[1], scores.shape[1]))
+    for a in range(len(scores)):
+        for b in range(len(scores)):
+            gap = abs(int(periods[a]) - int(periods[b]))
+            if units[a] == units[b] and gap <= lags:
+                total += (1 - gap / (lags + 1)) * np.outer(scores[a], scores[b])
+    return total
+
+
+@pytest.mark.parametrize("lags", [0, 1, 3, 4, 7])
+def test_kernels_pair_by_pair(lags: int) -> None:
+    rng = np.random.default_rng(5)
+    entities, periods = np.repeat(np.arange(6), 5), np.tile(np.arange(5), 6)
+    kept = rng.permutation(np.flatnonzero(rng.random(30) < 0.8))  # with gaps, in no order
+    scores, entities, periods = rng.normal(size=(len(kept), 3)), entities[kept], periods[kept]
+    assert newey_west_meat(scores, entities, periods, lags) == pytest.approx(kernel(scores, entities, periods, lags), abs=1e-12)
+    together = kernel(scores, np.zeros(len(kept)), periods, lags)
+    assert driscoll_kraay_meat(scores, periods, 5, lags) == pytest.approx(together, abs=1e-12)
+
+
+def test_a_matrix_of_uneven_units_is_mended_on_its_unit_diagonal() -> None:
+    units = np.array([1e-8, 1.0, 1e6])
+    R = np.array([[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]])
+    values, vectors = np.linalg.eigh(R)
+    expected = (vectors * np.maximum(values, 0)) @ vectors.T
+    mended, changed = nearest_positive(R * np.outer(units, units))
+    assert changed
+    assert mended / np.outer(units, units) == pytest.approx(expected, abs=1e-9)
 
 
 def test_derivatives() -> None:

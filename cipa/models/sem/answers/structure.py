@@ -17,12 +17,17 @@ from cipa.terms import Term
 
 
 def implied_spread(fit: SEMFit, name: str) -> Spread:
-    """Mean and standard deviation of a variable as the model implies them (first group)."""
+    """Mean and standard deviation of a variable as the model implies them (first group).
+
+    Without a mean structure the model implies no mean of an observed variable: it is that of the sample.
+    """
     block, moments = fit.layout.blocks[0], fit.point.blocks[0]
     if name not in block.variables:
         raise InferenceError(f"'{name}' is not a variable of this model.{did_you_mean(name, block.variables)}")
     position = block.variables.index(name)
-    return Spread(mean=float(moments.tau[position]), sd=float(np.sqrt(moments.T[position, position])))
+    unmodelled = not fit.layout.means and name in fit.observed
+    mean = fit.sample.groups[0].saturated.mean[fit.observed.index(name)] if unmodelled else moments.tau[position]
+    return Spread(mean=float(mean), sd=float(np.sqrt(moments.T[position, position])))
 
 
 def structure(fit: SEMFit) -> Structure:
