@@ -142,3 +142,11 @@ def test_options_are_given_by_name() -> None:
         ci.SEM(CFA, "mlr")
     with pytest.raises(TypeError, match=r"ci\.Panel was called with 2 arguments by position, and takes 1 \(formula\)"):
         ci.Panel("y ~ x", "pooled")
+
+
+def test_an_unknown_measure_is_refused_with_the_nearest_one() -> None:
+    fit = ci.SEM("visual =~ x1 + x2 + x3 + x4").fit(ci.datasets.load("holzinger1939"))
+    for measures in (fit.measures, ci.fit_measures(fit)):
+        with pytest.raises(ci.InferenceError, match=r"no measure 'cfii'. Did you mean 'cfi'"):
+            measures["cfii"]
+        assert measures.get("cfii") is None

@@ -13,7 +13,7 @@ from cipa.models.sem.cases.columns import refuse_names_taken
 from cipa.models.sem.cases.products import with_products
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.options import WEIGHTS
-from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.fit import Measures, SEMFit
 from cipa.models.sem.method import Method
 from cipa.models.sem.methods import method_of
 from cipa.models.sem.problem import Outcome, Problem
@@ -101,7 +101,7 @@ def _assembled(
         message=solution.message),
         statistics=as_statistics(outcome.measures), notices=notices, title=_title(problem), answers=method.answers, layout=layout,
         sample=sample, point=point, objective=outcome.objective, recipe=problem.recipe, group_labels=problem.labels,
-        measures=outcome.measures,
+        measures=Measures(outcome.measures),
     )  # fmt: skip
 
 

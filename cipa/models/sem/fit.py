@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from cipa.errors import InferenceError, did_you_mean
 from cipa.models.sem.cases.sample import Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.options import Recipe
@@ -17,6 +17,16 @@ from cipa.models.sem.steps.table import residual_matrices, standardized_table
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
+
+
+class Measures(dict[str, float]):
+    """Fit measures by name; one that the fit does not have is refused with the nearest it has."""
+
+    def __missing__(self, name: str) -> float:
+        raise InferenceError(
+            f"This fit has no measure '{name}'.{did_you_mean(str(name), self)} Another one would answer another question."
+            f" It has: {', '.join(self)}."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -40,7 +50,7 @@ class SEMFit(Fit):
     point: Point
     recipe: Recipe
     group_labels: tuple[str, ...]
-    measures: Mapping[str, float]
+    measures: Measures
 
     @property
     def levels(self) -> tuple[str, ...]:

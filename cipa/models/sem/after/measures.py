@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cipa.errors import public
-from cipa.models.sem.fit import SEMFit
+from cipa.models.sem.fit import Measures, SEMFit
 
 
 @public
-def fit_measures(fit: SEMFit) -> dict[str, float]:
+def fit_measures(fit: SEMFit) -> Measures:
     """All fit measures of a structural equation model, keyed as lavaan's `fitMeasures`.
 
     Parameters
@@ -22,4 +22,4 @@ def fit_measures(fit: SEMFit) -> dict[str, float]:
     >>> ci.fit_measures(fit)["df"]
     0.0
     """
-    return {**fit.measures, **fit.late_statistics.values_by_name}
+    return Measures({**fit.measures, **fit.late_statistics.values_by_name})
