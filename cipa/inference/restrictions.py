@@ -205,7 +205,8 @@ def _side(tokens: Sequence[Token], line: str) -> Expression:
 def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     """Score (Lagrange multiplier) tests of equality constraints, parameter by parameter.
 
-    By maximum likelihood, of one level or two, with expected information (as lavaan's lavTestScore); by least squares the
+    By maximum likelihood, of one level or two, with expected information (as lavaan's lavTestScore), and beside robust errors
+    (MLR, MLM, clusters, weights) the generalized score test of the same sandwich in columns of its own; by least squares the
     generalized score test, right for any weight matrix (lavaan prints n g^2 / V, which is chi-square for none but the optimal
     weight).
 
@@ -219,8 +220,8 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     Returns
     -------
     ResultTable
-        lhs, op, rhs, group, level, chisq, df, p_value, epc (expected distance, when it alone is freed, from those it was held
-        equal to, or from the value it was held at), largest first.
+        lhs, op, rhs, group, level, chisq, df, p_value, with robust errors chisq_robust and p_value_robust, epc (expected
+        distance, when it alone is freed, from those it was held equal to, or from the value it was held at), largest first.
 
     Raises
     ------
@@ -252,10 +253,14 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
         found = [known[name] for name in release]
     found = sorted(found, key=lambda row: -row[1])
     columns = {name: tuple(getattr(term, name) for term, *_ in found) for name in ("lhs", "op", "rhs", "group", "level")}
-    chisq = [row[1] for row in found]
+    chisq, general = (np.array([row[place] for row in found]) for place in (1, 3))
+    columns |= {"chisq": tuple(chisq.tolist()), "df": (1,) * len(found), "p_value": tuple(chdtrc(1, chisq).tolist())}
+    notes = ["Each test frees one parameter; after looking at several, their p-values need correction."]
+    if np.isfinite(general).any():
+        columns |= {"chisq_robust": tuple(general.tolist()), "p_value_robust": tuple(chdtrc(1, general).tolist())}
+        notes.append("chisq is that of normal data and independent cases; chisq_robust holds without, as the robust errors do.")
     return ResultTable(
         title="Score tests of equality constraints",
-        columns={**columns, "chisq": tuple(chisq), "df": (1,) * len(found), "p_value": tuple(chdtrc(1, np.array(chisq)).tolist()),
-                 "epc": tuple(row[2] for row in found)},
-        notes=("Each test frees one parameter; after looking at several, their p-values need correction.",),
-    )  # fmt: skip
+        columns={**columns, "epc": tuple(row[2] for row in found)},
+        notes=tuple(notes),
+    )

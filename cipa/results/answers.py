@@ -139,7 +139,7 @@ class Answers:
     headline : fit -> names among them that a summary shows first
     refit : fit, kind (None for the family's own) -> Refit
     law : fit, params, nobs -> a population to draw from
-    release : fit -> (term, chi-square, expected parting) of freeing each parameter that a constraint holds
+    release : fit -> (term, chi-square, parting, robust chi-square or NaN) of freeing each parameter that a constraint holds
     difference : restricted, general, df, method -> (scale, shift) of the scaled difference test
     structure : fit -> Structure
     standardized : fit -> the completely standardized solution with errors of its own
@@ -159,7 +159,7 @@ class Answers:
     headline: Callable[[Any], tuple[str, ...]] | None = None
     refit: Callable[[Any, str | None], Refit] | None = None
     law: Callable[[Any, Mapping[Any, float] | None, Any], Any] | None = None
-    release: Callable[[Any], list[tuple[Term, float, float]]] | None = None
+    release: Callable[[Any], list[tuple[Term, float, float, float]]] | None = None
     difference: Callable[[Any, Any, float, str], tuple[float, float]] | None = None
     structure: Callable[[Any], Structure] | None = None
     standardized: Callable[[Any], Estimates] | None = None

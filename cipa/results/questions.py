@@ -45,7 +45,7 @@ def law(fit: Fit, params: Mapping[Any, float] | None, nobs: Any, what: str) -> A
     return asked(fit, fit.answers.law, what)(fit, params, nobs)
 
 
-def release(fit: Fit, what: str) -> list[tuple[Term, float, float]]:
+def release(fit: Fit, what: str) -> list[tuple[Term, float, float, float]]:
     """(term, chi-square, expected parting) of freeing each parameter that a constraint holds."""
     return asked(fit, fit.answers.release, what)(fit)
 

@@ -32,7 +32,7 @@ def skewed(rng: np.random.Generator, *, n: int = 400, slope: float = 0.8) -> pd.
 
 
 def released(fit: Any) -> dict[str, tuple[float, float]]:
-    return {str(term): (chisq, epc) for term, chisq, epc in release(fit, "a test")}
+    return {str(term): (chisq, epc) for term, chisq, epc, _ in release(fit, "a test")}
 
 
 def test_parameters_that_a_constraint_fixes_are_released_as_the_reference_does() -> None:
@@ -101,3 +101,50 @@ def test_ordered_indicators_name_the_parameter_to_release() -> None:
 def test_nothing_held_is_refused() -> None:
     with pytest.raises(ci.InferenceError, match="no constraint to test"):
         ci.score_test(ci.SEM(SIX, estimator="ulsmv").fit(skewed(np.random.default_rng(1), n=50)))
+
+
+def heavy(rng: np.random.Generator, n: int, slope: float = 0.8) -> pd.DataFrame:
+    """Two groups of multivariate t with 5 degrees of freedom: loadings vary more than normal theory says."""
+    tables = []
+    for group in (0, 1):
+        loadings = np.array([0.8, 0.8, 0.8, slope if group else 0.8, 0.8, 0.8])
+        values = rng.normal(size=(n, 1)) * loadings + rng.normal(size=(n, 6))
+        values /= np.sqrt(rng.chisquare(5, size=(n, 1)) / 5)
+        tables.append(pd.DataFrame(values, columns=[f"x{k}" for k in range(1, 7)]).assign(group=group))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "options", [{"estimator": "mlr"}, {"estimator": "mlm"}, {"estimator": "ml", "se": "robust", "missing": "fiml"}]
+)
+def test_beside_robust_errors_the_robust_test_keeps_its_size(options: Any) -> None:
+    """150 samples with heavy tails under the constraint: the classical test of normal data rejects too often."""
+    rng = np.random.default_rng(1992)
+    model = ci.SEM(SIX, group="group", group_equal=["loadings"], **options)
+    drawn = []
+    for _ in range(150):
+        row = next(row for row in release(model.fit(heavy(rng, 400)), "a test") if str(row[0]) == "f =~ x4 [1]")
+        drawn.append((row[1], row[3]))
+    classical, robust = np.array(drawn).T
+    assert classical.mean() > 1.35
+    assert 0.75 < robust.mean() < 1.25
+    assert (robust > 3.8415).mean() < 0.1 < (classical > 3.8415).mean()
+
+
+def test_the_robust_test_is_near_the_wald_test_of_the_freed_model() -> None:
+    data = heavy(np.random.default_rng(8), n=20_000, slope=0.86)
+    options: dict[str, Any] = {"estimator": "mlr", "group": "group", "group_equal": ["loadings"]}
+    held = ci.score_test(ci.SEM(SIX, **options).fit(data), release=["f =~ x4 [1]"]).columns
+    free = ci.SEM(f"{SIX}\n", group_partial=["f =~ x4"], **options).fit(data)
+    gap = free.estimates["f =~ x4 [1]"].estimate - free.estimates["f =~ x4 [0]"].estimate
+    names = [str(term) for term in free.terms]
+    one, two = names.index("f =~ x4 [1]"), names.index("f =~ x4 [0]")
+    V = free.vcov
+    wald = gap**2 / (V[one, one] + V[two, two] - 2 * V[one, two])
+    assert held["chisq_robust"][0] == pytest.approx(wald, rel=0.1)
+    assert held["chisq"][0] > 1.3 * held["chisq_robust"][0] > 5
+
+
+def test_without_robust_errors_there_is_no_robust_column() -> None:
+    data = skewed(np.random.default_rng(8), n=500)
+    assert "chisq_robust" not in ci.score_test(ci.SEM(SIX, group="group", group_equal=["loadings"]).fit(data)).columns

@@ -54,9 +54,11 @@ def cases(fit: SEMFit) -> Cases | None:
     return Cases(columns=tuple(fit.model.variables), labels=labels, rows=tuple(group.rows for group in groups))
 
 
-def released(fit: SEMFit) -> list[tuple[Term, float, float]]:
-    """Score tests of the constraints."""
-    return release_tests(fit.objective, fit.point, fit.terms, nobs=fit.nobs)
+def released(fit: SEMFit) -> list[tuple[Term, float, float, float]]:
+    """Score tests of the constraints; beside robust errors in their robust form too."""
+    robust = fit.recipe.se in ("robust_huber_white", "robust_sem") and fit.objective.noise(fit.point) is None
+    observed = fit.recipe.information == "observed"
+    return release_tests(fit.objective, fit.point, fit.terms, nobs=fit.nobs, robust=robust, observed=observed)
 
 
 def has_scaled_test(fit: SEMFit) -> bool:

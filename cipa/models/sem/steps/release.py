@@ -28,6 +28,8 @@ import numpy as np
 
 from cipa.models.sem.problem import Objective, Point
 from cipa.models.sem.steps.covariance import scaled_inverse
+from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.sandwich import casewise_meat
 from cipa.terms import Term
 
 _FREE = 1e-8
@@ -35,19 +37,39 @@ _FREE = 1e-8
 
 
 def release_tests(
-    objective: Objective, point: Point, terms: Sequence[Term], *, nobs: int
-) -> list[tuple[Term, float, float]]:  # fmt: skip
-    """(term, chi-square, expected parting) of freeing each parameter that a constraint holds."""
+    objective: Objective, point: Point, terms: Sequence[Term], *, nobs: int, robust: bool = False, observed: bool = False
+) -> list[tuple[Term, float, float, float]]:
+    """(term, chi-square, expected parting, robust chi-square) of freeing each parameter that a constraint holds.
+
+    The last is NaN unless it is asked for: T = n (c'g)^2 / (c'B c), with c from the information that the robust errors use
+    (`observed` or expected) and B the mean outer product of the scores, by cluster where there are clusters (Boos 1992, eq. 5).
+    """
     layout = objective.layout
     K = layout.K
     if not layout.tied:
         return []
     gradient, E = objective.derivatives(layout, point, np.empty(0))
     M = objective.noise(point)
-    across = scaled_inverse(K.T @ E @ K) @ K.T @ E
-    C = np.eye(len(E)) - K @ across  # column k is c
-    left = ((E @ C) * C).sum(axis=0)
-    spread = left if M is None else ((M @ C) * C).sum(axis=0)
+    C = _new_directions(K, E)
+    left = _quadratic(E, C)
+    spread = left if M is None else _quadratic(M, C)
     slope = C.T @ gradient
+    general = np.full(len(E), np.nan)
+    scores = objective.scores(point) if robust else None
+    if scores is not None:
+        B = casewise_meat(scores, *(objective.units or ())) / nobs
+        directions = _new_directions(K, objective.information(point, observed=observed))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of parameters that are free already
+            general = nobs * (directions.T @ gradient) ** 2 / _quadratic(B, directions)
     held = map(int, np.flatnonzero(left > _FREE * E.diagonal()))
-    return [(terms[k], float(nobs * slope[k] ** 2 / spread[k]), float(-slope[k] / left[k])) for k in held]
+    return [(terms[k], float(nobs * slope[k] ** 2 / spread[k]), float(-slope[k] / left[k]), float(general[k])) for k in held]
+
+
+def _new_directions(K: Array, E: Array) -> Array:
+    """The directions c (k, k), a column for each parameter, that E makes orthogonal to the columns of K."""
+    return np.asarray(np.eye(len(E)) - K @ (scaled_inverse(K.T @ E @ K) @ K.T @ E))
+
+
+def _quadratic(matrix: Array, C: Array) -> Array:
+    """C'Mc (k,) of every column of C."""
+    return np.asarray(((matrix @ C) * C).sum(axis=0))
