@@ -26,8 +26,7 @@ EXPLANATIONS = {
     "PART": "An optional part is not installed. The message names the command that installs it. Exit code 4.",
     # notices about data
     "rows_dropped": "Rows that lack a value which the model needs were not used. The estimates describe the rows that remain; "
-    "with"
-    ' many rows lost, consider missing="fiml".',
+    'with many rows lost, consider missing="fiml".',
     "missing_patterns": "The model was fitted to incomplete rows by full information maximum likelihood, which is unbiased when "
     "values are missing at random given the variables of the model.",
     "em": "The saturated moments did not converge: some pair of variables is hardly ever observed together, and fit measures that"
@@ -43,8 +42,7 @@ EXPLANATIONS = {
     "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the "
     "construct take"
     ' it as it stands. If it is worded negatively, declare it: reversed = ["item"] in the study\'s [constructs.X], or reversed = '
-    "true in"
-    " the codebook.",
+    "true in the codebook.",
     "suspected_code": "A variable holds 99, 999, -9 or the like, far from all its other values: perhaps a code for a missing "
     "answer. As a number it decides means and correlations. Mark the cells as missing.",
     "units": "Variances differ by orders of magnitude. The fit is computed so that this does not matter; the numbers read better "

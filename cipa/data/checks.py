@@ -185,3 +185,12 @@ def refuse_repeated(table: pd.DataFrame, *, name: str) -> None:
         raise DataError(
             f"{name} has more than one column named {', '.join(twice)}. Which one a model means is not decided: rename them."
         )
+
+
+def refuse_not_positive(values: Array, *, what: str, why: str, name: str) -> None:
+    """Refuse weights (n,) of which one is 0 or less, by row; `why` says what that means and what to do."""
+    wrong = np.flatnonzero(values <= 0)
+    if wrong.size:
+        raise DataError(
+            f"{name}: the {what} is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not positive). {why}"
+        )

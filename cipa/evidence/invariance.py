@@ -339,8 +339,7 @@ def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
     if climb.ladder.categories:
         notes.append(
             'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). The cut of CFI '
-            "comes"
-            " from continuous indicators, so give the difference test more weight."
+            "comes from continuous indicators, so give the difference test more weight."
         )
     notes += [_scaling(climb, rung.fit) for rung in rungs[:1] if rung.fit is not None]
     notes += [

@@ -101,8 +101,7 @@ def _pair(test: str, null: float | None, true: float | None) -> tuple[float, flo
         side = "below" if test == "not_close" else "above"
         raise SpecificationError(
             f'ci.power_rmsea: test="{test}" with rmsea_null={null:g} and rmsea={true:g}. The population\'s RMSEA lies {side} '
-            "that of the null"
-            " hypothesis; otherwise there is nothing for the test to find."
+            "that of the null hypothesis; otherwise there is nothing for the test to find."
         )
     return null, true
 

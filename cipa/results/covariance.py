@@ -287,8 +287,7 @@ def _without_rounding(vcov: VCov, matrix: Array, parts: Parts) -> tuple[Array, t
         return matrix, ()
     why = (
         f'With vcov="{vcov}" the scores of each group add up to zero (dummies or effects fit the groups exactly, or two periods '
-        "of a"
-        " within model mirror each other), so the groups say nothing about the error"
+        "of a within model mirror each other), so the groups say nothing about the error"
     )
     if gone.all():
         raise InferenceError(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cipa.data.checks import require
+from cipa.data.checks import refuse_not_positive, require
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.panel import PanelKeys, category_codes, panel_keys, row_keys
 from cipa.data.values import categorical_columns
@@ -289,12 +289,8 @@ def _weights(data: Dataset, name: str | None) -> Array | None:
     if name is None:
         return None
     values = data.numeric([name])[:, 0]
-    wrong = np.flatnonzero(values <= 0)
-    if wrong.size:
-        raise DataError(
-            f"{data.name}: the weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not "
-            "positive). A weight says how much a row counts, so it is positive. Drop those rows, or mend the column."
-        )
+    why = "A weight says how much a row counts, so it is positive. Drop those rows, or mend the column."
+    refuse_not_positive(values, what=f"weight '{name}'", why=why, name=data.name)
     return values
 
 

@@ -97,8 +97,7 @@ def _no_leverage(vcov: VCov, parts: Regression) -> str:
     if parts.leverage is None:
         return (
             "the leverage of more than two sets of effects, or of two large or hardly connected ones, has no closed form, and "
-            "each"
-            ' squared residual is divided by 1 - leverage. Use vcov="hc1" or ci.clustered(...).'
+            'each squared residual is divided by 1 - leverage. Use vcov="hc1" or ci.clustered(...).'
         )
     full = int((1 - parts.leverage < _FULL).sum())
     if full:
@@ -175,8 +174,7 @@ def _no_bias_reduction(vcov: VCov, parts: Regression) -> str:
     if largest > LARGEST_CLUSTER or groups > MOST_CLUSTERS:
         return (
             f"{groups} clusters with up to {largest} rows need matrices of that size (at most {MOST_CLUSTERS} and "
-            f"{LARGEST_CLUSTER})."
-            f' With so many clusters the correction is small: use ci.clustered("{name}").'
+            f'{LARGEST_CLUSTER}). With so many clusters the correction is small: use ci.clustered("{name}").'
         )
     return one_cluster(vcov, parts)
 

@@ -179,8 +179,7 @@ def _two_way(design: Design, y: Array, X: Array, *, method: str) -> tuple[Array,
         raise SpecificationError(
             'ci.Panel: two-way random effects are derived here for balanced panels with random_method="swar" only, and this panel'
             f' {"is not balanced" if not keys.balanced else "asks for " + method}. Use effects=("entity",) with i({keys.time}) '
-            "in the"
-            " formula, which is the usual choice for short panels."
+            "in the formula, which is the usual choice for short panels."
         )
     entity = Effect(codes=keys.entities, levels=keys.n_entities)
     time = Effect(codes=keys.times, levels=keys.n_times)

@@ -261,8 +261,7 @@ def _refuse(model: SEM) -> None:
     if model.interaction:
         raise SpecificationError(
             f'ci.to_lavaan: interaction="{model.interaction}" has no words in lavaan\'s syntax, which has no product of latent '
-            "variables."
-            " Use modsem in R for such a model, or export the model without the product."
+            "variables. Use modsem in R for such a model, or export the model without the product."
         )
     labels = [label for row in model.parsed.formulas for label in row.modifiers.label if label]
     wrong = [label for label in labels if not _R_NAME.fullmatch(label) or label in _RESERVED]

@@ -86,7 +86,6 @@ def _factor(restricted: SEMFit, general: SEMFit, method: str, df: float, factor_
     if not factor > 0:
         raise InferenceError(
             f"ci.lr_test: the scaling factor of the difference is estimated at {factor:.3g}, and a variance cannot be negative. "
-            "It happens"
-            ' in small samples with the 2001 formula: use method="satorra_bentler_2010".'
+            'It happens in small samples with the 2001 formula: use method="satorra_bentler_2010".'
         )
     return float(factor)

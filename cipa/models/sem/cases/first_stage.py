@@ -39,8 +39,7 @@ def first_stage(
         if missing == "pairwise" and np.isnan(values).any():
             raise DataError(
                 f"The matrix of pairwise covariances is not positive definite{place}: each covariance rests on other cases, and "
-                "together"
-                ' they are those of no data. Use missing="fiml", which needs less: values missing at random.'
+                'together they are those of no data. Use missing="fiml", which needs less: values missing at random.'
             )
         raise DataError(collinear_message(unrestricted, values, variables, place=place))
     if not unrestricted.converged:

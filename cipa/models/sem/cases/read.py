@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cipa.data.checks import never_together, refuse_constant, refuse_empty, refuse_never_together
+from cipa.data.checks import never_together, refuse_constant, refuse_empty, refuse_never_together, refuse_not_positive
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
@@ -127,12 +127,8 @@ def sampling_weights(data: Dataset, name: str | None) -> Array | None:
     if name is None:
         return None
     values = data.numeric([name])[:, 0]
-    wrong = np.flatnonzero(values <= 0)
-    if wrong.size:
-        raise DataError(
-            f"{data.name}: the sampling weight '{name}' is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not "
-            "positive). A weight says how many firms a case stands for: drop those rows, or mend the column."
-        )
+    why = "A weight says how many firms a case stands for: drop those rows, or mend the column."
+    refuse_not_positive(values, what=f"sampling weight '{name}'", why=why, name=data.name)
     return values
 
 

@@ -55,14 +55,12 @@ def _refuse(declaration: Declaration) -> None:
         what = f'estimator="{given.estimator}"' if given.estimator != "ml" else "robust_sem and its tests"
         raise SpecificationError(
             f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", '
-            "which is"
-            " derived for missing values, clusters and weights."
+            "which is derived for missing values, clusters and weights."
         )
     if two_stage and (given.se in ("robust_huber_white", "first_order") or given.test in SCALED_TESTS[3:]):
         raise SpecificationError(
             f'ci.SEM: missing="{given.missing}" has no casewise scores, on which se="{given.se or given.estimator}" or that test '
-            "would"
-            " rest. Leave se= and test=: they are corrected for the first stage by themselves."
+            "would rest. Leave se= and test=: they are corrected for the first stage by themselves."
         )
     if (given.estimator == "mlf" or given.se == "first_order") and design:
         raise SpecificationError(

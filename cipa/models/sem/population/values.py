@@ -104,8 +104,7 @@ def settled(layout: Layout, labels: Sequence[str], theta: Array) -> Array:
         listed = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
         raise SpecificationError(
             f"The population has no value for {listed}. A value that nobody gives would be invented. Write it in the syntax, "
-            "fixed (0.8*x) or"
-            ' start(0.8)*x, or give params={"' + missing[0] + '": 0.5, ...}, by term or by label.'
+            'fixed (0.8*x) or start(0.8)*x, or give params={"' + missing[0] + '": 0.5, ...}, by term or by label.'
         )
     return spread(layout, theta)
 

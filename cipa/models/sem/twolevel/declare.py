@@ -53,8 +53,7 @@ def refuse_underived(declaration: Declaration) -> None:
     if declaration.estimator not in ("ml", "mlr"):
         raise SpecificationError(
             f'ci.SEM: estimator="{declaration.estimator}" is not derived for two-level models. Use "ml", or "mlr" for errors and '
-            "a test that are"
-            " robust to non-normality."
+            "a test that are robust to non-normality."
         )
     if declaration.missing not in ("listwise", "fiml", "fiml_x"):
         raise SpecificationError(
@@ -67,8 +66,7 @@ def refuse_underived(declaration: Declaration) -> None:
     for name in (name for name, is_wrong in zip(names, wrong, strict=True) if is_wrong):
         raise SpecificationError(
             f"ci.SEM: {name}={getattr(declaration, name)!r} is not derived for two-level models, which estimate means by normal "
-            "maximum"
-            ' likelihood. Leave it out; estimator="mlr" gives robust errors and a scaled test.'
+            'maximum likelihood. Leave it out; estimator="mlr" gives robust errors and a scaled test.'
         )
 
 

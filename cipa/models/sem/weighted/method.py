@@ -74,8 +74,7 @@ def _refuse(declaration: Declaration) -> None:
         raise SpecificationError(
             f'ci.SEM: {option} is not derived for least squares (estimator="{estimator}"). Robust errors are'
             ' se="robust_sem", robust tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted"; exogenous variables are '
-            "random, as"
-            " in lavaan."
+            "random, as in lavaan."
         )
 
 
