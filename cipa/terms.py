@@ -18,7 +18,8 @@ OPERATORS = ("=~", "<~", ":=", "~*~", "~~", "~1", "~", "==", "<", ">", "|")
 """The operators of lavaan's model syntax, longest first where one begins another."""
 
 _TERM = re.compile(
-    r"^\s*(?P<lhs>.*?)\s*(?P<op>=~|<~|:=|~\*~|~~|~\s*1\s*(?=$|\[)|~|==|\||<|>)\s*(?P<rhs>.*?)\s*(?:\[(?P<group>[^\[\]]+)\])?\s*$"
+    r"^\s*(?P<lhs>.*?)\s*(?P<op>=~|<~|:=|~\*~|~~|~\s*1\s*(?=$|\[)|~|==|\||<|>)\s*(?P<rhs>.*?)\s*"
+    r"(?:\[(?!level )(?P<group>[^\[\]]+)\])?\s*(?:\[level (?P<level>[^\[\]]+)\])?\s*$"
 )
 
 
@@ -55,7 +56,7 @@ class Term:
     @classmethod
     @public
     def parse(cls, text: str) -> Term:
-        """Read a term such as ``"y ~ x:z"``, ``"y ~ x [Pasteur]"`` or ``"y ~ x [level within]"``."""
+        """Read a term such as ``"y ~ x:z"``, ``"y ~ x [Pasteur]"``, ``"y ~ x [level within]"`` or with both."""
         match = _TERM.match(text.replace("`", ""))
         if match is None or not match["lhs"]:
             raise SpecificationError(
@@ -68,10 +69,8 @@ class Term:
             raise SpecificationError(
                 f"'{text}' has no right-hand side after '{op}', so it names no parameter. Write it as 'y ~ x'."
             )
-        block = match["group"] or ""
-        level = block.removeprefix("level ").strip() if block.startswith("level ") else None
-        group = match["group"] if level is None else None
-        return cls(lhs=re.sub(r"\s*:\s*", ":", match["lhs"]), op=op, rhs=rhs, group=group, level=level)
+        level = None if match["level"] is None else match["level"].strip()
+        return cls(lhs=re.sub(r"\s*:\s*", ":", match["lhs"]), op=op, rhs=rhs, group=match["group"], level=level)
 
     @property
     def key(self) -> tuple[str, str, str, str | None, str | None]:

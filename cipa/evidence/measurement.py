@@ -107,7 +107,7 @@ def reliability(fit: Any) -> ResultTable:
     """
     drawn = _structure(fit, "ci.reliability")
     measures, ordered = _measures(fit), _thresholds(fit)
-    rows = [_reliability_row(fit, drawn, construct, g, ordered) for g in range(len(drawn.labels)) for construct in measures]
+    rows = [_reliability_row(fit, drawn, construct, g, ordered) for g in range(len(drawn.groups)) for construct in measures]
     turned = sorted({item for row in rows for item in row["turned"]})
     notes = [_OF_ORDERED if ordered else _OF_CONTINUOUS]
     if turned:
@@ -143,7 +143,7 @@ def _structure(fit: Any, what: str) -> Structure:
     drawn = structure(fit, what)
     if drawn.levels:
         raise InferenceError(
-            f"{what}: this fit has the levels {' and '.join(map(str, drawn.labels))}, and reliability differs between them "
+            f"{what}: this fit has the levels {' and '.join(drawn.levels)}, and reliability differs between them "
             "(Geldhof, Preacher & Zyphur 2014), which is not derived in this version. Look at the loadings of each level "
             "(ci.standardized)."
         )
@@ -188,11 +188,11 @@ def fornell_larcker(fit: Any, *, group: str | None = None) -> ResultTable:
     cov = drawn.latent_covs[g][np.ix_(where, where)]
     sd = np.sqrt(cov.diagonal())
     r = cov / np.outer(sd, sd)
-    ave = [float((_loadings(fit, name, drawn.labels[g])[1] ** 2).mean()) for name in names]
+    ave = [float((_loadings(fit, name, drawn.groups[g])[1] ** 2).mean()) for name in names]
     columns: dict[str, tuple[Any, ...]] = {"construct": tuple(names)}
     for j, name in enumerate(names):
         columns[name] = tuple(None if i < j else float(np.sqrt(ave[j])) if i == j else float(r[i, j]) for i in range(len(names)))
-    named = "" if drawn.labels[g] is None else f" Group {drawn.labels[g]}."
+    named = "" if drawn.groups[g] is None else f" Group {drawn.groups[g]}."
     note = f"Diagonal: square root of AVE; below: correlations of the constructs as implied by the model.{named}"
     if any(item in names for items in _measures(fit).values() for item in items):
         note += " A construct and its own dimensions are not meant to be distinct."
@@ -203,9 +203,9 @@ def _position(drawn: Structure, group: str | None) -> int:
     """Which block of the fit a group is."""
     if group is None:
         return 0
-    if group not in drawn.labels:
-        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(map(str, drawn.labels))}.")
-    return drawn.labels.index(group)
+    if group not in drawn.groups:
+        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(map(str, drawn.groups))}.")
+    return drawn.groups.index(group)
 
 
 @public
@@ -307,7 +307,7 @@ def _loadings(fit: Any, construct: str, group: str | None) -> tuple[Array, Array
 def _reliability_row(
     fit: Any, drawn: Structure, construct: str, g: int, ordered: Mapping[tuple[str, str | None], list[float]]
 ) -> dict[str, Any]:
-    group, measures = drawn.labels[g], _measures(fit)
+    group, measures = drawn.groups[g], _measures(fit)
     indicators = measures[construct]
     loading, beta = _loadings(fit, construct, group)
     sign = np.sign(beta) * (1.0 if np.sign(beta).sum() >= 0 else -1.0)
@@ -337,7 +337,7 @@ def _of_ordered(
     ordered: Mapping[tuple[str, str | None], list[float]],
 ) -> dict[str, float]:  # fmt: skip
     """Omega of the sum of ordered items, and of their response variables, all turned one way."""
-    keys = [(name, drawn.labels[g]) for name in indicators]
+    keys = [(name, drawn.groups[g]) for name in indicators]
     if not all(key in ordered for key in keys):
         return {"omega": float("nan")}
     where = [drawn.observed.index(name) for name in indicators]

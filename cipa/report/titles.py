@@ -15,15 +15,20 @@ def construct_titles(analysis: Analysis, model: str) -> dict[str, str]:
 
 
 def construct_head(say: Language, titles: dict[str, str], construct: str, group: str | None, level: str | None = None) -> str:
-    """A construct at the head of its rows: label, name, and which group or level."""
+    """A construct at the head of its rows: label, name, and which group and level."""
     title = titles.get(construct, construct)
     name = title if title == construct else f"{title} ({construct})"
-    return f"{name}{say('in_level', level=level)}" if level else f"{name}{in_group(say, group)}"
+    return f"{name}{in_group(say, group)}{in_level(say, level)}"
 
 
 def in_group(say: Language, group: str | None) -> str:
     """The end of a title that is about one group."""
     return "" if group is None else say("in_group", group=group)
+
+
+def in_level(say: Language, level: str | None) -> str:
+    """The end of a title that is about one level."""
+    return "" if level is None else say("in_level", level=level)
 
 
 def table_key(exhibit: str, key: Key) -> str:

@@ -80,27 +80,34 @@ class Structure:
 
     Parameters
     ----------
-    labels : tuple of (str or None), length G
-        What tells the blocks apart: groups, levels, or nothing.
-    levels : bool
-        Whether the blocks are levels.
+    blocks : tuple of (group or None, level or None)
+        What tells the blocks apart: their groups, where there are several, and their levels, where there are two.
     latent, observed : tuple of str
     latent_covs, sample_covs : tuple of arrays
         Implied covariance (l, l) of the latent variables and sample covariance (p, p) of the observed ones, block by block.
     implied_means, implied_covs : tuple of arrays
         Implied means (p,) and covariance (p, p) of the observed variables (of ordered ones: of their response variables).
-    r_squared : tuple of (variable, label of the block or None, R²)
+    r_squared : tuple of (variable, group or None, level or None, R²)
     """
 
-    labels: tuple[str | None, ...]
-    levels: bool
+    blocks: tuple[tuple[str | None, str | None], ...]
     latent: tuple[str, ...]
     observed: tuple[str, ...]
     latent_covs: tuple[Array, ...]
     sample_covs: tuple[Array, ...]
-    r_squared: tuple[tuple[str, str | None, float], ...]
+    r_squared: tuple[tuple[str, str | None, str | None, float], ...]
     implied_means: tuple[Array, ...] = ()
     implied_covs: tuple[Array, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str | None, ...]:
+        """The groups, or (None,)."""
+        return tuple(dict.fromkeys(group for group, _ in self.blocks))
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels, or ()."""
+        return tuple(dict.fromkeys(level for _, level in self.blocks if level is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

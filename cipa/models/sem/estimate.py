@@ -118,7 +118,8 @@ _SQUARES = {"gls": "generalized", "uls": "unweighted", "wls": "weighted", "dwls"
 
 def _title(problem: Problem) -> str:
     declaration, sample = problem.declaration, problem.sample
-    groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ", two levels" if sample.levels is not None else ""
+    groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
+    groups += ", two levels" if sample.levels else ""
     kind = WEIGHTS.get(declaration.estimator_used)
     estimator = f"{_SQUARES[kind]} least squares" if kind else "maximum likelihood"
     ordered = ", ordered variables" if declaration.ordered_names else ""

@@ -58,9 +58,10 @@ class SEMFit(Fit):
         return self.layout.levels
 
     @property
-    def block_labels(self) -> tuple[str | None, ...]:
-        """What tells the blocks of the layout apart: levels, groups, or nothing."""
-        return self.levels or (self.group_labels if len(self.group_labels) > 1 else (None,))
+    def block_labels(self) -> tuple[tuple[str | None, str | None], ...]:
+        """The group of each block of the layout, None where there is one, and its level, None where there is one."""
+        groups = self.group_labels if len(self.group_labels) > 1 else (None,)
+        return tuple((groups[group], level) for group, level in map(self.layout.place, range(len(self.layout.blocks))))
 
     @property
     def latent(self) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ class SEMFit(Fit):
 
     @property
     def latent_covs(self) -> tuple[Array, ...]:
-        """Implied covariance of the latent variables, group by group in the order of `latent`, or level by level."""
+        """Implied covariance of the latent variables, group by group in the order of `latent`, or block by block."""
         return tuple(
             moments.T[np.ix_(rows, rows)]
             for moments, block, roles in zip(self.point.blocks, self.layout.blocks, self.layout.roles, strict=True)
@@ -105,7 +106,7 @@ class SEMFit(Fit):
         )  # fmt: skip
 
     @cached_property
-    def r_squared_rows(self) -> tuple[tuple[str, str | None, float], ...]:
-        """(variable, label of its group or level or None, R²) of every dependent variable."""
+    def r_squared_rows(self) -> tuple[tuple[str, str | None, str | None, float], ...]:
+        """(variable, its group or None, its level or None, R²) of every dependent variable."""
         rows = explained_variance(self.layout, self.point.blocks, residual_matrices(self.objective, self.point))
-        return tuple((name, self.block_labels[block], share) for block, name, share in rows)
+        return tuple((name, *self.block_labels[block], share) for block, name, share in rows)

@@ -99,7 +99,7 @@ def scene_of(
     edges = [_ends(row) for row in (*paths, *drawn_upper)]
     late = [name for name in names if name not in latent and all(outcome != name for _, outcome in edges)]
     rank = ranks_of(names, edges, late=late)
-    squared = {name: value for name, where, value in structure.r_squared if where == group}
+    squared = {name: value for name, where, _, value in structure.r_squared if where == group}
     texts = {name: _wrapped(titles.get(name, name), squared.get(name)) for name in names}
     fans = {name: tuple(row for row in items if row.term.lhs == name) if with_items else () for name in names}
     last = max(rank.values(), default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cipa.evidence.findings import Analysis
 from cipa.report.document import Block, Cell, Row, Table, body, columns, group
 from cipa.report.language.speech import Language
-from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term, in_group
+from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term, in_group, in_level
 from cipa.report.view import View
 from cipa.report.words import arrow
 from cipa.results.estimates import Estimate
@@ -27,23 +27,22 @@ def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     )  # fmt: skip
     rows: list[Row] = []
     for key in dict.fromkeys(_part(row) for row in paths):
-        outcome, label = key
-        rows.append(group(_head(say, titles, outcome, label, levels=drawn.levels), width=7))
+        rows.append(group(_head(say, titles, *key), width=7))
         rows += [_row(row, titles, about) for row in paths if _part(row) == key]
-        explained = next((value for name, where, value in drawn.r_squared if (name, where) == key), None)
+        explained = next((value for *where, value in drawn.r_squared if tuple(where) == key), None)
         if explained is not None:
             rows.append(body("R²", Cell(explained, "unit"), None, None, None, None, None))
     notes = (say("paths.note", errors=errors_note(say, fit)),)
     return [Table(key=f"structural-{model}", title=say("paths"), columns=heads, rows=tuple(rows), notes=notes)]
 
 
-def _part(row: Estimate) -> tuple[str, str | None]:
-    return ("" if row.term.op == ":=" else row.term.lhs, row.term.group or row.term.level)
+def _part(row: Estimate) -> tuple[str, str | None, str | None]:
+    return ("" if row.term.op == ":=" else row.term.lhs, row.term.group, row.term.level)
 
 
-def _head(say: Language, titles: dict[str, str], outcome: str, label: str | None, *, levels: bool) -> str:
+def _head(say: Language, titles: dict[str, str], outcome: str, label: str | None, level: str | None) -> str:
     head = titles.get(outcome, outcome) if outcome else say("paths.defined")
-    return f"{head}{say('in_level', level=label) if levels else in_group(say, label)}" if label else head
+    return f"{head}{in_group(say, label)}{in_level(say, level)}"
 
 
 def _row(row: Estimate, titles: dict[str, str], about: dict[object, str]) -> Row:

@@ -27,7 +27,26 @@ holes$w2[data$cluster %% 9 == 0] <- NA
 context <- "level: 1\ny1 ~ bw*y4\nlevel: 2\ny1 ~ bb*y4 + w1\ncontext := bb - bw\n"
 sides <- "level: within\ny1 ~ x1\ny2 ~ y1\nlevel: between\ny1 ~ w1\nw2 ~ y1\n"
 two <- "level: within\nf =~ y1 + y2 + y3\ng =~ y4 + y5 + y6\ng ~ f\nlevel: between\nfb =~ y1 + y2 + y3\ngb =~ y4 + y5 + y6\ngb ~ fb + w1\n"
+# Groups of clusters, of 1,250 cases each, but 100 clusters of 5 or 20 and 100 of 10 or 15. lavaan 0.6-14 divides the log-likelihood of each
+# group by the cases of all, and weights it by its share of them once more: where parameters are equal across groups its optimum is that
+# of the likelihood only if the groups are of the same size (`uneven`: they are not). It wants the blocks written for each group, holds
+# of `group.equal` the loadings alone, and then frees no variance with std.lv: what is equal beyond that is written as labels.
+size <- as.integer(table(data$cluster)[as.character(data$cluster)])
+data$side <- 1 + (size %in% c(10, 15))
+data$uneven <- 1 + (data$cluster + 1) %% 2
+by_side <- data
+for (x in c("x1", "x2", "x3")) by_side[[x]] <- data[[x]] - ave(data[[x]], data$side)
+sides_of <- function(one, other = one) paste0("group: 1\n", one, "group: 2\n", other)
+scalar <- function(free) paste0("level: 1\nfw =~ y1 + a*y2 + b*y3\nlevel: 2\nfb =~ y1 + c*y2 + d*y3\ny1 ~ e*1\ny2 ~ f*1\ny3 ~ g*1\n", free)
 cases <- list(
+  groups_cfa = list(sides_of(cfa2), group = "side"), groups_mlr = list(sides_of(cfa2), group = "side", estimator = "MLR"),
+  groups_sem = list(sides_of(sem2), group = "side"), groups_sem_mlr = list(sides_of(sem2), group = "side", estimator = "MLR"),
+  groups_loadings = list(sides_of(sem2), group = "side", group.equal = "loadings", estimator = "MLR"),
+  groups_uneven = list(sides_of(sem2), group = "uneven", group.equal = "loadings", estimator = "MLR"),
+  groups_scalar = list(sides_of(scalar(""), scalar("fb ~ 1\n")), group = "side"),
+  groups_unlike = list(sides_of(sem2, path), group = "side"),
+  groups_misfit = list(sides_of(gsub("y2", "1*y2", cfa2), sub("y2", "1*y2", cfa2)), group = "side", estimator = "MLR"),
+  groups_expected = list(sides_of(path), group = "side", information = "expected"),
   cfa = list(cfa2), cfa_mlr = list(cfa2, estimator = "MLR"), equal = list(equal), equal_mlr = list(equal, estimator = "MLR"),
   path = list(path), sem = list(sem2), sem_mlr = list(sem2, estimator = "MLR"),
   sem_random_x = list(sem2, fixed.x = FALSE),
@@ -38,7 +57,11 @@ cases <- list(
   sem_fiml = list(sub(" \\+ w2", "", sem2), missing = "ml"), sides_fiml = list(sides, missing = "ml")
 )
 
-table_of <- function(spec) if ("missing" %in% names(spec)) holes else if ("estimator" %in% names(spec)) centred else data
+table_of <- function(spec) {
+  if ("missing" %in% names(spec)) return(holes)
+  if ("estimator" %in% names(spec)) return(if ("group" %in% names(spec)) by_side else centred)
+  data
+}
 fit_with <- function(spec, ...) do.call("sem", c(list(spec[[1]], data = table_of(spec), cluster = "cluster", ...), spec[-1]))
 polished <- function(spec) {
   fit <- fit_with(spec)
@@ -75,7 +98,7 @@ for (name in if (length(wanted)) wanted else names(cases)) {
     implied = lapply(lavInspect(fit, "implied"), function(one) matrices(list(cov = one$cov))$cov)
   )
   latent <- lavNames(fit, "lv")
-  if (length(latent) && !("missing" %in% names(spec)) && !name %in% c("two_std_lv", "two_mlr"))
+  if (length(latent) && !("missing" %in% names(spec)) && !name %in% c("two_std_lv", "two_mlr") && !grepl("groups", name))
     found$scores <- list(within = head(as.numeric(lavPredict(fit, level = 1)), 10), between = head(as.numeric(lavPredict(fit, level = 2)), 10),
                          bartlett = head(as.numeric(lavPredict(fit, level = 1, method = "Bartlett")), 10))
   write(toJSON(found, digits = NA, auto_unbox = TRUE, na = "null", dataframe = "rows", pretty = FALSE), paste0(name, ".json"))

@@ -128,7 +128,7 @@ class ExportedModel:
 
     def _section(self, blocks: Sequence[int], starts: Sequence[float] | None) -> Iterator[str]:
         """The parameters of some blocks: all groups side by side, or one level."""
-        rows = [row for row in self.layout.rows if row.group in blocks and not self._implicit(row)]
+        rows = [row for row in self.layout.rows if row.block in blocks and not self._implicit(row)]
         keys = list(dict.fromkeys((row.lhs, row.op, row.rhs) for row in rows))
         measured = {lhs for lhs, op, _ in keys if op in ("=~", "<~")}
         phantoms = dict.fromkeys(name for g in blocks for name in self.layout.roles[g].latent if name not in measured)
@@ -142,14 +142,14 @@ class ExportedModel:
 
     def _implicit(self, row: Parameter) -> bool:
         """Left to the program: moments of exogenous variables, and what follows from an ordered variable's scale."""
-        exogenous = self.layout.roles[row.group].exogenous
+        exogenous = self.layout.roles[row.block].exogenous
         both = row.lhs in exogenous and (row.op == "~1" or row.rhs in exogenous)
         if both and not (row.user or row.label or row.equal):
             return True
-        ordinal = self.layout.blocks[row.group].ordinal
-        if ordinal is None or row.lhs not in self.layout.blocks[row.group].observed:
+        ordinal = self.layout.blocks[row.block].ordinal
+        if ordinal is None or row.lhs not in self.layout.blocks[row.block].observed:
             return False
-        ordered = bool(ordinal.ordered[self.layout.blocks[row.group].observed.index(row.lhs)])
+        ordered = bool(ordinal.ordered[self.layout.blocks[row.block].observed.index(row.lhs)])
         derived = (row.op == "~*~") if ordinal.theta else (row.op == "~~" and row.lhs == row.rhs)
         return ordered and derived and not row.free
 
@@ -161,7 +161,7 @@ class ExportedModel:
 
     def _found(self, key: tuple[str, str, str], blocks: Sequence[int]) -> list[int | None]:
         """Where the parameter stands in each block; None in a group that does not have it."""
-        place = {row.group: p for p, row in enumerate(self.layout.rows) if (row.lhs, row.op, row.rhs) == key}
+        place = {row.block: p for p, row in enumerate(self.layout.rows) if (row.lhs, row.op, row.rhs) == key}
         return [place.get(group) for group in blocks]
 
     def _modifiers(self, found: Sequence[int | None], starts: Sequence[float] | None) -> list[str]:
@@ -186,7 +186,7 @@ class ExportedModel:
 
     def _first(self, row: Parameter) -> bool:
         """A free first loading says so: `cfa()` and `sem()` would fix it."""
-        loadings = [one for one in self.layout.rows if (one.op, one.lhs, one.group) == ("=~", row.lhs, row.group)]
+        loadings = [one for one in self.layout.rows if (one.op, one.lhs, one.block) == ("=~", row.lhs, row.block)]
         return row.op == "=~" and row.free and loadings[0] is row
 
 

@@ -5,8 +5,11 @@ Source: Snijders, T. & Bosker, R. (2012). Multilevel Analysis, 2nd ed., ch. 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from cipa.errors import InferenceError, public
-from cipa.models.sem.cases.sample import Levels
+from cipa.models.sem.cases.sample import GroupSample
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.twolevel.read import variances_by_level
 from cipa.results.display import ResultTable
@@ -25,7 +28,8 @@ def icc(fit: SEMFit) -> ResultTable:
     -------
     ResultTable
         variable, icc, within_variance, between_variance (maximum likelihood, of the unrestricted two-level model), clusters,
-        average_size (cases per cluster). A variable that the model has at one level only varies there alone: icc 0 or 1.
+        average_size (cases per cluster); of several groups, group before them. A variable that the model has at one level only
+        varies there alone: icc 0 or 1.
 
     Raises
     ------
@@ -40,22 +44,23 @@ def icc(fit: SEMFit) -> ResultTable:
     >>> [round(value, 2) for value in ci.icc(model.fit(data)).columns["icc"]]
     [0.01, 0.0]
     """
-    levels = _levels(fit)
-    within, between = variances_by_level(levels.clusters, levels.free)
-    names, count = fit.sample.groups[0].variables, levels.clusters.nclusters
-    columns = {
-        "variable": names, "icc": tuple((between / (within + between)).tolist()), "within_variance": tuple(within.tolist()),
-        "between_variance": tuple(between.tolist()), "clusters": (count,) * len(names),
-        "average_size": (levels.clusters.nobs / count,) * len(names),
-    }  # fmt: skip
-    return ResultTable(title="Intraclass correlations (between / total variance, unrestricted model)", columns=columns)
-
-
-def _levels(fit: SEMFit) -> Levels:
-    levels = fit.sample.levels
-    if levels is None:
+    if not fit.sample.levels:
         raise InferenceError(
             "ci.icc: this fit has one level, and an intraclass correlation compares two. Write the model with 'level: within' "
             "and 'level: between' blocks and cluster=."
         )
-    return levels
+    rows = [row for group in fit.sample.groups for row in _rows(group)]
+    heads = ("group", "variable", "icc", "within_variance", "between_variance", "clusters", "average_size")
+    columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(heads)}
+    if len(fit.sample.groups) == 1:
+        del columns["group"]
+    return ResultTable(title="Intraclass correlations (between / total variance, unrestricted model)", columns=columns)
+
+
+def _rows(group: GroupSample) -> Iterator[tuple[Any, ...]]:
+    """A row for each variable of a group."""
+    assert group.levels is not None
+    clusters = group.levels.clusters
+    within, between = variances_by_level(clusters, group.levels.free)
+    for name, w, b in zip(group.variables, within.tolist(), between.tolist(), strict=True):
+        yield group.label, name, b / (w + b), w, b, clusters.nclusters, clusters.nobs / clusters.nclusters

@@ -71,7 +71,7 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
         epc = np.where(clear, -gradient[k:] / left, np.nan)
     scales = {kind: _scaled(fit, extended, kind)[-len(rows) :] for kind in ("std_lv", "std_all", "std_nox")} if rows else {}
     if rows:  # once it is explained, an exogenous variable is standardized like any outcome
-        explained = [row.lhs in fit.layout.roles[row.group].exogenous for row in rows]
+        explained = [row.lhs in fit.layout.roles[row.block].exogenous for row in rows]
         scales["std_nox"] = np.where(explained, scales["std_all"], scales["std_nox"])
     order = [int(i) for i in np.argsort(-np.nan_to_num(mi, nan=-1.0), kind="stable") if clear[i] and mi[i] >= minimum]
     terms = [rows[i].term(fit.group_labels) for i in order]
@@ -100,7 +100,7 @@ def candidates(fit: SEMFit) -> list[Parameter]:
     values = {row.term(fit.group_labels): row.value for row in fit.layout.rows if not row.free}
     found: list[Parameter] = []
     for g, roles in enumerate(fit.layout.roles):
-        own = [row for row in fit.layout.rows if row.group == g]
+        own = [row for row in fit.layout.rows if row.block == g]
         outer = [name for name in roles.observed if name not in roles.exogenous]
         indicators = {row.rhs for row in own if row.op == "=~"}
         paths = [row for row in own if row.op == "~"]
@@ -123,7 +123,7 @@ def candidates(fit: SEMFit) -> list[Parameter]:
         if ordinal is not None:
             new = _of_ordered(new, fit.layout.blocks[g])
         for op, lhs, rhs in new:
-            row = Parameter(lhs=lhs, op=op, rhs=rhs, group=g, level=fit.levels[g] if fit.levels else None)
+            row = Parameter(lhs=lhs, op=op, rhs=rhs, block=g, level=fit.layout.place(g)[1])
             term = row.term(fit.group_labels)
             if term not in free:
                 free.add(term)
@@ -145,8 +145,8 @@ def _extended(layout: Layout, rows: Sequence[Parameter]) -> Layout:
     blocks = []
     for g, block in enumerate(layout.blocks):
         where = {name: position for position, name in enumerate(block.variables)}
-        mine = [i for i, row in enumerate(rows) if row.group == g and row.op != "~*~"]
-        scales = {where[row.lhs]: k + i for i, row in enumerate(rows) if row.group == g and row.op == "~*~"}
+        mine = [i for i, row in enumerate(rows) if row.block == g and row.op != "~*~"]
+        scales = {where[row.lhs]: k + i for i, row in enumerate(rows) if row.block == g and row.op == "~*~"}
         places = [place_of(rows[i], where) for i in mine]
         blocks.append(
             replace(

@@ -178,7 +178,7 @@ def _comparison(fit: SEMFit, alias: Mapping[str, str], tolerance: float) -> Iter
         "lhs": [_quoted(alias[row.lhs]) for _, row in rows],
         "op": [_quoted(row.op) for _, row in rows],
         "rhs": [_quoted(alias.get(row.rhs, row.rhs)) for _, row in rows],
-        "block": [str(row.group + 1) for _, row in rows],
+        "block": [str(row.block + 1) for _, row in rows],
         "est.cipa": [repr(float(fit.params[k])) for k, _ in rows],
         "se.cipa": [repr(float(errors[k])) for k, _ in rows],
     }

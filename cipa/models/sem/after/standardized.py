@@ -62,8 +62,8 @@ def r_squared(fit: SEMFit) -> ResultTable:
         title="Explained variance (R² = 1 - residual / implied total variance)",
         columns={
             "variable": tuple(row[0] for row in rows),
-            "group": tuple(None if fit.levels else row[1] for row in rows),
-            "level": tuple(row[1] if fit.levels else None for row in rows),
-            "r_squared": tuple(row[2] for row in rows),
+            "group": tuple(row[1] for row in rows),
+            "level": tuple(row[2] for row in rows),
+            "r_squared": tuple(row[3] for row in rows),
         },
     )

@@ -36,7 +36,6 @@ def residual_table(
     kind = one_of("cor_bentler" if kind is None else kind, KINDS, what="kind", where="ci.residuals")
     rows: list[tuple[Any, ...]] = []
     for g in range(len(fit.layout.blocks)):
-        label = (None, fit.levels[g]) if fit.levels else (fit.block_labels[g], None)
-        rows += [(*label, *row) for row in rows_of(fit, g, kind)]
+        rows += [(*fit.block_labels[g], *row) for row in rows_of(fit, g, kind)]
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "level", "lhs", "op", "rhs", "residual"))}
     return ResultTable(title=f"Residuals: {KINDS[kind]}", columns=columns)

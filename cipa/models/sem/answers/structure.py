@@ -33,7 +33,7 @@ def implied_spread(fit: SEMFit, name: str) -> Spread:
 def structure(fit: SEMFit) -> Structure:
     """Constructs, observed variables, their covariances and R², block by block."""
     return Structure(
-        labels=fit.block_labels, levels=bool(fit.levels), latent=fit.latent, observed=fit.observed, latent_covs=fit.latent_covs,
+        blocks=fit.block_labels, latent=fit.latent, observed=fit.observed, latent_covs=fit.latent_covs,
         sample_covs=fit.sample_covs, r_squared=fit.r_squared_rows,
         implied_means=tuple(moments.mean for moments in fit.point.blocks),
         implied_covs=tuple(moments.cov for moments in fit.point.blocks),

@@ -1,4 +1,4 @@
-"""What the data show of a model: a sample for each group, and of two levels their clusters and unrestricted moments."""
+"""What the data show of a model: a sample for each group, and on two levels its clusters and the moments of both."""
 
 from __future__ import annotations
 
@@ -16,8 +16,28 @@ from cipa.results.fit import Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """What a group shows of two levels.
+
+    clusters : its cases in clusters; `variables` (p) are those of the group. codes : (n,) position of each case's cluster there.
+    free : unrestricted moments of both levels. independent : those of the baseline model, in which variables do not covary,
+    except exogenous ones.
+    exogenous : per level, covariance and mean of all its variables as the sample shows them directly, right for exogenous ones.
+    exogenous_loglik : log-likelihood of the exogenous variables, which fixed_x conditions on.
+    """
+
+    clusters: Sampled
+    codes: IntArray
+    free: Unrestricted
+    independent: Unrestricted | None
+    baseline_df: int
+    exogenous: tuple[tuple[Array, Array], ...]
+    exogenous_loglik: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSample:
-    """One group: its label, variables, patterns, saturated moments, and the rows of the data it uses.
+    """One group: its label, variables, patterns, saturated moments, and the rows of the data it uses; on two levels, its levels.
 
     `values` (n, p) is None for covariance input; `rows` (n,) are positions in the data. With two stages `patterns` hold the
     moments of the first as if they were complete, and `gamma` n times their covariance (row-wise vech, then means).
@@ -32,6 +52,7 @@ class GroupSample:
     weights: Array | None = None
     clusters: IntArray | None = None
     gamma: Array | None = None
+    levels: Levels | None = None
 
     @property
     def nobs(self) -> int:
@@ -45,33 +66,18 @@ class GroupSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
-    """What a sample shows of two levels.
-
-    clusters : the cases in clusters; `variables` (p) are those of the sample's one group.
-    free : unrestricted moments of both levels. independent : those of the baseline model, in which variables do not covary,
-    except exogenous ones.
-    exogenous : per level, covariance and mean of all its variables as the sample shows them directly, right for exogenous ones.
-    exogenous_loglik : log-likelihood of the exogenous variables, which fixed_x conditions on.
-    """
-
-    clusters: Sampled
-    free: Unrestricted
-    independent: Unrestricted | None
-    baseline_df: int
-    exogenous: tuple[tuple[Array, Array], ...]
-    exogenous_loglik: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """All groups, their data, and notices about what was dropped; of a two-level model its one group, and the levels."""
+    """All groups, their data, and notices about what was dropped."""
 
     groups: tuple[GroupSample, ...]
     data: Any
     notices: tuple[Notice, ...]
     missing: str
-    levels: Levels | None = None
+
+    @property
+    def levels(self) -> tuple[Levels, ...]:
+        """The two levels of each group; () in a model of one level."""
+        return tuple(group.levels for group in self.groups if group.levels is not None)
 
     @property
     def nobs(self) -> int:

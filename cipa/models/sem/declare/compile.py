@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from cipa.data.moments import SampleMoments
-from cipa.errors import SpecificationError
 from cipa.models.sem.declare.declaration import Declaration, words_of
 from cipa.models.sem.declare.layout import Layout, build_layout
 from cipa.models.sem.declare.ordered import ordered_rows, refuse_unscalable
-from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, hold_equal, parameter_table
+from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, hold_equal, parameter_table, refuse_unknown_groups
 
 
 def lay_out(
@@ -20,11 +19,7 @@ def lay_out(
 ) -> Layout:
     """The layout of a model for groups of these labels, and ordered variables of these numbers of categories."""
     syntax, theta = declaration.parsed, declaration.parameterization == "theta"
-    unknown = [label for label in syntax.groups if label not in labels and label not in [str(i + 1) for i in range(len(labels))]]
-    if unknown:
-        raise SpecificationError(
-            f"The syntax has a block 'group: {unknown[0]}', but the groups are {', '.join(labels) or 'none (give group=)'}."
-        )
+    refuse_unknown_groups(syntax, labels)
     rows, roles = parameter_table(syntax, rules=rules_of(declaration, means=means), group_labels=labels)
     classes = words_of(declaration, "group_equal")
     if categories:
@@ -32,7 +27,7 @@ def lay_out(
         rows = ordered_rows(
             rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
         )  # fmt: skip
-    rows = tuple(_bounded(row, roles[row.group], declaration.bounds) for row in rows)
+    rows = tuple(_bounded(row, roles[row.block], declaration.bounds) for row in rows)
     rows = hold_equal(
         rows, roles, classes=classes, partial=words_of(declaration, "group_partial"), automatic=declaration.defaults != "lavaan"
     )

@@ -40,7 +40,7 @@ class Ordinal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One group: its variables (observed first), the places of its free parameters, and the fixed entries.
+    """One group, or one level of it: its variables (observed first), the places of its free parameters, and the fixed entries.
 
     `free` (k_g,) are positions in theta; `places` where they stand; `base` the matrices with the fixed values in;
     `exogenous` positions of the observed variables whose moments are held at the sample's.
@@ -77,9 +77,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All groups, the map K (k, q) and offset (k,), the curved constraints, and the rows behind theta.
+    """All blocks, the map K (k, q) and offset (k,), the curved constraints, and the rows behind theta.
 
-    In a two-level model the blocks are its two `levels` (labels), the within level first. `conditional`: exogenous variables are
+    A block is a group. In a two-level model each group has one for each of the two `levels` (labels), within before between.
+    `conditional`: exogenous variables are
     conditioned on, so that the baseline model keeps what they explain.
     At the end of a search under curved constraints K is their tangent and the offset the solution; `binding` counts the
     inequalities among them, which cost a direction but, as in lavaan, no parameter; `bend` (k, k) sums multiplier times second
@@ -110,6 +111,10 @@ class Layout:
         """Parameters that count, q."""
         return int(self.K.shape[1]) + self.binding
 
+    def place(self, block: int) -> tuple[int, str | None]:
+        """Position of the group of a block, and the label of its level."""
+        return (block // len(self.levels), self.levels[block % len(self.levels)]) if self.levels else (block, None)
+
     @property
     def tied(self) -> bool:
         """Whether any parameters are tied."""
@@ -131,7 +136,7 @@ def build_layout(
     """Compile the table. Raises SpecificationError for constraints on labels that no parameter has."""
     free = tuple(position for position, row in enumerate(rows) if row.free)
     index = {position: k for k, position in enumerate(free)}
-    blocks = tuple(_block(rows, here, group=g, index=index, theta=theta) for g, here in enumerate(roles))
+    blocks = tuple(_block(rows, here, block=b, index=index, theta=theta) for b, here in enumerate(roles))
     labels: dict[str, int] = {}
     for k, position in enumerate(free):
         if rows[position].label:
@@ -145,13 +150,13 @@ def build_layout(
     )  # fmt: skip
 
 
-def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mapping[int, int], theta: bool) -> Block:
+def _block(rows: Sequence[Parameter], roles: Roles, *, block: int, index: Mapping[int, int], theta: bool) -> Block:
     variables = (*roles.observed, *roles.latent)
     where = {name: position for position, name in enumerate(variables)}
     A, S, M = np.zeros((len(variables), len(variables))), np.zeros((len(variables), len(variables))), np.zeros(len(variables))
     kinds, places, cols, free = [], [], [], []
     for position, row in enumerate(rows):
-        if row.group != group or row.op in ("~*~", "|"):
+        if row.block != block or row.op in ("~*~", "|"):
             continue
         kind, i, j = place_of(row, where)
         if position in index:
@@ -166,7 +171,7 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
                 S[i, j] = S[j, i] = row.value
             else:
                 M[i] = row.value
-    held = {row.lhs for row in rows if row.group == group and row.exogenous and row.op == "~~" and row.lhs == row.rhs}
+    held = {row.lhs for row in rows if row.block == block and row.exogenous and row.op == "~~" and row.lhs == row.rhs}
     return Block(
         variables=variables,
         observed=roles.observed,
@@ -174,18 +179,18 @@ def _block(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mappin
         free=_index(free),
         base=Matrices(A=A, S=S, M=M, observed=len(roles.observed)),
         exogenous=_index([where[name] for name in roles.exogenous if name in held]),
-        ordinal=_ordinal(rows, roles, group=group, index=index, theta=theta),
+        ordinal=_ordinal(rows, roles, block=block, index=index, theta=theta),
     )
 
 
-def _ordinal(rows: Sequence[Parameter], roles: Roles, *, group: int, index: Mapping[int, int], theta: bool) -> Ordinal | None:
+def _ordinal(rows: Sequence[Parameter], roles: Roles, *, block: int, index: Mapping[int, int], theta: bool) -> Ordinal | None:
     """Thresholds and scales of a group; None without ordered variables."""
     where = {name: position for position, name in enumerate(roles.observed)}
     thresholds, scale_free, scale_value = [], np.full(len(where), -1, dtype=np.intp), np.ones(len(where))
     for position, row in enumerate(rows):
-        if row.group == group and row.op == "|":
+        if row.block == block and row.op == "|":
             thresholds.append((where[row.lhs], int(row.rhs[1:]), index.get(position, -1), row.value))
-        elif row.group == group and row.op == "~*~":
+        elif row.block == block and row.op == "~*~":
             scale_free[where[row.lhs]] = index.get(position, -1)
             scale_value[where[row.lhs]] = row.value
     if not thresholds:
@@ -335,8 +340,8 @@ def effect_coding_lines(rows: Sequence[Parameter], theta: Sequence[int]) -> list
     groups: dict[tuple[int, str], list[int]] = {}
     for position, row in enumerate(rows):
         if row.op == "=~":
-            groups.setdefault((row.group, row.lhs), []).append(position)
-    for (group, _), positions in groups.items():
+            groups.setdefault((row.block, row.lhs), []).append(position)
+    for (block, _), positions in groups.items():
         line = np.zeros(len(theta))
         target = float(len(positions))
         for position in positions:
@@ -346,7 +351,7 @@ def effect_coding_lines(rows: Sequence[Parameter], theta: Sequence[int]) -> list
                 target -= rows[position].value
         found.append((line, target))
         items = {rows[position].rhs for position in positions}
-        means = [k for p, k in index.items() if rows[p].op == "~1" and rows[p].group == group and rows[p].lhs in items]
+        means = [k for p, k in index.items() if rows[p].op == "~1" and rows[p].block == block and rows[p].lhs in items]
         if means:
             line = np.zeros(len(theta))
             line[means] = 1.0

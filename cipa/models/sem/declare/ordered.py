@@ -24,15 +24,15 @@ def ordered_rows(
     rows: Sequence[Parameter], categories: Mapping[str, int], *, ngroups: int, theta: bool, equal_thresholds: bool
 ) -> tuple[Parameter, ...]:
     """The table of a model with ordered variables: thresholds and scales are added, intercepts are 0."""
-    written = {(row.group, row.lhs, row.op, row.rhs) for row in rows}
+    written = {(row.block, row.lhs, row.op, row.rhs) for row in rows}
     found = [_settled(row, categories, theta=theta, equal_thresholds=equal_thresholds) for row in rows]
     for g in range(ngroups):
         for name, count in categories.items():
             missing = [f"t{k}" for k in range(1, count) if (g, name, "|", f"t{k}") not in written]
-            found += [Parameter(lhs=name, op="|", rhs=rhs, group=g) for rhs in missing]
+            found += [Parameter(lhs=name, op="|", rhs=rhs, block=g) for rhs in missing]
             if (g, name, "~*~", name) not in written:
                 free = g > 0 and equal_thresholds and not theta
-                found.append(Parameter(lhs=name, op="~*~", rhs=name, group=g, free=free, value=1.0))
+                found.append(Parameter(lhs=name, op="~*~", rhs=name, block=g, free=free, value=1.0))
     return tuple(found)
 
 

@@ -39,17 +39,17 @@ class Roles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A row: a parameter of one group (0, 1, …), free or fixed at `value`.
+    """A row: a parameter of one block, free or fixed at `value`.
 
-    In a two-level model `group` counts the levels (0 within, 1 between), and `level` is the label that the syntax gives.
-    `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
+    Blocks are the groups 0, 1, …; on two levels each group has two, within before between, and `level` is the label that the
+    syntax gives. `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
     the sample's. `user` marks rows that the researcher wrote. `lower` and `upper` bound a free parameter.
     """
 
     lhs: str
     op: str
     rhs: str
-    group: int = 0
+    block: int = 0
     free: bool = True
     value: float = math.nan
     label: str = ""
@@ -61,6 +61,11 @@ class Parameter:
     line: int = 0
     column: int = 0
     level: str | None = None
+
+    @property
+    def group(self) -> int:
+        """Position of its group."""
+        return self.block if self.level is None else self.block // 2
 
     def term(self, group_labels: Sequence[str]) -> Term:
         """Its name; the group's label only when there are several groups."""
@@ -122,25 +127,43 @@ def parameter_table(
     rows: list[Parameter] = []
     roles: list[Roles] = []
     for position, label in enumerate(group_labels):
-        formulas = [row for row in syntax.formulas if row.group is None or row.group in (label, str(position + 1))]
+        formulas = formulas_of(syntax, label, position)
         here = roles_of(formulas)
         roles.append(here)
-        rows.extend(block_rows(syntax, formulas, here, rules=rules, group=position, ngroups=len(group_labels)))
+        rows.extend(block_rows(syntax, formulas, here, rules=rules, block=position, ngroups=len(group_labels)))
     return tuple(rows), tuple(roles)
 
 
+def formulas_of(syntax: Syntax, label: str, position: int) -> list[Formula]:
+    """The formulas of a group: those of its own blocks, by its label or its number, and those of every group."""
+    return [row for row in syntax.formulas if row.group is None or row.group in (label, str(position + 1))]
+
+
+def refuse_unknown_groups(syntax: Syntax, labels: Sequence[str]) -> None:
+    """Refuse a `group:` block of a group that the data do not have."""
+    known = {*labels, *(str(position + 1) for position in range(len(labels)))}
+    for row in syntax.formulas:
+        if row.group is not None and row.group not in known:
+            raise syntax.refuse(
+                row,
+                f"The syntax has a block 'group: {row.group}', but the groups are {', '.join(labels) or 'none (give group=)'}. A "
+                "block of no group would be fitted to nothing: write a label of the data, or the group's number.",
+            )
+
+
 def block_rows(
-    syntax: Syntax, formulas: Sequence[Formula], roles: Roles, *, rules: Rules, group: int, ngroups: int
-) -> list[Parameter]:
+    syntax: Syntax, formulas: Sequence[Formula], roles: Roles, *, rules: Rules, block: int, ngroups: int,
+    level: str | None = None,
+) -> list[Parameter]:  # fmt: skip
     """All parameters of one block: those that its formulas write, completed by the rules."""
     formulas = [row for row in formulas if row.op != "=~" or row.rhs]  # a phantom (`f =~ 0`) has no loading
     written = {_key(row.lhs, row.op, row.rhs) for row in formulas}
     user = [
-        Parameter(lhs=row.lhs, op=row.op, rhs=row.rhs, group=group, user=True, line=row.line, column=row.column)
+        Parameter(lhs=row.lhs, op=row.op, rhs=row.rhs, block=block, level=level, user=True, line=row.line, column=row.column)
         for row in formulas
     ]
     added = [
-        Parameter(lhs=lhs, op=op, rhs=rhs, group=group)
+        Parameter(lhs=lhs, op=op, rhs=rhs, block=block, level=level)
         for lhs, op, rhs in _defaults(roles, rules=rules)
         if _key(lhs, op, rhs) not in written
     ]
@@ -299,31 +322,49 @@ def hold_equal(
     if not (classes or partial):
         return tuple(rows)
     held, spared = set(classes), {Term.parse(text) for text in partial}
-    _refuse_without_groups(roles, classes=classes, partial=partial)
+    _refuse_without_groups(rows, classes=classes, partial=partial)
     _refuse_unmatched(rows, roles, held=held, spared=spared)
     free_means = automatic and ({"loadings", "intercepts"} <= held or "thresholds" in held) and "means" not in held
     free_variances = automatic and "loadings" in held and "lv_variances" not in held
+    shown = _with_means(rows)
 
     def settle(row: Parameter) -> Parameter:
-        here = roles[row.group]
+        here = roles[row.block]
         kind = equality_class(row, here)
         if row.group > 0 and not row.user and not row.free:
-            if kind == "means" and free_means and row.value == 0:
+            if kind == "means" and free_means and row.value == 0 and (row.level is None or (row.block, row.lhs) in shown):
                 return replace(row, free=True, value=math.nan)
             if kind == "lv_variances" and free_variances and row.value == 1:
                 return replace(row, free=True, value=math.nan)
-        name = Term(lhs=row.lhs, op=row.op, rhs=row.rhs)
-        if kind in held and row.free and name not in spared and not row.label:
-            return replace(row, equal=f"@{name.key[0]}{name.op}{name.key[2]}")
+        if kind in held and row.free and spared.isdisjoint(_names(row)) and not row.label:
+            lhs, op, rhs, *_ = row.term(()).key
+            return replace(row, equal=f"@{lhs}{op}{rhs}@{row.level or ''}")
         return row
 
     return tuple(settle(row) for row in rows)
 
 
-def _refuse_without_groups(roles: Sequence[Roles], *, classes: Sequence[str], partial: Sequence[str]) -> None:
+def _names(row: Parameter) -> tuple[Term, ...]:
+    """What a row is called across groups: its term, and on two levels that of either level too."""
+    name = row.term(())
+    return (name,) if row.level is None else (name, replace(name, level=None))
+
+
+def _with_means(rows: Sequence[Parameter]) -> set[tuple[int, str]]:
+    """(block, variable) of all that a free intercept stands below: at a level without one no mean of a construct shows."""
+    found = {(row.block, row.lhs) for row in rows if row.op == "~1" and row.free}
+    loadings = [row for row in rows if row.op == "=~"]
+    before = -1
+    while len(found) > before:
+        before = len(found)
+        found |= {(row.block, row.lhs) for row in loadings if (row.block, row.rhs) in found}
+    return found
+
+
+def _refuse_without_groups(rows: Sequence[Parameter], *, classes: Sequence[str], partial: Sequence[str]) -> None:
     """Refuse words that speak of groups where there is one sample."""
     words = [f"{name}={tuple(given)!r}" for name, given in (("group_equal", classes), ("group_partial", partial)) if given]
-    if words and len(roles) < 2:
+    if words and not any(row.group for row in rows):
         raise SpecificationError(
             f"ci.SEM: {' and '.join(words)} speak{'s' if len(words) == 1 else ''} of parameters that are equal across groups, "
             "and there is one sample, so nothing would be held. Name the column of the groups (group=...), fit a list of "
@@ -333,7 +374,7 @@ def _refuse_without_groups(roles: Sequence[Roles], *, classes: Sequence[str], pa
 
 def _refuse_unmatched(rows: Sequence[Parameter], roles: Sequence[Roles], *, held: set[str], spared: set[Term]) -> None:
     """Refuse a term of `group_partial` that no row has; one that exists but is not held (yet) is harmless."""
-    names = {Term(lhs=row.lhs, op=row.op, rhs=row.rhs): equality_class(row, roles[row.group]) in held for row in rows}
+    names = {name: equality_class(row, roles[row.block]) in held for row in rows for name in _names(row)}
     unmatched = [term for term in spared if term not in names]
     if unmatched:
         term = min(map(str, unmatched))

@@ -95,7 +95,7 @@ class Replicates:
         values[:, list(self.layout.theta)] = theta
         for position, row in enumerate(self.layout.rows):
             if row.exogenous:
-                block, base = self.layout.blocks[row.group], self.bases[row.group]
+                block, base = self.layout.blocks[row.block], self.bases[row.block]
                 i = block.variables.index(row.lhs)
                 values[:, position] = base.M[:, i] if row.op == "~1" else base.S[:, i, block.variables.index(row.rhs)]
         return values

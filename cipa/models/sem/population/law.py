@@ -274,7 +274,7 @@ def _thresholds(layout: Layout, group: int, theta: Array) -> Mapping[str, tuple[
     index = {position: k for k, position in enumerate(layout.theta)}
     found: dict[str, dict[int, float]] = {}
     for position, row in enumerate(layout.rows):
-        if row.op == "|" and row.group == group:
+        if row.op == "|" and row.block == group:
             value = float(theta[index[position]]) if position in index else row.value
             found.setdefault(row.lhs, {})[int(row.rhs[1:])] = value
     thresholds = {name: tuple(by_number[k] for k in sorted(by_number)) for name, by_number in found.items()}
@@ -295,7 +295,7 @@ def _truth(
     truth: dict[Term, float] = {}
     by_label: dict[str, tuple[Any, Any]] = {}
     for position, row in enumerate(layout.rows):
-        value = float(theta[index[position]]) if position in index else _held(layout, row, groups[row.group])
+        value = float(theta[index[position]]) if position in index else _held(layout, row, groups[row.block])
         truth[row.term(labels)] = value
         if row.label:
             by_label.setdefault(row.label, (value, np.zeros(0)))
@@ -308,7 +308,7 @@ def _truth(
 
 def _held(layout: Layout, row: Parameter, group: GroupLaw) -> float:
     """A value that is not free: as fixed, or the moment of exogenous variables."""
-    where = {name: k for k, name in enumerate(layout.blocks[row.group].variables)}
+    where = {name: k for k, name in enumerate(layout.blocks[row.block].variables)}
     if row.op in ("|", "~*~"):
         return float(row.value)
     kind, i, j = place_of(row, where)

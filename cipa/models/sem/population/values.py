@@ -78,7 +78,7 @@ def exogenous_base(layout: Layout, group: int, labels: Sequence[str], params: Ma
     S[block.exogenous, block.exogenous] = 1.0
     for key, value in params.items():
         for row in (layout.rows[position] for position in _matching(layout, labels, key)):
-            if row.exogenous and row.group == group:
+            if row.exogenous and row.block == group:
                 i = where[row.lhs]
                 if row.op == "~1":
                     M[i] = value
@@ -111,7 +111,7 @@ def settled(layout: Layout, labels: Sequence[str], theta: Array) -> Array:
 
 def _scaled_by_theta(layout: Layout, row: Parameter) -> bool:
     """A residual variance that the theta parameterization starts from 1."""
-    block = layout.blocks[row.group]
+    block = layout.blocks[row.block]
     if block.ordinal is None or not block.ordinal.theta or row.op != "~~" or row.lhs != row.rhs or row.lhs not in block.observed:
         return False
     return bool(block.ordinal.ordered[block.observed.index(row.lhs)])
@@ -140,7 +140,7 @@ def unit_variances(
     unknown = {
         where[layout.rows[position].lhs]: k
         for k, position in enumerate(layout.theta)
-        if np.isnan(theta[k]) and layout.rows[position].group == group
+        if np.isnan(theta[k]) and layout.rows[position].block == group
     }
     target = dict.fromkeys(unknown, 1.0)
     own = block.ordinal

@@ -45,8 +45,8 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
     for position, row in enumerate(layout.rows):
         estimate = estimates.rows[position].estimate
         if row.op == "~~" and row.lhs == row.rhs and (row.free or _follows(layout, row)) and estimate < 0:
-            what = "residual variance" if row.lhs in layout.blocks[row.group].observed else "variance"
-            place = f" at level {row.level}" if row.level is not None else ""
+            what = "residual variance" if row.lhs in layout.blocks[row.block].observed else "variance"
+            place = "" if row.level is None else f" at level {row.level}"
             error = f" (SE {errors[position]:.2g})" if row.free else ", from its loadings"
             text = (
                 f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g}{error}. Standard errors and fit indices of"
@@ -59,7 +59,7 @@ def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> 
 
 def _follows(layout: Layout, row: Parameter) -> bool:
     """Whether a residual variance is that of an ordered variable, which follows from the rest (delta parameterization)."""
-    block = layout.blocks[row.group]
+    block = layout.blocks[row.block]
     if block.ordinal is None or block.ordinal.theta or row.lhs not in block.observed:
         return False
     return bool(block.ordinal.ordered[block.observed.index(row.lhs)])
@@ -71,7 +71,7 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
     loadings: dict[tuple[int, str], list[int]] = {}
     for position, row in enumerate(layout.rows):
         if row.op == "=~":
-            loadings.setdefault((row.group, row.lhs), []).append(position)
+            loadings.setdefault((row.block, row.lhs), []).append(position)
     for (g, construct), positions in loadings.items():
         sizes = {position: _size(estimates.rows[position].standardized) for position in positions}
         markers = [position for position in positions if not layout.rows[position].free and layout.rows[position].value]
@@ -82,7 +82,7 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         if not (unsure or sizes[markers[0]] < _WEAK):
             continue
         item, other = layout.rows[markers[0]].rhs, layout.rows[best].rhs
-        place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
+        place = _place(layout, labels, g)
         loading = f"{estimates.rows[best].estimate:.3g} (SE {errors[best]:.2g})"
         text = (
             f"The marker of {construct}{place}, {item}, hardly loads on it (standardized {sizes[markers[0]]:.2g}), and all of the"
@@ -91,6 +91,12 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         )
         notices.append(Notice(code="weak_marker", text=text))
     return notices
+
+
+def _place(layout: Layout, labels: Sequence[str], block: int) -> str:
+    """Where a block is, for a sentence; nothing where there is only one."""
+    group, level = layout.place(block)
+    return f"{f' in group {labels[group]}' if len(labels) > 1 else ''}{f' at level {level}' if level is not None else ''}"
 
 
 def _size(standardized: float | None) -> float:
@@ -124,7 +130,7 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> 
         p = len(block.observed)
         smallest = _smallest_eigenvalue(moments.T[p:, p:])
         if smallest < -1e-8:
-            place = f" in group {labels[g]}" if len(labels) > 1 else f" at level {layout.levels[g]}" if layout.levels else ""
+            place = _place(layout, labels, g)
             text = (
                 f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue "
                 f"{smallest:.2g}): some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs "

@@ -103,7 +103,7 @@ def _construct_units(layout: Layout, g: int, sd: Array) -> Array:
     """The units of a block's constructs: of the item that marks it, of its fixed variance, or else the items' median."""
     block, middle = layout.blocks[g], float(np.median(sd))
     units = dict(zip(block.observed, sd.tolist(), strict=True))
-    rows = [row for row in layout.rows if row.group == g and not row.free and row.value]
+    rows = [row for row in layout.rows if row.block == g and not row.free and row.value]
     for construct in block.variables[len(sd) :]:
         variance = next((row.value for row in rows if row.op == "~~" and row.lhs == row.rhs == construct), 0.0)
         units[construct] = math.sqrt(variance) if variance > 0 else middle

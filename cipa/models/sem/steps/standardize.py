@@ -31,7 +31,7 @@ def explained_variance(
     found = []
     for group, (block, implied, S) in enumerate(zip(layout.blocks, moments, matrices_s, strict=True)):
         dependent = {
-            row.rhs if row.op == "=~" else row.lhs for row in layout.rows if row.group == group and row.op in ("=~", "~")
+            row.rhs if row.op == "=~" else row.lhs for row in layout.rows if row.block == group and row.op in ("=~", "~")
         }
         for position, name in enumerate(block.variables):
             if name in dependent:
@@ -55,7 +55,7 @@ def scale_factors(
         where = {name: position for position, name in enumerate(block.variables)}
         scaled = _scaled_variables(layout, group, kind=kind)
         for position, row in enumerate(rows):
-            if row.group != group:
+            if row.block != group:
                 continue
             for name, power, of_residual in _powers(row):
                 if name in scaled:
@@ -72,7 +72,7 @@ def derived_slopes(layout: Layout, moments: tuple[Implied, ...], matrices_s: tup
         own = block.ordinal
         if own is None:
             continue
-        where = {(row.op, row.lhs): p for p, row in enumerate(layout.rows) if row.group == group and row.lhs == row.rhs}
+        where = {(row.op, row.lhs): p for p, row in enumerate(layout.rows) if row.block == group and row.lhs == row.rhs}
         variances = _variance_slopes(layout, block, own, moments[group], matrices_s[group])
         if own.theta:
             for i, variance, slope in variances:

@@ -33,7 +33,7 @@ def starting_values(layout: Layout, moments: Sequence[tuple[Array, Array]]) -> A
         loadings, spread = _measurement(layout, group, cov, where)
         for k, position in enumerate(layout.theta):
             row = layout.rows[position]
-            if row.group == group:
+            if row.block == group:
                 theta[k] = (
                     row.value if not np.isnan(row.value) else _start(row, layout.roles[group], cov, mean, where, loadings, spread)
                 )
@@ -49,7 +49,7 @@ def other_values(layout: Layout, moments: Sequence[tuple[Array, Array]], theta: 
             found = _measured(layout, group, cov, one_factor)
             for position, k in index.items():
                 row = layout.rows[position]
-                if row.group == group:
+                if row.block == group:
                     values[k] = found.get((row.lhs, row.op, row.rhs), values[k])
         yield values
 
@@ -59,7 +59,7 @@ def _measured(layout: Layout, group: int, cov: Array, one_factor: Callable[[Arra
     observed = layout.blocks[group].observed
     found: dict[tuple[str, str, str], float] = {(name, "~~", name): 0.5 * float(cov[i, i]) for i, name in enumerate(observed)}
     for construct in layout.roles[group].latent:
-        rows = [row for row in layout.rows if row.group == group and row.op == "=~" and row.lhs == construct]
+        rows = [row for row in layout.rows if row.block == group and row.op == "=~" and row.lhs == construct]
         if rows:
             items = [observed.index(_first_item(layout, group, row.rhs)) for row in rows]
             loadings = one_factor(cov[np.ix_(items, items)])
@@ -86,7 +86,7 @@ def _alike(block: Array) -> Array:
 def _first_item(layout: Layout, group: int, name: str) -> str:
     """The first observed item at the bottom of a construct; an observed variable itself."""
     for _ in layout.blocks[group].variables:
-        below = next((row.rhs for row in layout.rows if row.group == group and row.op == "=~" and row.lhs == name), "")
+        below = next((row.rhs for row in layout.rows if row.block == group and row.op == "=~" and row.lhs == name), "")
         if name in layout.blocks[group].observed or not below:
             break
         name = below
@@ -136,7 +136,7 @@ def _measurement(
     layout: Layout, group: int, cov: Array, where: Mapping[str, int]
 ) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
     """Loadings by (construct, indicator), and (residual) variances by variable."""
-    rows = [row for row in layout.rows if row.group == group and row.op == "=~"]
+    rows = [row for row in layout.rows if row.block == group and row.op == "=~"]
     by_construct: dict[str, list[Parameter]] = {}
     for row in rows:
         by_construct.setdefault(row.lhs, []).append(row)
@@ -146,7 +146,7 @@ def _measurement(
     spread |= {name: max(float(cov[i, i]), 1e-12) for name, i in where.items()}
     explained: dict[str, float] = {}
     fixed_variance = {
-        row.lhs: row.value for row in layout.rows if row.group == group and row.op == "~~" and row.lhs == row.rhs and not row.free
+        row.lhs: row.value for row in layout.rows if row.block == group and row.op == "~~" and row.lhs == row.rhs and not row.free
     }
     for construct in _lowest_first(by_construct):
         indicators = by_construct[construct]

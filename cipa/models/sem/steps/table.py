@@ -61,7 +61,7 @@ def row_values(objective: Objective, point: Point) -> Array:
     values[list(layout.theta)] = point.theta
     for position, row in enumerate(layout.rows):
         if row.exogenous:
-            block, base = layout.blocks[row.group], objective.bases[row.group]
+            block, base = layout.blocks[row.block], objective.bases[row.block]
             i = block.variables.index(row.lhs)
             values[position] = base.M[i] if row.op == "~1" else base.S[i, block.variables.index(row.rhs)]
     return values

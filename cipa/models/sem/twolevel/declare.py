@@ -1,6 +1,6 @@
 """What a syntax with two `level:` blocks declares: which level is which, the parameter table, and what is not derived.
 
-A level is a block, like a group: within clusters first, between them second. The mean of a variable that stands on both levels is
+Each group has a block for each level: within clusters first, between them second. The mean of a variable that stands on both levels is
 a parameter of the between level; at the within level means are 0 unless the variable stands there only. An exogenous variable on
 one level is held at the sample's moments, as in single-level models; one that stands on both is split into two unobserved parts,
 whose moments the sample does not show: then all exogenous variables are random (lavaan holds their two moments at values that are
@@ -17,21 +17,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cipa.errors import SpecificationError
-from cipa.models.sem.declare.declaration import Declaration
+from cipa.models.sem.declare.declaration import Declaration, words_of
 from cipa.models.sem.declare.layout import Layout, build_layout
-from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, block_rows, roles_of
+from cipa.models.sem.declare.parameters import (
+    Parameter,
+    Roles,
+    Rules,
+    block_rows,
+    formulas_of,
+    hold_equal,
+    refuse_unknown_groups,
+    roles_of,
+)
 from cipa.study.syntax import Formula, Syntax
 
 _OPTIONS = (
-    "group",
     "ordered",
     "sampling_weight",
     "conditional_x",
     "interaction",
     "nodes",
     "bounds",
-    "group_equal",
-    "group_partial",
 )
 
 
@@ -81,15 +87,13 @@ def _refuse_blocks(syntax: Syntax) -> None:
         what = ""
         if row.level is None:
             what = "This formula stands before the first 'level:' line"
-        elif row.group is not None:
-            what = "'group:' blocks around 'level:' blocks are not derived in this version"
         elif row.op in ("<~", "|", "~*~") or ":" in row.rhs:
             what = f"'{row.lhs} {row.op} {row.rhs}' is not derived on two levels (composites, thresholds, products)"
         if what:
             raise syntax.refuse(
                 row,
                 f"{what}. A two-level model has formulas of continuous variables (=~ ~ ~~ ~1) below 'level: within' and 'level: "
-                "between'; move or drop it, and fit groups one by one.",
+                "between'; move or drop it.",
             )
 
 
@@ -100,14 +104,20 @@ def levels_of(syntax: Syntax, cluster: str | None) -> tuple[str, str]:
     return (second, first) if turned else (first, second)
 
 
-def declare_levels(declaration: Declaration) -> Layout:
-    """The layout of a two-level model."""
-    syntax = declaration.parsed
-    labels = levels_of(syntax, declaration.cluster)
-    formulas = [[row for row in syntax.formulas if row.level == label] for label in labels]
+def declare_levels(declaration: Declaration, groups: Sequence[str]) -> Layout:
+    """The layout of a two-level model for groups of these labels."""
+    syntax, levels = declaration.parsed, levels_of(declaration.parsed, declaration.cluster)
+    refuse_unknown_groups(syntax, groups)
+    formulas = [
+        [row for row in formulas_of(syntax, label, position) if row.level == level]
+        for position, label in enumerate(groups)
+        for level in levels
+    ]
     roles = [roles_of(rows) for rows in formulas]
-    _refuse_unmeasured(syntax, formulas, roles, labels)
-    split = split_exogenous(roles)
+    pairs = [(roles[block], roles[block + 1]) for block in range(0, len(roles), 2)]
+    for position, pair in enumerate(pairs):
+        _refuse_unmeasured(syntax, formulas[2 * position : 2 * position + 2], pair, levels)
+    split = [name for pair in pairs for name in split_exogenous(pair)]
     if split and declaration.fixed_x and declaration.missing != "fiml_x":
         raise SpecificationError(
             f"ci.SEM: fixed_x=True holds moments at the sample's, but '{split[0]}' stands on both levels, and its two parts are "
@@ -119,12 +129,16 @@ def declare_levels(declaration: Declaration) -> Layout:
         fixed_x=declaration.fixed_x is not False and declaration.missing != "fiml_x" and not split,
         effect_coding=declaration.effect_coding,
     )  # fmt: skip
-    rows: list[Parameter] = []
-    for position, (label, own, here) in enumerate(zip(labels, formulas, roles, strict=True)):
-        rows += [replace(row, level=label) for row in _rows(syntax, own, here, rules=rules, position=position)]
-    rows = [_within_mean(row, roles) for row in rows]
-    layout = build_layout(rows, roles, syntax, means=True, effect_coding=declaration.effect_coding)
-    return replace(layout, levels=labels)
+    rows = [
+        _within_mean(row, pairs[row.group])
+        for block, (own, here) in enumerate(zip(formulas, roles, strict=True))
+        for row in block_rows(syntax, own, here, rules=rules, block=block, ngroups=len(groups), level=levels[block % 2])
+    ]
+    held = hold_equal(
+        rows, roles, classes=words_of(declaration, "group_equal"), partial=words_of(declaration, "group_partial"),
+        automatic=declaration.defaults != "lavaan",
+    )  # fmt: skip
+    return replace(build_layout(held, roles, syntax, means=True, effect_coding=declaration.effect_coding), levels=levels)
 
 
 def _refuse_unmeasured(
@@ -143,10 +157,6 @@ def _refuse_unmeasured(
                     )
 
 
-def _rows(syntax: Syntax, own: Sequence[Formula], roles: Roles, *, rules: Rules, position: int) -> list[Parameter]:
-    return block_rows(syntax, own, roles, rules=rules, group=position, ngroups=1)
-
-
 def split_exogenous(roles: Sequence[Roles]) -> list[str]:
     """Variables that are exogenous at a level and stand at the other too."""
     within, between = roles
@@ -157,7 +167,7 @@ def split_exogenous(roles: Sequence[Roles]) -> list[str]:
 
 def _within_mean(row: Parameter, roles: Sequence[Roles]) -> Parameter:
     """A mean at the within level is 0, unless the variable is observed there only (or the researcher writes it)."""
-    if row.group == 1 or row.op != "~1" or row.user or row.exogenous:
+    if row.block % 2 or row.op != "~1" or row.user or row.exogenous:
         return row
     if row.lhs in roles[0].observed and row.lhs not in roles[1].observed:
         return row
@@ -170,4 +180,4 @@ def moment_count(layout: Layout) -> int:
     for block in layout.blocks:
         p, x = len(block.observed), len(block.exogenous)
         total += p * (p + 1) // 2 - x * (x + 1) // 2 - x
-    return total + len({name for block in layout.blocks for name in block.observed})
+    return total + len({(b // 2, name) for b, block in enumerate(layout.blocks) for name in block.observed})

@@ -3,7 +3,8 @@
     standard              (N A)^-1,  A the observed information of an average case (lavaan's default for two levels)
     robust_huber_white    (N A)^-1 sum_j s_j s_j' (N A)^-1,  s_j the score of cluster j
     yuan_bentler_mplus    chi-square / c,  c = (tr(A1^-1 B1) - tr(A0^-1 B0)) / df with B from the scores of clusters
-    srmr                  srmr_within + srmr_between, each the root mean square of residual correlations of its level
+    srmr                  srmr_within + srmr_between, each the root mean square of residual correlations of its level, groups
+                          weighted by their cases
 
 The chi-square compares with the unrestricted model of both levels; the baseline has no covariances at either level, except among
 exogenous variables. AIC, BIC and RMSEA count cases.
@@ -15,6 +16,7 @@ Methodology, 37, 53-82; Asparouhov & Muthén (2005); Hsu, H.-Y. et al. (2015). F
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ import numpy as np
 from cipa.errors import IdentificationError
 from cipa.models.sem.answers import structure
 from cipa.models.sem.answers.difference import scaled_difference
+from cipa.models.sem.cases.columns import group_labels
 from cipa.models.sem.cases.sample import Levels, Sample
 from cipa.models.sem.declare.declaration import Declaration, recipe_of
 from cipa.models.sem.declare.layout import Layout
@@ -53,26 +56,29 @@ _LEAST = 0.05  # smallest eigenvalue of the correlations between clusters that s
 
 def _problem(declaration: Declaration, data: Any) -> Problem:
     assert declaration.cluster is not None
-    layout = declare_levels(declaration)
-    sample = two_level_sample(data, declaration.parsed, layout, cluster=declaration.cluster, missing=declaration.missing)
-    levels = _levels(sample)
-    unrestricted = _starting_moments(levels)
+    labels = group_labels(data, group=declaration.group)
+    layout = declare_levels(declaration, labels)
+    sample = two_level_sample(
+        data, declaration.parsed, layout, labels, cluster=declaration.cluster, group=declaration.group,
+        missing=declaration.missing,
+    )  # fmt: skip
+    unrestricted = [moments for levels in sample.levels for moments in _starting_moments(levels)]
     return Problem(
-        declaration=declaration, recipe=recipe_of(declaration), labels=("",), sample=sample,
-        objective=two_level_objective(layout, levels),
+        declaration=declaration, recipe=recipe_of(declaration), labels=labels, sample=sample,
+        objective=two_level_objective(layout, sample.levels),
         start=starting_values(layout, unrestricted), moments=moment_count(layout),
         others=lambda theta: other_values(layout, unrestricted, theta),
     )  # fmt: skip
 
 
-def _levels(sample: Sample) -> Levels:
-    assert sample.levels is not None
-    return sample.levels
+def _count(sample: Sample) -> int:
+    """Clusters of all groups."""
+    return sum(levels.clusters.nclusters for levels in sample.levels)
 
 
 def _lost(problem: Problem) -> str:
     return (
-        f"Here {_levels(problem.sample).clusters.nclusters} clusters carry the between level: where a variance between clusters "
+        f"Here {_count(problem.sample)} clusters carry the between level: where a variance between clusters "
         "is near 0, the likelihood may have no maximum at all. Fix that variance (y ~~ 0*y at the between level), or use fewer "
         "variables there."
     )
@@ -83,7 +89,7 @@ def _outcome(problem: Problem, objective: TwoLevelLikelihood, point: TwoLevelPoi
     inverse = bread(objective, point, observed=recipe.information == "observed", nobs=sample.nobs)
     return Outcome(
         objective=objective, point=point, bread=inverse, vcov=covariance(recipe.se, objective, point, inverse=inverse),
-        described=_described(recipe, _levels(sample)), measures=two_level_measures(recipe, objective, point, sample),
+        described=_described(recipe, _count(sample)), measures=two_level_measures(recipe, objective, point, sample),
     )  # fmt: skip
 
 
@@ -99,7 +105,7 @@ def _starting_moments(levels: Levels) -> list[tuple[Array, Array]]:
 
 def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> None:
     """Refuse parameters that a level's moments cannot tell apart, and then those that both levels' together cannot (means)."""
-    scales = tuple(np.sqrt(cov.diagonal()) for cov, _ in _levels(problem.sample).exogenous)
+    scales = tuple(np.sqrt(cov.diagonal()) for levels in problem.sample.levels for cov, _ in levels.exogenous)
     check_identified(problem, objective, theta, scales)
     point = objective.evaluate(objective.layout.to_eta(theta))
     if point is None or not objective.layout.npar:
@@ -117,38 +123,49 @@ def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> Non
         )
 
 
-def _described(recipe: Recipe, levels: Levels) -> VCov:
+def _described(recipe: Recipe, clusters: int) -> VCov:
     if recipe.se == "standard":
         note = f"inverse {recipe.information} information of the two-level likelihood"
         return VCov(kind=f"{recipe.information} information", convention="none", note=note)
-    note = f"sandwich of {recipe.information} information and the scores of {levels.clusters.nclusters} clusters, no factor"
+    note = f"sandwich of {recipe.information} information and the scores of {clusters} clusters, no factor"
     return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
 
 
 def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: TwoLevelPoint, sample: Sample) -> dict[str, float]:
     """All measures, by lavaan's names."""
-    levels, layout, nobs = _levels(sample), objective.layout, sample.nobs
-    own, free, base = kernel.loglik(levels.clusters, point.value), levels.free, levels.independent
+    levels, layout, nobs = sample.levels, objective.layout, sample.nobs
+    own = sum(kernel.loglik(one.clusters, joined.likelihood.value) for one, joined in zip(levels, point.groups, strict=True))
+    unrestricted = sum(one.free.loglik for one in levels)
+    exogenous = sum(one.exogenous_loglik for one in levels)
     df = float(moment_count(layout) - layout.npar)
-    excess = chisq_rounded(2 * (free.loglik - own), nobs)
-    test = Test(chisq=max(excess, 0.0) if free.bounded else excess, df=df)
-    baseline = Test(chisq=2 * (free.loglik - base.loglik), df=float(levels.baseline_df)) if base is not None else None
+    excess = chisq_rounded(2 * (unrestricted - own), nobs)
+    test = Test(chisq=max(excess, 0.0) if any(one.free.bounded for one in levels) else excess, df=df)
+    baseline = _baseline(levels)
     found = likelihood_measures(
-        test=test, baseline=baseline, loglik=own - levels.exogenous_loglik,
-        loglik_saturated=free.loglik - levels.exogenous_loglik,
-        npar=layout.npar, nobs=nobs, total=nobs, ngroups=1,
+        test=test, baseline=baseline, loglik=own - exogenous, loglik_saturated=unrestricted - exogenous,
+        npar=layout.npar, nobs=nobs, total=nobs, ngroups=len(levels),
     )  # fmt: skip
     found["fmin"] = point.value
-    found |= _srmr(point, free)
+    found |= _srmr(objective, point, levels)
     if recipe.test == "yuan_bentler_mplus":
         found |= _scaled(objective, point, levels, test, baseline, nobs=nobs)
     return found
 
 
-def _srmr(point: TwoLevelPoint, free: Unrestricted) -> dict[str, float]:
-    within, between = (
-        _root_mean_square(S, moments.cov) for S, moments in zip((free.within, free.between), point.blocks, strict=True)
-    )
+def _baseline(levels: Sequence[Levels]) -> Test | None:
+    """The test of the baseline models of all groups; None where one of them has none, or none has a covariance to leave out."""
+    tested = [one for one in levels if one.baseline_df]
+    if not tested or any(one.independent is None for one in tested):
+        return None
+    chisq = sum(2 * (one.free.loglik - one.independent.loglik) for one in tested if one.independent is not None)
+    return Test(chisq=chisq, df=float(sum(one.baseline_df for one in tested)))
+
+
+def _srmr(objective: TwoLevelLikelihood, point: TwoLevelPoint, levels: Sequence[Levels]) -> dict[str, float]:
+    """By level, the groups weighted by their cases."""
+    samples = [cov for one in levels for cov in (one.free.within, one.free.between)]
+    sizes = [_root_mean_square(S, moments.cov) for S, moments in zip(samples, point.blocks, strict=True)]
+    within, between = (float(objective.shares @ sizes[level::2]) for level in (0, 1))
     return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
 
 
@@ -167,28 +184,32 @@ def _correlations(cov: Array) -> Array:
 
 
 def _scaled(
-    objective: TwoLevelLikelihood, point: TwoLevelPoint, levels: Levels, test: Test, baseline: Test | None, *, nobs: int
+    objective: TwoLevelLikelihood, point: TwoLevelPoint, levels: Sequence[Levels], test: Test, baseline: Test | None, *, nobs: int
 ) -> dict[str, float]:
     """The scaled tests of the model and its baseline, and the indices that follow."""
-    h1, count = _trace(levels, levels.free, objective.layout)
+    h1, count = _traces(levels, [one.free for one in levels], objective.layout)
     base = None
-    if levels.independent is not None and baseline is not None:
-        h0, used = _trace(levels, levels.independent, objective.layout)
+    if baseline is not None:
+        h0, used = _traces(levels, [one.independent or one.free for one in levels], objective.layout)
         base = difference_scaling(h1, h0, baseline.df, count, used)
     if test.df == 0:
         return of_saturated({} if baseline is None or base is None else keys_of("baseline.", baseline, base))
     scores = objective.scores(point) @ objective.layout.K
     h0 = float(np.trace(np.linalg.solve(objective.curvature(point, exact=True) * nobs, scores.T @ scores)))
     model = difference_scaling(h1, h0, test.df, count, objective.layout.npar)
-    return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=1)
+    return indices_of_scaled(test, model, baseline, base, nobs=nobs, ngroups=len(levels))
 
 
-def _trace(levels: Levels, free: Unrestricted, layout: Layout) -> tuple[float, int]:
-    """tr(A^-1 B) of freely estimated moments, those of held exogenous variables left out, and their number."""
-    keep = np.flatnonzero(~held_moments(levels, free, layout))
-    A = kernel.curvature(free.found, free.parts, levels.clusters, observed=True)[np.ix_(keep, keep)] * levels.clusters.nobs
-    scores = kernel.scores(free.found, free.parts, levels.clusters)[:, keep]
-    return float(np.sum(scaled_inverse(A) * (scores.T @ scores))), len(keep)
+def _traces(levels: Sequence[Levels], free: Sequence[Unrestricted], layout: Layout) -> tuple[float, int]:
+    """tr(A^-1 B) of freely estimated moments of all groups, those of held exogenous variables left out, and their number."""
+    total, count = 0.0, 0
+    for g, (one, moments) in enumerate(zip(levels, free, strict=True)):
+        keep = np.flatnonzero(~held_moments(one, moments, layout, g))
+        A = kernel.curvature(moments.found, moments.parts, one.clusters, observed=True)[np.ix_(keep, keep)] * one.clusters.nobs
+        scores = kernel.scores(moments.found, moments.parts, one.clusters)[:, keep]
+        total += float(np.sum(scaled_inverse(A) * (scores.T @ scores)))
+        count += len(keep)
+    return total, count
 
 
 def _difference(restricted: SEMFit, general: SEMFit, df: float, method: str) -> tuple[float, float]:

@@ -7,20 +7,22 @@ unrestricted two-level model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cipa.data.dataset import Dataset, as_dataset
+from cipa.data.dataset import as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError
-from cipa.models.sem.cases.columns import require_columns
+from cipa.models.sem.cases.columns import group_codes, require_columns
 from cipa.models.sem.cases.conditions import code_notices, placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Levels, Sample
-from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.layout import Block, Layout
+from cipa.models.sem.declare.parameters import Parameter, Roles
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
-from cipa.numerics.moments.normal import complete_pattern, patterns_of, saturated
+from cipa.numerics.moments.normal import Saturated, complete_pattern, patterns_of, saturated
 from cipa.numerics.twolevel.complete import clusters_of, sums
 from cipa.numerics.twolevel.incomplete import incomplete_clusters
 from cipa.numerics.twolevel.kernel import Sampled, Unrestricted, unrestricted
@@ -35,14 +37,46 @@ FEW_CLUSTERS = 30
 _CONSTANT = 1e-12  # share of a variable's mean square; a smaller variance is rounding
 
 
-def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str, missing: str) -> Sample:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """A group to be read: where it is, for sentences; its blocks and roles within and between; its variables' names.
+
+    `within` and `between` are the positions of each level's variables in `names`.
+    """
+
+    position: int
+    place: str
+    names: tuple[str, ...]
+    blocks: tuple[Block, Block]
+    roles: tuple[Roles, Roles]
+
+    @classmethod
+    def of(cls, layout: Layout, position: int, *, place: str) -> _Group:
+        """The group at a position of a layout."""
+        first, second = 2 * position, 2 * position + 1
+        blocks = layout.blocks[first], layout.blocks[second]
+        names = tuple(dict.fromkeys(name for block in blocks for name in block.observed))
+        return cls(position=position, place=place, names=names, blocks=blocks, roles=(layout.roles[first], layout.roles[second]))
+
+    @property
+    def within(self) -> IntArray:
+        return np.array([self.names.index(name) for name in self.blocks[0].observed], dtype=np.intp)
+
+    @property
+    def between(self) -> IntArray:
+        return np.array([self.names.index(name) for name in self.blocks[1].observed], dtype=np.intp)
+
+
+def two_level_sample(
+    data: Any, syntax: Syntax, layout: Layout, labels: Sequence[str], *, cluster: str, group: str | None, missing: str
+) -> Sample:
     """The cases of a two-level model: complete ones, or with full information all that have some value within.
 
     Raises
     ------
     DataError
         One case per cluster; a between-level variable that varies within a cluster; a within-level one that does not; fewer
-        clusters than between-level variables; missing clusters; collinear columns.
+        clusters than between-level variables; missing clusters; a cluster in several groups; collinear columns.
     """
     if isinstance(data, (SampleMoments, list, tuple)):
         raise SpecificationError(
@@ -50,76 +84,94 @@ def two_level_sample(data: Any, syntax: Syntax, layout: Layout, *, cluster: str,
         )
     names = list(dict.fromkeys(name for block in layout.blocks for name in block.observed))
     require_columns(syntax, names, data)
-    dataset = as_dataset(data, columns=list(dict.fromkeys([*names, cluster])))
-    values = dataset.numeric(names)
-    labels, every = _cluster_codes(dataset, cluster)
-    within, between = (np.array([names.index(name) for name in block.observed], dtype=np.intp) for block in layout.blocks)
-    placed, unplaced = placed_rows(dataset, {"cluster": cluster})
-    rows = np.flatnonzero(placed)
-    keep = rows[_kept(values[rows], layout, within=within, between=between, missing=missing)]
-    values, used = values[keep], every[keep]
-    kept, codes = np.unique(used, return_inverse=True)
-    codes = codes.reshape(-1)
-    _refuse_data(values, codes, labels[kept], names, within=within, between=between, cluster=cluster)
-    holes = np.isnan(values)
-    clusters = arranged(values, codes, within=within, between=between)
-    group = GroupSample(
-        label="", variables=tuple(names), patterns=patterns_of(values), saturated=_single_level(values, names),
-        values=values, rows=keep, clusters=codes,
+    dataset = as_dataset(data, columns=list(dict.fromkeys([*names, *([group] if group else []), cluster])))
+    values, codes = dataset.numeric(names), group_codes(dataset, group, labels)
+    clusters, found = category_codes(dataset, cluster)
+    texts = [str(value) for value in found]
+    placed, notices = placed_rows(dataset, {"group": group, "cluster": cluster})
+    _refuse_shared(clusters[placed], codes[placed], texts, labels, cluster=cluster)
+    notices += code_notices(values[placed], names)
+    groups = []
+    for position, label in enumerate(labels):
+        here = _Group.of(layout, position, place=f" in group {label}" if len(labels) > 1 else "")
+        columns = np.array([names.index(name) for name in here.names], dtype=np.intp)
+        rows = np.flatnonzero(placed & (codes == position))
+        keep = rows[_kept(values[np.ix_(rows, columns)], here, missing=missing)]
+        sample = _group_sample(values[np.ix_(keep, columns)], clusters[keep], texts, keep, here, label=label, cluster=cluster)
+        notices += _missing_notices(sample, len(rows), here, missing=missing) + _notices(sample, layout, here)
+        groups.append(sample)
+    return Sample(groups=tuple(groups), data=dataset, notices=tuple(notices), missing=missing)
+
+
+def _group_sample(
+    values: Array, clusters: IntArray, texts: Sequence[str], rows: IntArray, here: _Group, *, label: str, cluster: str
+) -> GroupSample:
+    """The cases (n, p) used of a group, with the codes of their clusters among all, whose names are `texts`."""
+    kept, codes = np.unique(clusters, return_inverse=True)
+    codes = codes.reshape(-1).astype(np.intp)
+    _refuse_data(values, codes, [texts[code] for code in kept], here, cluster=cluster)
+    return GroupSample(
+        label=label, variables=here.names, patterns=patterns_of(values), saturated=_single_level(values, here), values=values,
+        rows=rows, clusters=clusters, levels=_levels(values, codes, here),
     )  # fmt: skip
-    levels = _levels(clusters, layout, direct_moments(values, codes, within=within, between=between))
-    notices = (
-        *unplaced,
-        *code_notices(values, names),
-        *_missing_notices(holes, len(rows), missing=missing),
-        *_notices(clusters, levels.free, layout, names),
-    )
-    return Sample(groups=(group,), data=dataset, notices=notices, missing=missing, levels=levels)
 
 
-def _kept(values: Array, layout: Layout, *, within: IntArray, between: IntArray, missing: str) -> IntArray:
+def _refuse_shared(clusters: IntArray, groups: IntArray, texts: Sequence[str], labels: Sequence[str], *, cluster: str) -> None:
+    """Refuse a cluster with cases of several groups: their likelihoods would not be independent."""
+    pairs = np.unique(np.column_stack([clusters, groups]), axis=0)
+    codes, counts = np.unique(pairs[:, 0], return_counts=True)
+    shared = codes[counts > 1]
+    if len(shared):
+        inside = [labels[int(g)] for g in pairs[pairs[:, 0] == shared[0], 1]]
+        raise DataError(
+            f"The cluster '{texts[int(shared[0])]}' of '{cluster}' has cases of the groups {' and '.join(inside)}"
+            f"{f' ({len(shared)} clusters are like this)' if len(shared) > 1 else ''}. Groups are taken as independent, and what "
+            "the cases of one cluster share would be counted twice. If these are different clusters under one number, give them "
+            "different numbers (a column of group and cluster together); if groups lie within clusters, drop group= and put the "
+            "group into the model, as a variable of the within level."
+        )
+
+
+def _kept(values: Array, here: _Group, *, missing: str) -> IntArray:
     """Rows to use; with full information those with a value within and with all exogenous variables that are held."""
     holes = np.isnan(values)
     if missing == "listwise":
         drop = holes.any(axis=1)
     else:
-        held = np.concatenate([within[layout.blocks[0].exogenous], between[layout.blocks[1].exogenous]])
-        drop = holes[:, within].all(axis=1) | holes[:, held].any(axis=1)
+        held = np.concatenate([here.within[here.blocks[0].exogenous], here.between[here.blocks[1].exogenous]])
+        drop = holes[:, here.within].all(axis=1) | holes[:, held].any(axis=1)
     keep = np.flatnonzero(~drop)
     if not len(keep):
         advice = ', or use missing="fiml"' if missing == "listwise" else ""
         raise DataError(
-            f"No case has a value for every variable that it needs, so nothing can be fitted. Drop the emptiest variable{advice}."
+            f"No case{here.place} has a value for every variable that it needs, so nothing can be fitted. Drop the emptiest "
+            f"variable{advice}."
         )
     return keep
 
 
-def _missing_notices(holes: Array, rows: int, *, missing: str) -> list[Notice]:
-    found, kept = [], len(holes)
-    if kept < rows:
+def _missing_notices(sample: GroupSample, rows: int, here: _Group, *, missing: str) -> list[Notice]:
+    assert sample.values is not None
+    holes, found = np.isnan(sample.values), []
+    if len(holes) < rows:
         why = "a missing value" if missing == "listwise" else "no value within, or a missing exogenous variable"
         advice = ' missing="fiml" would use them.' if missing == "listwise" else ""
-        found.append(Notice(code="rows_dropped", text=f"{rows - kept} of {rows} cases were dropped: {why}.{advice}"))
+        text = f"{rows - len(holes)} of {rows} cases{here.place} were dropped: {why}.{advice}"
+        found.append(Notice(code="rows_dropped", text=text))
     if holes.any():
         count = len(np.unique(np.packbits(holes, axis=1), axis=0))
-        found.append(Notice(code="missing_patterns", text=f"{holes.mean():.1%} of the cells are missing, in {count} patterns."))
+        text = f"{holes.mean():.1%} of the cells{here.place} are missing, in {count} patterns."
+        found.append(Notice(code="missing_patterns", text=text))
     return found
 
 
-def _cluster_codes(data: Dataset, cluster: str) -> tuple[Array, IntArray]:
-    codes, labels = category_codes(data, cluster)
-    return labels, codes
-
-
-def _refuse_data(
-    values: Array, codes: IntArray, labels: Array, names: Sequence[str], *, within: IntArray, between: IntArray, cluster: str
-) -> None:
+def _refuse_data(values: Array, codes: IntArray, labels: Sequence[str], here: _Group, *, cluster: str) -> None:
     """Refuse clusters that carry no levels, and variables that stand at a level where they do not vary."""
-    n, count = len(values), len(labels)
+    n, count, names, within, between = len(values), len(labels), here.names, here.within, here.between
     if count < 2 or count == n:
         what = f"has the one value {labels[0]}" if count < 2 else f"has {n} values for {n} cases, one case per cluster"
         raise DataError(
-            f"The cluster column '{cluster}' {what}. Variation within and between clusters cannot be told apart: choose the "
+            f"The cluster column '{cluster}' {what}{here.place}. Variation within and between clusters cannot be told apart: choose the "
             "column that holds several cases per cluster, or drop the 'level:' blocks."
         )
     varies = _varies_within(values, codes)
@@ -128,18 +180,18 @@ def _refuse_data(
             first = labels[int(np.argmax(varies[:, position]))]
             raise DataError(
                 f"'{names[position]}' stands at the between level only, but varies within {int(varies[:, position].sum())} "
-                f"clusters, first in {cluster}={first}. A variable of clusters has one value in each: name it in the within "
+                f"clusters{here.place}, first in {cluster}={first}. A variable of clusters has one value in each: name it in the within "
                 "level too, or take its cluster mean."
             )
     for position in within:
         if not varies[:, position].any():
             raise DataError(
-                f"'{names[position]}' stands at the within level, but has the same value for all cases of every cluster: its "
+                f"'{names[position]}' stands at the within level, but has the same value for all cases of every cluster{here.place}: its "
                 "variance within is 0 and the likelihood has no maximum. Keep it at the between level only."
             )
     if count <= len(between):
         raise DataError(
-            f"{count} clusters ('{cluster}') for {len(between)} variables at the between level: their covariance matrix is "
+            f"{count} clusters ('{cluster}'){here.place} for {len(between)} variables at the between level: their covariance matrix is "
             f"singular. More than {len(between)} clusters are needed, and for trustworthy errors {FEW_CLUSTERS} or more; use "
             "fewer variables between, or drop the 'level:' blocks and keep cluster=."
         )
@@ -154,33 +206,35 @@ def _varies_within(values: Array, codes: IntArray) -> BoolArray:
     return np.asarray(high - low > size)
 
 
-def _single_level(values: Array, names: Sequence[str]) -> Any:
+def _single_level(values: Array, here: _Group) -> Saturated:
     found = saturated(patterns_of(values))
     scale = None if found is None else np.sqrt(found.cov.diagonal())
     if found is None or scale is None or np.linalg.eigvalsh(found.cov / np.outer(scale, scale))[0] < 1e-10:
         raise DataError(
-            f"Some of {', '.join(names)} are exact linear combinations of others (collinear) or constant. Their covariance "
-            "matrix is singular, so the likelihood has no maximum. Drop one of them."
+            f"Some of {', '.join(here.names)} are exact linear combinations of others (collinear) or constant{here.place}. Their "
+            "covariance matrix is singular, so the likelihood has no maximum. Drop one of them."
         )
     return found
 
 
-def _levels(clusters: Sampled, layout: Layout, direct: tuple[tuple[Array, Array], ...]) -> Levels:
+def _levels(values: Array, codes: IntArray, here: _Group) -> Levels:
+    clusters = arranged(values, codes, within=here.within, between=here.between)
+    direct = direct_moments(values, codes, within=here.within, between=here.between)
     free = unrestricted(clusters)
     if free is None or not free.converged:
         raise DataError(
-            "The unrestricted two-level model has no maximum for these data: too few clusters, or variables that are collinear "
-            "within or between clusters. Use fewer variables at the between level."
+            f"The unrestricted two-level model has no maximum for these data{here.place}: too few clusters, or variables that are "
+            "collinear within or between clusters. Use fewer variables at the between level."
         )
     masks, df = [], 0
-    for roles, block in zip(layout.roles, layout.blocks, strict=True):
+    for roles, block in zip(here.roles, here.blocks, strict=True):
         x = np.isin(block.observed, roles.exogenous)
         masks.append(np.eye(len(x), dtype=np.bool_) | np.outer(x, x))
         df += int((~masks[-1]).sum()) // 2
     independent = unrestricted(clusters, within=masks[0], between=masks[1]) if df else None
     return Levels(
-        clusters=clusters, free=free, independent=independent, baseline_df=df, exogenous=direct,
-        exogenous_loglik=_exogenous_loglik(clusters, layout, direct),
+        clusters=clusters, codes=codes, free=free, independent=independent, baseline_df=df, exogenous=direct,
+        exogenous_loglik=_exogenous_loglik(clusters, here, direct),
     )  # fmt: skip
 
 
@@ -205,10 +259,9 @@ def _available(values: Array) -> tuple[Array, Array]:
     return apart.T @ apart / np.maximum(seen.T @ seen, 1.0), mean
 
 
-def _exogenous_loglik(clusters: Sampled, layout: Layout, direct: tuple[tuple[Array, Array], ...]) -> float:
+def _exogenous_loglik(clusters: Sampled, here: _Group, direct: tuple[tuple[Array, Array], ...]) -> float:
     total = 0.0
-    pairs = zip(layout.blocks, direct, (clusters.nobs, clusters.nclusters), strict=True)
-    for block, (cov, mean), count in pairs:
+    for block, (cov, mean), count in zip(here.blocks, direct, (clusters.nobs, clusters.nclusters), strict=True):
         x = block.exogenous
         if len(x):
             found = saturated(complete_pattern(cov[np.ix_(x, x)], mean[x], count))
@@ -216,41 +269,44 @@ def _exogenous_loglik(clusters: Sampled, layout: Layout, direct: tuple[tuple[Arr
     return total
 
 
-def _notices(clusters: Sampled, free: Unrestricted, layout: Layout, names: Sequence[str]) -> tuple[Notice, ...]:
-    found = []
+def _notices(sample: GroupSample, layout: Layout, here: _Group) -> list[Notice]:
+    assert sample.levels is not None
+    clusters, free, found = sample.levels.clusters, sample.levels.free, []
     n, count = clusters.nobs, clusters.nclusters
-    shares = ", ".join(f"{names[i]} {share:.2f}" for i, share in intraclass(clusters, free) if i in clusters.within)
+    shares = ", ".join(f"{here.names[i]} {share:.2f}" for i, share in intraclass(clusters, free) if i in clusters.within)
     sizes = f"{n / count:.1f} cases each ({int(clusters.size.min())} to {int(clusters.size.max())})"
-    found.append(Notice(code="levels", text=f"{count} clusters with {sizes}. Intraclass correlations: {shares}."))
-    if any(row.op == "~~" and not row.user and row.free and _is_split(row.lhs, layout) for row in layout.rows):
+    found.append(Notice(code="levels", text=f"{count} clusters{here.place} with {sizes}. Intraclass correlations: {shares}."))
+    if here.position == 0 and any(row.op == "~~" and not row.user and row.free and _is_split(row, layout) for row in layout.rows):
         text = (
             "An exogenous variable stands on both levels: its two parts are not observed, so all exogenous variables are random, "
             "and their moments are estimated and counted in npar and the log-likelihood."
         )
         found.append(Notice(code="split_exogenous", text=text))
-    own = sum(layout.rows[position].group == 1 for position in layout.theta)
+    own = sum(layout.rows[position].block == 2 * here.position + 1 for position in layout.theta)
     if count < own:
         text = (
-            f"{count} clusters for {own} parameters of the between level: more parameters than independent units. Their standard "
-            "errors and the tests are not trustworthy. Simplify the between level, or correct single-level errors by cluster= "
-            "alone."
+            f"{count} clusters{here.place} for {own} parameters of the between level: more parameters than independent units. "
+            "Their standard errors and the tests are not trustworthy. Simplify the between level, or correct single-level errors "
+            "by cluster= alone."
         )
         found.append(Notice(code="few_clusters", text=text, severity="warning"))
     elif count < FEW_CLUSTERS:
         text = (
-            f"{count} clusters are few: standard errors of the between level tend to be too small, and tests reject too often, "
-            f"below about {FEW_CLUSTERS}. Read p-values near .05 with reserve."
+            f"{count} clusters{here.place} are few: standard errors of the between level tend to be too small, and tests reject "
+            f"too often, below about {FEW_CLUSTERS}. Read p-values near .05 with reserve."
         )
         found.append(Notice(code="few_clusters", text=text))
-    return (*found, *_indefinite(free))
+    return [*found, *_indefinite(free, here)]
 
 
-def _is_split(name: str, layout: Layout) -> bool:
-    exogenous = {name for roles in layout.roles for name in roles.exogenous}
-    return name in exogenous and all(name in block.observed for block in layout.blocks)
+def _is_split(row: Parameter, layout: Layout) -> bool:
+    """Whether a variable is exogenous at a level of its group and stands at the other too."""
+    pair = slice(2 * row.group, 2 * row.group + 2)
+    exogenous = any(row.lhs in roles.exogenous for roles in layout.roles[pair])
+    return exogenous and all(row.lhs in block.observed for block in layout.blocks[pair])
 
 
-def _indefinite(free: Unrestricted) -> list[Notice]:
+def _indefinite(free: Unrestricted, here: _Group) -> list[Notice]:
     variances = free.between.diagonal()
     safe = variances > 0
     scaled = free.between[np.ix_(safe, safe)] / np.sqrt(np.outer(variances[safe], variances[safe]))
@@ -258,8 +314,9 @@ def _indefinite(free: Unrestricted) -> list[Notice]:
         return []
     bound = "was held at the bound of what is possible" if free.bounded else "is not positive definite"
     text = (
-        f"The unrestricted covariance matrix between clusters {bound}: some variable hardly varies between clusters, or clusters "
-        "are few. The chi-square compares with this matrix, and is approximate. Consider that variable at the within level only."
+        f"The unrestricted covariance matrix between clusters{here.place} {bound}: some variable hardly varies between clusters, "
+        "or clusters are few. The chi-square compares with this matrix, and is approximate. Consider that variable at the within "
+        "level only."
     )
     return [Notice(code="between_cov", text=text)]
 

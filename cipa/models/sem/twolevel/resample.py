@@ -24,7 +24,7 @@ from cipa.errors import InferenceError
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.draws import admissible_draws, stacked
 from cipa.models.sem.steps.table import values_at
-from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, ends_of, objective_at
+from cipa.models.sem.twolevel.objective import TwoLevelLikelihood, TwoLevelPoint, ends_of, objective_at
 from cipa.models.sem.twolevel.read import arranged, direct_moments
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.numerics.search.optimize import minimize
@@ -48,65 +48,69 @@ def refit(fit: SEMFit, kind: str | None) -> Refit:
             "ci.bootstrap: draws under inequality or nonlinear constraints are not available: the bound may bind in some draws "
             "and not in others. Drop the constraint, or test it with ci.wald_test."
         )
-    (group,) = fit.sample.groups
-    clusters = group.clusters if kind == "cluster" else None
-    return Refit(kind=kind, sizes=(len(group.rows),), clusters=clusters, run=Resampler.of(fit, kind))
+    clusters = fit.sample.clusters if kind == "cluster" else None
+    return Refit(kind=kind, sizes=tuple(len(group.rows) for group in fit.sample.groups), clusters=clusters,
+                 run=Resampler.of(fit, kind))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Resampler:
-    """The model, its cases (n, p) with their clusters (n,), where the search starts, and the roots of both levels' laws."""
+    """The model, where the search starts, and for parametric draws the roots of the laws of each level of each group."""
 
     fit: SEMFit
-    values: Array
-    clusters: IntArray
     start: Array
-    roots: tuple[Array, Array] | None
+    roots: tuple[Array, ...]
 
     @classmethod
     def of(cls, fit: SEMFit, kind: str) -> Resampler:
         """Prepare; refuses a parametric draw from what is no law."""
-        (group,) = fit.sample.groups
-        assert group.values is not None
-        assert group.clusters is not None
-        roots = None
+        roots: tuple[Array, ...] = ()
         if kind == "parametric":
-            within, between = (_root(moments.cov, level) for moments, level in zip(fit.point.blocks, fit.levels, strict=True))
-            roots = within, between
-        return cls(fit, group.values, group.clusters, fit.layout.to_eta(fit.params), roots)
+            roots = tuple(_root(moments.cov, place) for moments, place in zip(fit.point.blocks, fit.block_labels, strict=True))
+        return cls(fit, fit.layout.to_eta(fit.params), roots)
 
     def __call__(self, draws: Sequence[Any]) -> Draws:
         """The estimates of each draw: rows of whole clusters, or a generator for a parametric draw."""
-        return stacked([self._refitted(*self._drawn(draw)) for draw in draws], len(self.fit.estimates))
+        return stacked([self._refitted(self._drawn(draw)) for draw in draws], len(self.fit.estimates))
 
-    def _drawn(self, draw: Any) -> tuple[Array, IntArray]:
-        """Cases and codes of their clusters."""
-        if self.roots is not None:
-            return self._simulated(draw, self.roots), self.clusters
-        (rows,) = draw
-        return self.values[rows], codes_of_copies(rows, self.clusters)
+    def _drawn(self, draw: Any) -> list[tuple[Array, IntArray]]:
+        """Cases of each group and codes of their clusters."""
+        groups = range(len(self.fit.sample.groups))
+        if self.roots:
+            return [self._simulated(draw, g) for g in groups]
+        return [self._copied(draw[g], g) for g in groups]
 
-    def _simulated(self, rng: np.random.Generator, roots: tuple[Array, Array]) -> Array:
-        c = ends_of(self.fit)[0].clusters
-        inner, outer = self.fit.point.blocks
-        between = outer.mean + rng.normal(size=(c.nclusters, len(c.between))) @ roots[1].T
-        within = inner.mean + rng.normal(size=(c.nobs, len(c.within))) @ roots[0].T
-        drawn = np.zeros_like(self.values)
-        drawn[:, c.within] += within
-        drawn[:, c.between] += between[self.clusters]
-        return np.where(np.isnan(self.values), np.nan, drawn)
+    def _copied(self, rows: IntArray, g: int) -> tuple[Array, IntArray]:
+        group = self.fit.sample.groups[g]
+        assert group.values is not None
+        return group.values[rows], codes_of_copies(rows, self.fit.sample.levels[g].codes)
 
-    def _refitted(self, values: Array, codes: IntArray) -> tuple[Array, float, bool] | None:
+    def _simulated(self, rng: np.random.Generator, g: int) -> tuple[Array, IntArray]:
+        values, levels = self.fit.sample.groups[g].values, self.fit.sample.levels[g]
+        assert values is not None
+        c, pair = levels.clusters, slice(2 * g, 2 * g + 2)
+        (inner, outer), (within, between) = self.fit.point.blocks[pair], self.roots[pair]
+        parts = outer.mean + rng.normal(size=(c.nclusters, len(c.between))) @ between.T
+        drawn = np.zeros_like(values)
+        drawn[:, c.within] += inner.mean + rng.normal(size=(c.nobs, len(c.within))) @ within.T
+        drawn[:, c.between] += parts[levels.codes]
+        return np.where(np.isnan(values), np.nan, drawn), levels.codes
+
+    def _refitted(self, groups: Sequence[tuple[Array, IntArray]]) -> tuple[Array, float, bool] | None:
         """All rows of the estimates, chi-square, whether admissible; None where the search does not converge."""
-        fit, c = self.fit, ends_of(self.fit)[0].clusters
-        clusters = arranged(values, codes, within=c.within, between=c.between)
-        objective = objective_at(fit.layout, clusters, direct_moments(values, codes, within=c.within, between=c.between))
+        fit, clusters, held = self.fit, [], []
+        for (values, codes), c in zip(groups, ends_of(fit)[0].clusters, strict=True):
+            if not len(codes):  # no cluster of this group was drawn
+                return None
+            clusters.append(arranged(values, codes, within=c.within, between=c.between))
+            held.append(direct_moments(values, codes, within=c.within, between=c.between))
+        objective = objective_at(fit.layout, clusters, held)
         solution, point = minimize(objective, self.start)
         if point is None or not solution.converged:
             return None
         rows = values_at(fit.model.parsed.constraints, objective, point)
         admissible = admissible_draws(fit.layout, rows[None], [moments.T[None] for moments in point.blocks])
-        return rows, _chisq(objective, point.value), bool(admissible[0])
+        return rows, _chisq(objective, point), bool(admissible[0])
 
 
 def codes_of_copies(rows: IntArray, clusters: IntArray) -> IntArray:
@@ -119,22 +123,26 @@ def codes_of_copies(rows: IntArray, clusters: IntArray) -> IntArray:
     return np.unique(pairs, return_inverse=True)[1].reshape(-1).astype(np.intp)
 
 
-def _root(cov: Array, level: str) -> Array:
+def _root(cov: Array, place: tuple[str | None, str | None]) -> Array:
     """A factor R with R R' = cov, which may be singular; refuses a negative eigenvalue."""
     values, vectors = np.linalg.eigh(cov)
     if values[0] < -_NEGATIVE * max(values[-1], 0.0):
+        group, level = place
+        where = "" if group is None else f" of group {group}"
         raise InferenceError(
-            f"ci.bootstrap: the covariance matrix that the fit implies at level '{level}' has a negative eigenvalue "
-            f"({values[0]:.3g}), so that"
-            ' no data follow it and nothing can be drawn. Draw whole clusters (kind="cluster"), or fix the negative variance at '
-            "0."
+            f"ci.bootstrap: the covariance matrix that the fit implies at level '{level}'{where} has a negative eigenvalue "
+            f"({values[0]:.3g}), so that no data follow it and nothing can be drawn. Draw whole clusters "
+            '(kind="cluster"), or fix the negative variance at 0.'
         )
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def _chisq(objective: TwoLevelLikelihood, value: float) -> float:
+def _chisq(objective: TwoLevelLikelihood, point: TwoLevelPoint) -> float:
     """Chi-square of a draw; NaN where its unrestricted moments have no maximum."""
-    free = kernel.unrestricted(objective.clusters)
-    if free is None or not free.converged:
-        return math.nan
-    return 2 * (free.loglik - kernel.loglik(objective.clusters, value))
+    total = 0.0
+    for clusters, one in zip(objective.clusters, point.groups, strict=True):
+        free = kernel.unrestricted(clusters)
+        if free is None or not free.converged:
+            return math.nan
+        total += 2 * (free.loglik - kernel.loglik(clusters, one.likelihood.value))
+    return total

@@ -35,18 +35,18 @@ def residuals(fit: SEMFit, kind: str | None) -> ResultTable:
     return residual_table(fit, kind, _of_level)
 
 
-def _of_level(fit: SEMFit, level: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
-    """(lhs, op, rhs, residual) of a level."""
-    assert fit.sample.levels is not None
-    levels, names = fit.sample.levels, fit.layout.blocks[level].observed
+def _of_level(fit: SEMFit, block: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
+    """(lhs, op, rhs, residual) of a level of a group."""
+    g, level = divmod(block, 2)
+    levels, names = fit.sample.levels[g], fit.layout.blocks[block].observed
     variances = None
     if kind == "standardized":
         refused(fit, 'ci.residuals(kind="standardized")')
     if kind == "normalized":
         _refuse_bounded(levels.free, kind)
-        variances = _of_rows(_variances(fit, levels), levels, level)
-    moments = level_moments(levels, fit.point.blocks[0].mean, level)
-    return residual_rows(names, moments, fit.point.blocks[level], kind, means=fit.layout.means, variances=variances)
+        variances = _of_rows(_variances(fit, g), levels, level)
+    moments = level_moments(levels, fit.point.blocks[2 * g].mean, level)
+    return residual_rows(names, moments, fit.point.blocks[block], kind, means=fit.layout.means, variances=variances)
 
 
 def _refuse_bounded(free: Unrestricted, kind: str) -> None:
@@ -59,11 +59,12 @@ def _refuse_bounded(free: Unrestricted, kind: str) -> None:
         )
 
 
-def _variances(fit: SEMFit, levels: Levels) -> Array:
-    """Variances (m,) of the unrestricted moments, in their order; 0 for one that is held."""
-    free, c, recipe = levels.free, levels.clusters, fit.recipe
+def _variances(fit: SEMFit, g: int) -> Array:
+    """Variances (m,) of a group's unrestricted moments, in their order; 0 for one that is held."""
+    levels, recipe = fit.sample.levels[g], fit.recipe
+    free, c = levels.free, levels.clusters
     observed = recipe.information == "observed"
-    keep = np.flatnonzero(~held_moments(levels, free, fit.layout))
+    keep = np.flatnonzero(~held_moments(levels, free, fit.layout, g))
     A = kernel.curvature(free.found, free.parts, c, observed=observed)[np.ix_(keep, keep)] * c.nobs
     acov = np.linalg.inv(A)
     if recipe.se != "standard":
@@ -84,12 +85,12 @@ def _of_rows(variances: Array, levels: Levels, level: int) -> Array:
     return np.concatenate([variances[:inner], np.where(np.isin(c.within, c.between), 0.0, mean[c.within])])
 
 
-def held_moments(levels: Levels, free: Unrestricted, layout: Layout) -> BoolArray:
-    """Which unrestricted moments are of exogenous variables alone, which are held (m,)."""
+def held_moments(levels: Levels, free: Unrestricted, layout: Layout, g: int) -> BoolArray:
+    """Which unrestricted moments of a group are of exogenous variables alone, which are held (m,)."""
     c, parts = levels.clusters, free.parts
     held = np.zeros((2, c.variables))
     places: tuple[IntArray, IntArray] = (c.within, c.between)
-    for level, (block, rows) in enumerate(zip(layout.blocks, places, strict=True)):
+    for level, (block, rows) in enumerate(zip(layout.blocks[2 * g : 2 * g + 2], places, strict=True)):
         held[level, rows[block.exogenous]] = 1.0
     own = np.where(parts.within, held[0][:, None], held[1][:, None])
     covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)

@@ -10,6 +10,7 @@ Source: Rosseel, Y. (2021). Psych, 3, 197-232.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,37 +24,45 @@ from cipa.numerics.twolevel.incomplete import IncompleteTwoLevel
 
 def of_levels(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
     """Scores of constructs within clusters, from the cases less their clusters' parts, and between, from those parts."""
-    names = [(name, label) for label, roles in zip(fit.levels, fit.layout.roles, strict=True) for name in roles.latent]
-    group = fit.sample.groups[0]
-    scores = []
-    for g, values in enumerate(level_values(fit)):
-        latent = fit.layout.roles[g].latent
-        own = np.full((len(values), len(latent)), np.nan)
-        patterns, which = np.unique(~np.isnan(values), axis=0, return_inverse=True)
-        for r, seen in enumerate(patterns):
-            mine = np.flatnonzero(which.reshape(-1) == r)
-            weights, centre, origin = scoring(fit, g, latent, np.flatnonzero(seen), method)
-            own[mine] = origin + (values[mine][:, seen] - centre) @ weights.T
-        scores.append(own if g == 0 else own[group.clusters])
-    found = np.full((fit.data.nobs, len(names)), np.nan)
-    found[group.rows] = np.hstack(scores)
-    twice = {name for name in fit.layout.roles[0].latent if name in fit.layout.roles[1].latent}
-    heads = [f"{name} [level {label}]" if name in twice else name for name, label in names]
-    return f"Factor scores of two levels ({method})", tuple(heads), found
+    names = [list(dict.fromkeys(name for roles in fit.layout.roles[level::2] for name in roles.latent)) for level in (0, 1)]
+    found = [np.full((fit.data.nobs, len(own)), np.nan) for own in names]
+    for g, group in enumerate(fit.sample.groups):
+        codes = fit.sample.levels[g].codes
+        for level, values in enumerate(level_values(fit, g)):
+            latent = fit.layout.roles[2 * g + level].latent
+            scores = _scored(fit, 2 * g + level, latent, values, method)
+            places = np.array([names[level].index(name) for name in latent], dtype=np.intp)
+            found[level][np.ix_(group.rows, places)] = scores if level == 0 else scores[codes]
+    heads = [
+        f"{name} [level {label}]" if name in names[1 - level] else name
+        for level, label in enumerate(fit.levels)
+        for name in names[level]
+    ]
+    return f"Factor scores of two levels ({method})", tuple(heads), np.hstack(found)
 
 
-def level_values(fit: SEMFit) -> tuple[Array, Array]:
-    """The cases' values less their cluster's part (n, q), the clusters' expected parts (J, r), each with its level's means."""
+def _scored(fit: SEMFit, block: int, latent: Sequence[str], values: Array, method: str) -> Array:
+    """Scores (m, l) of a block's constructs from `values` (m, p) of its variables."""
+    scores = np.full((len(values), len(latent)), np.nan)
+    patterns, which = np.unique(~np.isnan(values), axis=0, return_inverse=True)
+    for r, seen in enumerate(patterns):
+        mine = np.flatnonzero(which.reshape(-1) == r)
+        weights, centre, origin = scoring(fit, block, latent, np.flatnonzero(seen), method)
+        scores[mine] = origin + (values[mine][:, seen] - centre) @ weights.T
+    return scores
+
+
+def level_values(fit: SEMFit, g: int) -> tuple[Array, Array]:
+    """A group's cases less their cluster's part (n, q), its clusters' expected parts (J, r), each with its level's means."""
     objective, point = ends_of(fit)
-    c, found, outer = objective.clusters, point.likelihood, point.blocks[1]
+    c, found, outer = objective.clusters[g], point.groups[g].likelihood, point.blocks[2 * g + 1]
     B, means = np.zeros((c.variables, c.variables)), np.zeros(c.variables)
     B[np.ix_(c.between, c.between)], means[c.between] = outer.cov, outer.mean
     expected = found.part if isinstance(found, IncompleteTwoLevel) else _expected(c, found, B)
     parts = expected + means
-    group = fit.sample.groups[0]
-    assert group.values is not None
-    assert group.clusters is not None
-    return (group.values - parts[group.clusters])[:, c.within], parts[:, c.between]
+    values = fit.sample.groups[g].values
+    assert values is not None
+    return (values - parts[fit.sample.levels[g].codes])[:, c.within], parts[:, c.between]
 
 
 def _expected(clusters: Any, found: Any, B: Array) -> Array:

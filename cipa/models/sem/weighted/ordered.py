@@ -341,7 +341,7 @@ def with_derived(
         found.append(replace(base, S=S))
         blocks.append(replace(block, base=replace(block.base, S=np.where(np.eye(len(S)) > 0, S, block.base.S))))
     rows = tuple(
-        replace(row, value=values.get((row.group, row.op, row.lhs), row.value)) if row.lhs == row.rhs and not row.free else row
+        replace(row, value=values.get((row.block, row.op, row.lhs), row.value)) if row.lhs == row.rhs and not row.free else row
         for row in layout.rows
     )
     return replace(layout, rows=rows, blocks=tuple(blocks)), tuple(found)

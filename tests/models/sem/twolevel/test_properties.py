@@ -52,7 +52,7 @@ def test_a_saturated_model_reproduces_the_unrestricted_moments() -> None:
     here = fit(CFA)
     assert (here.df_resid, here.measures["chisq"]) == (0, 0.0)
     for level, (sample, point) in enumerate(zip((0, 1), here.point.blocks, strict=True)):
-        cov, mean = level_moments(here.sample.levels, here.point.blocks[0].mean, sample)
+        cov, mean = level_moments(here.sample.levels[0], here.point.blocks[0].mean, sample)
         assert point.cov == pytest.approx(cov, abs=1e-8)
         assert point.mean == pytest.approx(mean, abs=1e-8), level
 

@@ -57,7 +57,7 @@ def test_normalized_residuals_count_in_the_errors_of_the_unrestricted_moments(es
             for kind in ("raw", "normalized")
         )
         errors.append(raw.to_numpy(float) / z.to_numpy(float))
-        moments.append([one.sample.levels.free.within[1, 0], one.sample.levels.free.between[1, 0]])
+        moments.append([one.sample.levels[0].free.within[1, 0], one.sample.levels[0].free.between[1, 0]])
     assert np.mean(errors, axis=0) / np.std(moments, axis=0) == pytest.approx(1.0, abs=0.21)
 
 
@@ -79,7 +79,7 @@ def test_normalized_residuals_are_refused_where_the_unrestricted_moments_are_on_
     table = data().assign(y3=lambda d: d.y3.sample(frac=1, random_state=0).to_numpy())  # nothing between clusters
     free = "level: 1\ny1 ~~ y2\ny1 ~~ y3\ny2 ~~ y3\nlevel: 2\ny1 ~~ y2\ny3 ~~ 0*y3\ny3 ~~ 0*y1\ny3 ~~ 0*y2\n"
     here = fit(free, table)
-    assert here.sample.levels.free.bounded
+    assert here.sample.levels[0].free.bounded
     with pytest.raises(ci.InferenceError, match="on the bound of what is possible"):
         ci.residuals(here, kind="normalized")
 
