@@ -33,7 +33,7 @@ def random_scene(seed: int, *, long: bool) -> Scene:
     terms += [ci.Term(lhs=a, op="~~", rhs=b) for a, b in combinations(names, 2) if rng.random() < 0.15]
     structure = Structure(
         blocks=((None, None),), latent=tuple(latent), observed=(), latent_covs=(), sample_covs=(),
-        r_squared=tuple((name, None, 0.5) for name in names),
+        r_squared=tuple((name, None, None, 0.5) for name in names),
     )  # fmt: skip
     rows = list(tabulate(terms, rng.normal(size=len(terms)), np.full(len(terms), 0.1)))
     titles = {name: LONG[int(rng.integers(2))] for name in names} if long else {}

@@ -1,12 +1,12 @@
 # Reference results of two-level models by lavaan, brought to its own optimum.
 #
 # lavaan's search (nlminb) stops at a gradient of about 1e-6, and its EM for the unrestricted moments at a change of the log-likelihood
-# of 1e-4 (a constant in its source). Here EM runs to a change of 1e-10, and Newton steps with lavaan's own gradient and Hessian polish the estimates, after
+# of 1e-4 (a constant in its source). Here EM runs to a change of 1e-12, and Newton steps with lavaan's own gradient and Hessian polish the estimates, after
 # which lavaan computes standard errors and tests at the polished point. Run in this folder: Rscript run.R
 suppressMessages({library(lavaan); library(jsonlite)})
 em <- lavaan:::lav_mvnorm_cluster_em_sat
 assignInNamespace("lav_mvnorm_cluster_em_sat", function(YLp, Lp, verbose, tol, min.variance, max.iter)
-  em(YLp = YLp, Lp = Lp, verbose = verbose, tol = 1e-10, min.variance = min.variance, max.iter = 50000L), ns = "lavaan")
+  em(YLp = YLp, Lp = Lp, verbose = verbose, tol = 1e-12, min.variance = min.variance, max.iter = 50000L), ns = "lavaan")
 data <- read.csv("../sem/data/demo_twolevel.csv")
 
 cfa2 <- "level: 1\nfw =~ y1 + y2 + y3\nlevel: 2\nfb =~ y1 + y2 + y3\n"

@@ -113,14 +113,15 @@ class ExportedModel:
         return cls(layout=layout, model=declared, labels=labels, ties=ties, alias=_aliases(names, ascii_only=ascii_only))
 
     def lines(self, starts: Sequence[float] | None) -> Iterator[str]:
-        """Parameters by operator (level by level), then constraints and defined effects."""
-        blocks = tuple(range(len(self.layout.blocks)))
-        if self.layout.levels:
-            for g, level in enumerate(self.layout.levels):
+        """Parameters by operator (block by block on two levels), then constraints and defined effects."""
+        blocks = range(len(self.layout.blocks))
+        for part in ((b,) for b in blocks) if self.layout.levels else (tuple(blocks),):
+            group, level = self.layout.place(part[0])
+            if level == next(iter(self.layout.levels), "") and len(blocks) > 2:
+                yield f"group: {group + 1}"
+            if level is not None:
                 yield f"level: {level}"
-                yield from self._section((g,), starts)
-        else:
-            yield from self._section(blocks, starts)
+            yield from self._section(part, starts)
         constraints = [*self.ties, *(f"{one.lhs} {one.op} {one.rhs}" for one in self.model.parsed.constraints)]
         if constraints:
             yield "# constraints and defined effects"

@@ -63,6 +63,7 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float | None = N
             f"ci.r_script: {type(fit).__name__} is not a native fit of a structural equation model, and lavaan fits nothing "
             "else. Give what ci.SEM(...).fit(data) returns."
         )
+    _refuse_weighed_twice(fit)
     tolerance = (5e-3 if fit.levels else 1e-3) if tolerance is None else tolerance
     if not 0 < tolerance < 1:
         raise SpecificationError(f"ci.r_script: tolerance={tolerance!r}. It is a share of a standard error, above 0 and below 1.")
@@ -87,6 +88,18 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float | None = N
             "",
         ]
     )
+
+
+def _refuse_weighed_twice(fit: SEMFit) -> None:
+    """On two levels lavaan 0.6 weighs groups by their share of the cases twice: no maximum of the likelihood if they are tied."""
+    sizes = {group.nobs for group in fit.sample.groups}
+    if fit.levels and len(sizes) > 1 and fit.layout.tied:
+        raise SpecificationError(
+            f"ci.r_script: the groups have {' and '.join(map(str, sorted(sizes)))} cases and parameters in common, and on two "
+            "levels lavaan 0.6 weighs the log-likelihood of a group by its share of the cases once too often: its estimates are "
+            "not those of maximum likelihood, and the script would report a difference that is not ours. Take ci.to_lavaan(fit) "
+            "to another program, or let the script rerun the fit without equal parameters."
+        )
 
 
 def _quoted(text: str) -> str:

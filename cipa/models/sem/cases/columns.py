@@ -54,7 +54,7 @@ def group_labels(data: Any, *, group: str | None) -> tuple[str, ...]:
     if group is None or isinstance(data, SampleMoments):
         return ("",)
     column = as_dataset(data, columns=[group]).words(group)
-    labels = list(dict.fromkeys(_label(value) for value in column if value is not None and value == value))
+    labels = list(dict.fromkeys(label_of(value) for value in column if value is not None and value == value))
     if len(labels) < 2:
         raise DataError(
             f"The group column '{group}' has {len(labels)} value. A multi-group model needs at least 2: drop group=, or check "
@@ -74,8 +74,9 @@ def group_codes(data: Dataset, group: str | None, labels: Sequence[str]) -> IntA
     if group is None:
         return np.zeros(data.nobs, dtype=np.intp)
     lookup = {label: position for position, label in enumerate(labels)}
-    return np.array([lookup.get(_label(value), -1) if value is not None else -1 for value in data.words(group)], dtype=np.intp)
+    return np.array([lookup.get(label_of(value), -1) if value is not None else -1 for value in data.words(group)], dtype=np.intp)
 
 
-def _label(value: Any) -> str:
+def label_of(value: Any) -> str:
+    """A group or cluster as it is written: a whole number without its point."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

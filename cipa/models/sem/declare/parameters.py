@@ -42,8 +42,8 @@ class Parameter:
     """A row: a parameter of one block, free or fixed at `value`.
 
     Blocks are the groups 0, 1, …; on two levels each group has two, within before between, and `level` is the label that the
-    syntax gives. `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held at
-    the sample's. `user` marks rows that the researcher wrote. `lower` and `upper` bound a free parameter.
+    syntax gives. `value` is the fixed value, or the researcher's starting value (NaN without one). `exogenous` marks moments held
+    at the sample's. `user` marks rows that the researcher wrote. `lower` and `upper` bound a free parameter.
     """
 
     lhs: str
@@ -126,17 +126,18 @@ def parameter_table(
     """All parameters of all groups, and the roles of the variables in each group."""
     rows: list[Parameter] = []
     roles: list[Roles] = []
-    for position, label in enumerate(group_labels):
-        formulas = formulas_of(syntax, label, position)
+    for position in range(len(group_labels)):
+        formulas = formulas_of(syntax, group_labels, position)
         here = roles_of(formulas)
         roles.append(here)
         rows.extend(block_rows(syntax, formulas, here, rules=rules, block=position, ngroups=len(group_labels)))
     return tuple(rows), tuple(roles)
 
 
-def formulas_of(syntax: Syntax, label: str, position: int) -> list[Formula]:
-    """The formulas of a group: those of its own blocks, by its label or its number, and those of every group."""
-    return [row for row in syntax.formulas if row.group is None or row.group in (label, str(position + 1))]
+def formulas_of(syntax: Syntax, labels: Sequence[str], position: int) -> list[Formula]:
+    """The formulas of a group: those of every group, and of its own blocks, by its label or (if that is no label) its number."""
+    names = {labels[position]} | ({str(position + 1)} - set(labels))
+    return [row for row in syntax.formulas if row.group is None or row.group in names]
 
 
 def refuse_unknown_groups(syntax: Syntax, labels: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
 """What a syntax with two `level:` blocks declares: which level is which, the parameter table, and what is not derived.
 
-Each group has a block for each level: within clusters first, between them second. The mean of a variable that stands on both levels is
-a parameter of the between level; at the within level means are 0 unless the variable stands there only. An exogenous variable on
-one level is held at the sample's moments, as in single-level models; one that stands on both is split into two unobserved parts,
-whose moments the sample does not show: then all exogenous variables are random (lavaan holds their two moments at values that are
-those of neither part).
+Each group has a block for each level: within clusters first, between them second. The mean of a variable that stands on both
+levels is a parameter of the between level; at the within level means are 0 unless the variable stands there only. An exogenous
+variable on one level is held at the sample's moments, as in single-level models; one that stands on both is split into two
+unobserved parts, whose moments the sample does not show: then all exogenous variables are random (lavaan holds their two
+moments at values that are those of neither part).
 
 Sources: Muthén, B. (1994). Sociological Methods & Research, 22, 376-398; Lüdtke, O. et al. (2008). Psychological Methods, 13,
 203-229 (splitting covariates).
@@ -109,10 +109,11 @@ def declare_levels(declaration: Declaration, groups: Sequence[str]) -> Layout:
     syntax, levels = declaration.parsed, levels_of(declaration.parsed, declaration.cluster)
     refuse_unknown_groups(syntax, groups)
     formulas = [
-        [row for row in formulas_of(syntax, label, position) if row.level == level]
-        for position, label in enumerate(groups)
+        [row for row in formulas_of(syntax, groups, position) if row.level == level]
+        for position in range(len(groups))
         for level in levels
     ]
+    _refuse_missing_level(formulas, groups, levels)
     roles = [roles_of(rows) for rows in formulas]
     pairs = [(roles[block], roles[block + 1]) for block in range(0, len(roles), 2)]
     for position, pair in enumerate(pairs):
@@ -139,6 +140,16 @@ def declare_levels(declaration: Declaration, groups: Sequence[str]) -> Layout:
         automatic=declaration.defaults != "lavaan",
     )  # fmt: skip
     return replace(build_layout(held, roles, syntax, means=True, effect_coding=declaration.effect_coding), levels=levels)
+
+
+def _refuse_missing_level(formulas: Sequence[Sequence[Formula]], groups: Sequence[str], levels: Sequence[str]) -> None:
+    for block, rows in enumerate(formulas):
+        if not rows:
+            raise SpecificationError(
+                f"ci.SEM: the syntax has no formula at 'level: {levels[block % 2]}' for the group {groups[block // 2]}, and a "
+                "level left out would have no variances. Write that level in the group's block, with at least its variances (y "
+                "~~ y)."
+            )
 
 
 def _refuse_unmeasured(

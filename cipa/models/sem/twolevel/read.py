@@ -16,7 +16,7 @@ from cipa.data.dataset import as_dataset
 from cipa.data.moments import SampleMoments
 from cipa.data.panel import category_codes
 from cipa.errors import DataError, SpecificationError
-from cipa.models.sem.cases.columns import group_codes, require_columns
+from cipa.models.sem.cases.columns import group_codes, label_of, require_columns
 from cipa.models.sem.cases.conditions import code_notices, placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Levels, Sample
 from cipa.models.sem.declare.layout import Block, Layout
@@ -87,7 +87,7 @@ def two_level_sample(
     dataset = as_dataset(data, columns=list(dict.fromkeys([*names, *([group] if group else []), cluster])))
     values, codes = dataset.numeric(names), group_codes(dataset, group, labels)
     clusters, found = category_codes(dataset, cluster)
-    texts = [str(value) for value in found]
+    texts = [label_of(value) for value in found]
     placed, notices = placed_rows(dataset, {"group": group, "cluster": cluster})
     _refuse_shared(clusters[placed], codes[placed], texts, labels, cluster=cluster)
     notices += code_notices(values[placed], names)
@@ -171,8 +171,8 @@ def _refuse_data(values: Array, codes: IntArray, labels: Sequence[str], here: _G
     if count < 2 or count == n:
         what = f"has the one value {labels[0]}" if count < 2 else f"has {n} values for {n} cases, one case per cluster"
         raise DataError(
-            f"The cluster column '{cluster}' {what}{here.place}. Variation within and between clusters cannot be told apart: choose the "
-            "column that holds several cases per cluster, or drop the 'level:' blocks."
+            f"The cluster column '{cluster}' {what}{here.place}. Variation within and between clusters cannot be told apart: "
+            "choose the column that holds several cases per cluster, or drop the 'level:' blocks."
         )
     varies = _varies_within(values, codes)
     for position in np.setdiff1d(between, within):
@@ -180,20 +180,21 @@ def _refuse_data(values: Array, codes: IntArray, labels: Sequence[str], here: _G
             first = labels[int(np.argmax(varies[:, position]))]
             raise DataError(
                 f"'{names[position]}' stands at the between level only, but varies within {int(varies[:, position].sum())} "
-                f"clusters{here.place}, first in {cluster}={first}. A variable of clusters has one value in each: name it in the within "
-                "level too, or take its cluster mean."
+                f"clusters{here.place}, first in {cluster}={first}. A variable of clusters has one value in each: name it in the "
+                "within level too, or take its cluster mean."
             )
     for position in within:
         if not varies[:, position].any():
             raise DataError(
-                f"'{names[position]}' stands at the within level, but has the same value for all cases of every cluster{here.place}: its "
-                "variance within is 0 and the likelihood has no maximum. Keep it at the between level only."
+                f"'{names[position]}' stands at the within level, but has the same value for all cases of every "
+                f"cluster{here.place}: its variance within is 0 and the likelihood has no maximum. Keep it at the between level "
+                "only."
             )
     if count <= len(between):
         raise DataError(
-            f"{count} clusters ('{cluster}'){here.place} for {len(between)} variables at the between level: their covariance matrix is "
-            f"singular. More than {len(between)} clusters are needed, and for trustworthy errors {FEW_CLUSTERS} or more; use "
-            "fewer variables between, or drop the 'level:' blocks and keep cluster=."
+            f"{count} clusters ('{cluster}'){here.place} for {len(between)} variables at the between level: their covariance "
+            f"matrix is singular. More than {len(between)} clusters are needed, and for trustworthy errors {FEW_CLUSTERS} or "
+            "more; use fewer variables between, or drop the 'level:' blocks and keep cluster=."
         )
 
 
@@ -223,8 +224,8 @@ def _levels(values: Array, codes: IntArray, here: _Group) -> Levels:
     free = unrestricted(clusters)
     if free is None or not free.converged:
         raise DataError(
-            f"The unrestricted two-level model has no maximum for these data{here.place}: too few clusters, or variables that are "
-            "collinear within or between clusters. Use fewer variables at the between level."
+            f"The unrestricted two-level model has no maximum for these data{here.place}: too few clusters, or variables that "
+            "are collinear within or between clusters. Use fewer variables at the between level."
         )
     masks, df = [], 0
     for roles, block in zip(here.roles, here.blocks, strict=True):

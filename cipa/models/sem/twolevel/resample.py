@@ -119,7 +119,7 @@ def codes_of_copies(rows: IntArray, clusters: IntArray) -> IntArray:
     _, first, count = np.unique(rows[order], return_index=True, return_counts=True)
     copy = np.empty(len(rows), dtype=np.intp)
     copy[order] = np.arange(len(rows)) - np.repeat(first, count)
-    pairs = clusters[rows] * (int(copy.max()) + 1) + copy
+    pairs = clusters[rows] * (int(copy.max(initial=0)) + 1) + copy
     return np.unique(pairs, return_inverse=True)[1].reshape(-1).astype(np.intp)
 
 

@@ -196,8 +196,6 @@ def test_unrestricted_moments_stay_possible_where_the_likelihood_is_unbounded() 
         ("level: within\nf =~ y1 + y2 + y3", {}, r"the syntax has 1 level \(level: within\)"),
         (CFA + "level: top\ny1 ~~ y1", {}, "the syntax has 3 level"),
         ("y4 ~ y5\n" + CFA, {}, r"(?s)line 1:.*stands before the first 'level:' line"),
-        ("group: 1\n" + CFA, {"group": "school"}, "'group:' blocks around 'level:' blocks are not derived"),
-        (CFA, {"group": "w1"}, "group='w1' is not derived for two-level models"),
         (CFA, {"missing": "two_stage"}, 'missing="two_stage" is not derived for two-level models'),
         (CFA, {"estimator": "mlf"}, 'estimator="mlf" is not derived for two-level models'),
         (CFA, {"ordered": ["y1"]}, "ordered=.* is not derived for two-level models"),

@@ -123,7 +123,9 @@ def test_residuals_and_explained_variance(name: str) -> None:
     samples, moments = ([*found[key].values()] if isinstance(found[key], dict) else found[key] for key in ("h1", "implied"))
     for (group, level), sample, implied in zip(fit.block_labels, samples, moments, strict=True):
         gap = np.array(sample["values"]) - np.array(implied["values"])
-        rows = table[(table.level == level) & (table.op == "~~") & (table.group.isna() if group is None else table.group == group)]
+        rows = table[
+            (table.level == level) & (table.op == "~~") & (table.group.isna() if group is None else table.group == group)
+        ]
         assert len(rows) == len(gap) * (len(gap) + 1) // 2
         for row in rows.itertuples():
             expected = gap[sample["rows"].index(row.lhs), sample["rows"].index(row.rhs)]
