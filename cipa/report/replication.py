@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from cipa.evidence.findings import Analysis, Verdict
+from cipa.language.speech import Language
 from cipa.report.document import Block, Listing, Paragraph, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.view import View
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimate

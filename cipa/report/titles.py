@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.sample import constructs_of, dataset_of
-from cipa.report.language.speech import Language
+from cipa.language.speech import Language
 from cipa.results.fit import Fit
 
 

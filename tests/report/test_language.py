@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import cipa as ci
+from cipa.language import LANGUAGES
+from cipa.language.en import EN, TEMPLATES
+from cipa.language.speech import Language
 from cipa.report.document import FRAME, Figure, Heading, Table
-from cipa.report.language.en import EN, TEMPLATES
-from cipa.report.language.speech import Language
 from cipa.report.outline import outline
-from cipa.report.publish import LANGUAGES
 from cipa.report.tables.regressions import STATISTICS
 from cipa.report.tables.reliability import HEADS
 from cipa.report.tables.sample import STEPS

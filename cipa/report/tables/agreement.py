@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Note, Row, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import model_title
 from cipa.report.view import View
 from cipa.results.display import ResultTable

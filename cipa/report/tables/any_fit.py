@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Cell, Row, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import errors_note, hypotheses_by_term
 from cipa.report.view import View
 from cipa.results.fit import Fit

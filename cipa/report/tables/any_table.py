@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
+from cipa.language.speech import Language
 from cipa.report.document import Block, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import in_group, model_title, table_key
 from cipa.results.display import ResultTable
 

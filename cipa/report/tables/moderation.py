@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
+from cipa.language.speech import Language
+from cipa.language.words import decimal, level
 from cipa.report.document import Block, Paragraph, Table, body, columns
 from cipa.report.figures.simple_slopes import slopes_figure
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles
 from cipa.report.view import View, evidence_of
-from cipa.report.words import decimal, level
 from cipa.results.display import ResultTable
 from cipa.results.questions import spread
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
+from cipa.language.words import p_value
 from cipa.report.document import Block, Cell, Format, Row, Table, Value, columns
-from cipa.report.language.speech import Language
 from cipa.report.tables.any_fit import is_regression
 from cipa.report.titles import construct_titles, hypotheses_by_term, model_title
 from cipa.report.view import View
-from cipa.report.words import p_value
 from cipa.results.fit import Fit
 from cipa.results.questions import facts
 from cipa.terms import Term

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Format, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_head, construct_titles
 from cipa.report.view import View, evidence_of
 from cipa.results.display import ResultTable

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Paragraph, Row, Table, body, columns, group
-from cipa.report.language.speech import Language
 from cipa.report.view import View
 
 STEPS = ("read", "screen", "reverse", "used")

@@ -6,8 +6,8 @@ from collections import Counter
 
 from cipa.evidence.findings import Analysis, Verdict, VerdictWord
 from cipa.evidence.verdicts import DRAWS
+from cipa.language.speech import Language
 from cipa.report.document import Block, Paragraph, Row, Table, body, columns, group
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, in_group, model_title
 from cipa.report.view import View
 from cipa.report.words import arrow

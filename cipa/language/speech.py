@@ -1,4 +1,4 @@
-"""A language: what a report says, by code. A view names a code and its values; the words are in one file a language.
+"""A language: what is said, by code. Code names a code and its values; the words are in one folder a language.
 
 A template is text with named places, `{n}`, each with a way of writing it after a colon: `{share:per_cent}`, `{low:decimal}`,
 `{names:listed}`; or a function of the values, where grammar asks for one. Names and labels that a study gives are values, and are
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
-from cipa.report.words import decimal, equals_p, level, per_cent, signed, statistic, unit
+from cipa.language.words import decimal, equals_p, level, per_cent, signed, statistic, unit
 
 Template = str | Callable[..., str]
 
@@ -38,7 +38,7 @@ class _Writer(Formatter):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """What a report says.
+    """What is said, by code.
 
     Parameters
     ----------

@@ -1,0 +1,13 @@
+"""English: templates in files by subject, joined here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cipa.language.en.grammar import listed
+from cipa.language.en.report import REPORT
+from cipa.language.speech import Language, Template
+
+TEMPLATES: Mapping[str, Template] = {**REPORT}
+
+EN = Language(name="en", templates=TEMPLATES, listed=listed)
