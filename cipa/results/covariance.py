@@ -294,8 +294,8 @@ def _without_rounding(vcov: VCov, matrix: Array, parts: Parts) -> tuple[Array, t
             f"{why}. What is left is rounding, not a standard error. Cluster by another column, such as the entity."
         )
     kept = np.where(np.outer(~gone, ~gone), matrix, 0.0)
-    text = f"{why} of {int(gone.sum())} of {len(gone)} estimates; it is shown as missing. Cluster by another column for these."
-    return kept, (Notice(code="scores_cancel", text=text, severity="warning"),)
+    values = {"vcov": str(vcov), "gone": int(gone.sum()), "total": len(gone)}
+    return kept, (Notice(code="scores_cancel", values=values, severity="warning"),)
 
 
 def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:
@@ -342,23 +342,15 @@ def cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool = False) 
     few = _mended_notice(mended)
     if min(groups) < FEW_CLUSTERS:
         name = vcov.clusters[list(groups).index(min(groups))]
-        text = (
-            f"There are only {min(groups)} clusters by {name}. With fewer than {FEW_CLUSTERS}, tests with clustered errors "
-            "reject a true null too often; read p-values near 0.05 with reserve and add a wild cluster bootstrap."
-        )
-        few = (*few, Notice(code="few_clusters", text=text, severity="info"))
+        values = {"clusters": min(groups), "column": name, "enough": FEW_CLUSTERS}
+        few = (*few, Notice(code="few_clusters", variant="clustered", values=values))
     return few
 
 
 def _mended_notice(mended: bool) -> tuple[Notice, ...]:
     if not mended:
         return ()
-    text = (
-        "The covariance of the estimates was not positive semidefinite (it subtracts one matrix from others, with few"
-        " groups); its negative eigenvalues were set to zero, as Cameron, Gelbach & Miller (2011) advise. Compare with"
-        " one-way clustering by the column with the fewest groups."
-    )
-    return (Notice(code="vcov_mended", text=text, severity="warning"),)
+    return (Notice(code="vcov_mended", severity="warning"),)
 
 
 SCORE_KINDS: dict[str, Kind] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cipa.language.en.grammar import listed
+from cipa.language.en.grammar import WAYS
+from cipa.language.en.notices import NOTICES
 from cipa.language.en.report import REPORT
 from cipa.language.speech import Language, Template
 
-TEMPLATES: Mapping[str, Template] = {**REPORT}
+TEMPLATES: Mapping[str, Template] = {**REPORT, **NOTICES}
 
-EN = Language(name="en", templates=TEMPLATES, listed=listed)
+EN = Language(name="en", templates=TEMPLATES, ways=WAYS)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 
 def listed(words: Sequence[str]) -> str:
@@ -14,3 +15,24 @@ def counted(number: int, word: str) -> str:
     """Count things: "1 hypothesis", "3 hypotheses"."""
     plural = f"{word[:-2]}es" if word.endswith("is") else f"{word}s"
     return f"{number} {word if number == 1 else plural}"
+
+
+def in_group(group: str | None) -> str:
+    """The group that a statement is about; nothing where there is one group only."""
+    return f" in group {group}" if group else ""
+
+
+def of_group(group: str | None) -> str:
+    """The group that a thing belongs to; nothing where there is one group only."""
+    return f" of group {group}" if group else ""
+
+
+def at_level(level: str | None) -> str:
+    """The level that a statement is about; nothing where there is one level only."""
+    return f" at level {level}" if level else ""
+
+
+WAYS: Mapping[str, Callable[[Any], str]] = {
+    "listed": listed, "commas": ", ".join, "in_group": in_group, "of_group": of_group, "at_level": at_level,
+}  # fmt: skip
+"""Ways of writing a value in English, by the name that a template gives after the colon."""

@@ -343,19 +343,9 @@ def _statistics(found: Any, script: _Script, group: GroupSample) -> tuple[Statis
 
 
 def _left_out(recipe: Recipe, exogenous: tuple[str, ...]) -> list[Notice]:
-    text = (
-        "engine semopy: left out, because it computes them by other definitions or wrongly: RMSEA, GFI, AGFI, AIC, BIC, the "
-        "log-likelihood, standardized estimates and residuals, R². Use the native engine for them."
-    )
-    found = [Notice(code="engine_left_out", text=text)]
+    found = [Notice(code="engine_left_out")]
     if exogenous:
-        text = (
-            "engine semopy: chi-square, its degrees of freedom, CFI, TLI and NFI are left out too: with observed exogenous "
-            f"variables ({', '.join(exogenous)}) semopy counts their moments as explained. Estimates and standard errors are not "
-            "touched by that."
-        )
-        found.append(Notice(code="engine_no_test", text=text))
+        found.append(Notice(code="engine_no_test", values={"names": exogenous}))
     if recipe.test != "standard":
-        text = "engine semopy: the scaled test is left out; chi-square is the uncorrected one."
-        found.append(Notice(code="engine_no_scaling", text=text))
+        found.append(Notice(code="engine_no_scaling"))
     return found

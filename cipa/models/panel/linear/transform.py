@@ -343,16 +343,8 @@ def _refuse_no_outcome(design: Design, before: float, after: float, words: str) 
 def _rank_notice(found: Absorbed, effects: Sequence[Effect]) -> tuple[Notice, ...]:
     if found.exact_rank:
         return ()
-    text = (
-        f"With {len(effects)} sets of effects the number of absorbed parameters is taken as {found.rank} (levels less redundant"
-        " constants, as fixest does). Effects nested in one another would make it smaller and the iid errors slightly too large."
-    )
-    return (Notice(code="effect_rank", text=text),)
+    return (Notice(code="effect_rank", values={"sets": len(effects), "rank": found.rank}),)
 
 
 def _gap_notice(lost: int) -> Notice:
-    text = (
-        f"{lost} rows follow a gap in time and have no difference to the period before; they are not used. (plm would"
-        " subtract the row above, whatever its year.)"
-    )
-    return Notice(code="gaps_not_differenced", text=text)
+    return Notice(code="gaps_not_differenced", values={"rows": lost})

@@ -97,12 +97,11 @@ def _kept(values: Array, layout: Layout, *, within: IntArray, between: IntArray,
 def _missing_notices(holes: Array, rows: int, *, missing: str) -> list[Notice]:
     found, kept = [], len(holes)
     if kept < rows:
-        why = "a missing value" if missing == "listwise" else "no value within, or a missing exogenous variable"
-        advice = ' missing="fiml" would use them.' if missing == "listwise" else ""
-        found.append(Notice(code="rows_dropped", text=f"{rows - kept} of {rows} cases were dropped: {why}.{advice}"))
+        lost = {"lost": rows - kept, "total": rows, "group": None}
+        found.append(Notice(code="rows_dropped", variant="listwise" if missing == "listwise" else "no_value_within", values=lost))
     if holes.any():
         count = len(np.unique(np.packbits(holes, axis=1), axis=0))
-        found.append(Notice(code="missing_patterns", text=f"{holes.mean():.1%} of the cells are missing, in {count} patterns."))
+        found.append(Notice(code="missing_patterns", variant="levels", values={"share": holes.mean(), "patterns": count}))
     return found
 
 
@@ -219,29 +218,20 @@ def _exogenous_loglik(clusters: Sampled, layout: Layout, direct: tuple[tuple[Arr
 def _notices(clusters: Sampled, free: Unrestricted, layout: Layout, names: Sequence[str]) -> tuple[Notice, ...]:
     found = []
     n, count = clusters.nobs, clusters.nclusters
-    shares = ", ".join(f"{names[i]} {share:.2f}" for i, share in intraclass(clusters, free) if i in clusters.within)
-    sizes = f"{n / count:.1f} cases each ({int(clusters.size.min())} to {int(clusters.size.max())})"
-    found.append(Notice(code="levels", text=f"{count} clusters with {sizes}. Intraclass correlations: {shares}."))
+    shares = tuple((names[i], share) for i, share in intraclass(clusters, free) if i in clusters.within)
+    values = {
+        "clusters": count, "mean": n / count, "least": int(clusters.size.min()), "most": int(clusters.size.max()),
+        "shares": shares,
+    }  # fmt: skip
+    found.append(Notice(code="levels", values=values))
     if any(row.op == "~~" and not row.user and row.free and _is_split(row.lhs, layout) for row in layout.rows):
-        text = (
-            "An exogenous variable stands on both levels: its two parts are not observed, so all exogenous variables are random, "
-            "and their moments are estimated and counted in npar and the log-likelihood."
-        )
-        found.append(Notice(code="split_exogenous", text=text))
+        found.append(Notice(code="split_exogenous"))
     own = sum(layout.rows[position].group == 1 for position in layout.theta)
     if count < own:
-        text = (
-            f"{count} clusters for {own} parameters of the between level: more parameters than independent units. Their standard "
-            "errors and the tests are not trustworthy. Simplify the between level, or correct single-level errors by cluster= "
-            "alone."
-        )
-        found.append(Notice(code="few_clusters", text=text, severity="warning"))
+        values = {"clusters": count, "parameters": own}
+        found.append(Notice(code="few_clusters", variant="parameters", values=values, severity="warning"))
     elif count < FEW_CLUSTERS:
-        text = (
-            f"{count} clusters are few: standard errors of the between level tend to be too small, and tests reject too often, "
-            f"below about {FEW_CLUSTERS}. Read p-values near .05 with reserve."
-        )
-        found.append(Notice(code="few_clusters", text=text))
+        found.append(Notice(code="few_clusters", variant="between", values={"clusters": count, "enough": FEW_CLUSTERS}))
     return (*found, *_indefinite(free))
 
 
@@ -256,12 +246,7 @@ def _indefinite(free: Unrestricted) -> list[Notice]:
     scaled = free.between[np.ix_(safe, safe)] / np.sqrt(np.outer(variances[safe], variances[safe]))
     if not free.bounded and safe.all() and np.linalg.eigvalsh(scaled)[0] > -1e-8:
         return []
-    bound = "was held at the bound of what is possible" if free.bounded else "is not positive definite"
-    text = (
-        f"The unrestricted covariance matrix between clusters {bound}: some variable hardly varies between clusters, or clusters "
-        "are few. The chi-square compares with this matrix, and is approximate. Consider that variable at the within level only."
-    )
-    return [Notice(code="between_cov", text=text)]
+    return [Notice(code="between_cov", variant="bound" if free.bounded else "indefinite")]
 
 
 def intraclass(clusters: Sampled, free: Unrestricted) -> list[tuple[int, float]]:
