@@ -46,6 +46,12 @@ def test_titles_heads_and_captions_come_from_the_language(name: str) -> None:
     notes = [block.text for block in document.blocks if isinstance(block, Note)]
     for notice in (notice for fit in analysis.fits.values() for notice in fit.notices):
         assert any(f"⟦{notice.text}⟧" in note for note in notes), notice
+    under = " ".join(
+        note for block in document.blocks if isinstance(block, Table) and block.key == "verdicts" for note in block.notes
+    )
+    for verdict in analysis.verdicts:
+        if verdict.verdict == "inconclusive":
+            assert f"⟦{verdict.reason}⟧" in under
     text = render_html(document)
     assert '<html lang="xx">' in text
     assert "<b>⟦Table⟧ 1</b>" in text

@@ -47,7 +47,7 @@ def _notes(analysis: Analysis, say: Language) -> list[str]:
     waiting: dict[str, list[str]] = {}
     for verdict in analysis.verdicts:
         if verdict.verdict in ("not tested", "inconclusive"):
-            waiting.setdefault(verdict.reason, []).append(_named(analysis, verdict, say))
+            waiting.setdefault(say.again(verdict.reason), []).append(_named(analysis, verdict, say))
     return [*notes, *(f"{', '.join(names)}: {reason}" for reason, names in waiting.items())]
 
 
