@@ -34,7 +34,7 @@ def table_key(exhibit: str, key: Key) -> str:
 
 def errors_note(say: Language, fit: Fit) -> str:
     """Which standard errors a table of one fit shows."""
-    return say("errors", kind=str(fit.vcov_type.note or fit.vcov_type))
+    return say("errors", kind=fit.vcov_type.note or str(fit.vcov_type))
 
 
 def model_title(analysis: Analysis, model: str) -> str:

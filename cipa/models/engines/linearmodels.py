@@ -15,9 +15,9 @@ import pandas as pd
 from linearmodels.panel import BetweenOLS, FirstDifferenceOLS, PanelOLS, PooledOLS, RandomEffects
 
 from cipa.errors import SpecificationError
+from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.answers import facts
-from cipa.models.panel.linear.fit import METHODS
 from cipa.models.panel.linear.model import Panel
 from cipa.numerics.algebra.linalg import frozen
 from cipa.results.answers import Answers, Cases
@@ -65,8 +65,8 @@ def fit(model: Panel, data: Any) -> Fit:
         df_resid=float(found.df_resid), npar=len(params),
         estimates=tabulate(terms, params, np.sqrt(vcov.diagonal()), df=_degrees(model, design, found)),
         statistics=Statistics(_shares(model, found)),
-        vcov_type=replace(model.vcov, note="as computed by linearmodels, without small-sample factor"), notices=design.notices,
-        title=f"Panel model, {METHODS[model.method]}, engine linearmodels", engine="linearmodels",
+        vcov_type=replace(model.vcov, note=EN("errors.linearmodels")), notices=design.notices,
+        title=EN("title.panel.linearmodels", method=model.method), engine="linearmodels",
         engine_packages=("linearmodels",),
         answers=Answers(facts=facts, cases=lambda _: Cases(columns=model.variables, labels=(None,), rows=(design.rows,))),
     )  # fmt: skip

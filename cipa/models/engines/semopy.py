@@ -26,6 +26,7 @@ import semopy
 from scipy.stats import chi2
 
 from cipa.errors import ConvergenceError, SpecificationError
+from cipa.language.en import EN
 from cipa.models.sem.cases.moments import refuse_without_cases
 from cipa.models.sem.cases.read import layout_for, prepare
 from cipa.models.sem.cases.sample import GroupSample, Sample
@@ -92,7 +93,7 @@ def fit(model: SEM, data: Any) -> Fit:
         convergence=Convergence(iterations=steps, criterion=_STILL,
         message="semopy's L-BFGS-B, then Fisher steps with its gradient"),
         notices=(*sample.notices, *_left_out(recipe, exogenous)), engine="semopy", engine_packages=("semopy",),
-        title="Structural equation model, maximum likelihood, complete cases, engine semopy",
+        title=EN("title.structural.semopy"),
         answers=Answers(cases=lambda _: _cases(model, sample.groups[0])),
     )  # fmt: skip
 

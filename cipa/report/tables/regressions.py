@@ -60,7 +60,7 @@ def _error_notes(say: Language, fits: Fits) -> list[str]:
     """Which standard errors: one line for the models that share them."""
     kinds: dict[str, list[str]] = {}
     for number, fit in enumerate(fits.values(), 1):
-        note = f", {fit.vcov_type.note}" if fit.vcov_type.note else ""
+        note = f", {say.again(fit.vcov_type.note)}" if fit.vcov_type.note else ""
         kinds.setdefault(f"{fit.vcov_type}{note}", []).append(f"({number})")
     return [say("regressions.errors", models=numbers, kind=kind) for kind, numbers in kinds.items()]
 

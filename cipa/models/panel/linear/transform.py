@@ -19,6 +19,7 @@ import numpy as np
 
 from cipa.data.panel import PanelKeys
 from cipa.errors import ConvergenceError, DataError
+from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import ABSORBED, refuse_absorbed
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
@@ -234,7 +235,7 @@ def words_of(design: Design, effects: Sequence[str]) -> str:
     """The effects in words ("firm and year effects")."""
     keys = design.keys
     named = [{"entity": keys.entity, "time": keys.time}[effect] for effect in ("entity", "time") if effect in effects]
-    return " and ".join([*named, *design.absorbed]) + " effects"
+    return EN("effects", names=(*named, *design.absorbed))
 
 
 def group_means(columns: Array, effect: Effect) -> Array:

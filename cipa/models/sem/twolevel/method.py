@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import IdentificationError
+from cipa.language.en import EN
 from cipa.models.sem.answers import structure
 from cipa.models.sem.answers.difference import scaled_difference
 from cipa.models.sem.cases.sample import Levels, Sample
@@ -119,9 +120,9 @@ def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> Non
 
 def _described(recipe: Recipe, levels: Levels) -> VCov:
     if recipe.se == "standard":
-        note = f"inverse {recipe.information} information of the two-level likelihood"
+        note = EN("errors.levels.standard", information=recipe.information)
         return VCov(kind=f"{recipe.information} information", convention="none", note=note)
-    note = f"sandwich of {recipe.information} information and the scores of {levels.clusters.nclusters} clusters, no factor"
+    note = EN("errors.levels.robust", information=recipe.information, clusters=levels.clusters.nclusters)
     return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
 
 
