@@ -20,10 +20,10 @@ def _plain(analysis: Analysis, key: Key, table: ResultTable, say: Language) -> T
     about = f", {model_title(analysis, key.model)}" if key.model else ""
     return Table(
         key=table_key(key.exhibit, key),
-        title=f"{table.title}{about}{in_group(say, key.group)}",
+        title=f"{say.again(table.title)}{about}{in_group(say, key.group)}",
         columns=heads,
         rows=rows,
-        notes=table.notes,
+        notes=tuple(map(say.again, table.notes)),
     )
 
 

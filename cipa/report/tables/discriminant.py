@@ -21,8 +21,9 @@ def _fornell_larcker(analysis: Analysis, model: str, say: Language) -> list[Bloc
             body(f"{i + 1} {titles.get(name, name)}", *[table.columns[other][i] for other in names])
             for i, name in enumerate(names)
         )
-        title = f"{table.title}{in_group(say, key.group)}"
-        blocks.append(Table(key=table_key("fornell-larcker", key), title=title, columns=heads, rows=rows, notes=table.notes))
+        title = f"{say.again(table.title)}{in_group(say, key.group)}"
+        notes = tuple(map(say.again, table.notes))
+        blocks.append(Table(key=table_key("fornell-larcker", key), title=title, columns=heads, rows=rows, notes=notes))
     return blocks
 
 
@@ -43,8 +44,8 @@ def _ratios(analysis: Analysis, key: Key, table: ResultTable, say: Language) -> 
         )
         for i, name in enumerate(names)
     )
-    notes = (*table.notes, say("htmt.note"))
-    title = f"{table.title}{in_group(say, key.group)}"
+    notes = (*map(say.again, table.notes), say("htmt.note"))
+    title = f"{say.again(table.title)}{in_group(say, key.group)}"
     return Table(key=table_key("htmt", key), title=title, columns=heads, rows=rows, notes=notes)
 
 

@@ -49,7 +49,8 @@ def _table(say: Language, slopes: ResultTable, *, key: str, effect: str, moderat
         strict=True,
     )
     rows = tuple(body(level(value), at, b, se, (low, high), p) for value, at, b, se, low, high, p in cells)
-    return Table(key=key, title=say("slopes", effect=effect, moderator=moderator), columns=heads, rows=rows, notes=slopes.notes)
+    title, notes = say("slopes", effect=effect, moderator=moderator), tuple(map(say.again, slopes.notes))
+    return Table(key=key, title=title, columns=heads, rows=rows, notes=notes)
 
 
 def _region(say: Language, region: ResultTable, effect: str, moderator: str) -> str:

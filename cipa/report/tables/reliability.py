@@ -17,7 +17,7 @@ def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     titles = construct_titles(analysis, model)
     return [
         Table(
-            key=f"reliability-{model}", title=say("reliability"), notes=table.notes,
+            key=f"reliability-{model}", title=say("reliability"), notes=tuple(map(say.again, table.notes)),
             columns=columns((say("construct"), "text"), (say("reliability.items"), "int"), *_heads(say, table)),
             rows=tuple(
                 body(construct_head(say, titles, construct, label), *rest)

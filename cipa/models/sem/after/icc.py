@@ -6,6 +6,7 @@ Source: Snijders, T. & Bosker, R. (2012). Multilevel Analysis, 2nd ed., ch. 3.
 from __future__ import annotations
 
 from cipa.errors import InferenceError, public
+from cipa.language.en import EN
 from cipa.models.sem.cases.sample import Levels
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.twolevel.read import variances_by_level
@@ -48,7 +49,7 @@ def icc(fit: SEMFit) -> ResultTable:
         "between_variance": tuple(between.tolist()), "clusters": (count,) * len(names),
         "average_size": (levels.clusters.nobs / count,) * len(names),
     }  # fmt: skip
-    return ResultTable(title="Intraclass correlations (between / total variance, unrestricted model)", columns=columns)
+    return ResultTable(title=EN("table.icc"), columns=columns)
 
 
 def _levels(fit: SEMFit) -> Levels:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cipa.language.en import EN
 from cipa.models.sem.answers.factor_scores import scoring
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.twolevel.objective import ends_of
@@ -39,7 +40,7 @@ def of_levels(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
     found[group.rows] = np.hstack(scores)
     twice = {name for name in fit.layout.roles[0].latent if name in fit.layout.roles[1].latent}
     heads = [f"{name} [level {label}]" if name in twice else name for name, label in names]
-    return f"Factor scores of two levels ({method})", tuple(heads), found
+    return EN("table.scores.levels", method=method), tuple(heads), found
 
 
 def level_values(fit: SEMFit) -> tuple[Array, Array]:
