@@ -170,7 +170,7 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
         )
     wald = float(h @ np.linalg.solve(spread, h))
     return Statistic(
-        name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label="Wald test"
+        name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label=EN("label.wald")
     )
 
 

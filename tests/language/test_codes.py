@@ -15,8 +15,10 @@ import pytest
 
 import cipa
 from cipa.language import LANGUAGES
-from cipa.language.en import EN, TEMPLATES
+from cipa.language.en import EN, TEMPLATES, fits, notices, report, tables, verdicts
 from cipa.language.speech import NUMBERS, Language, Template
+from cipa.models.panel.linear.fit import METHODS
+from cipa.models.sem.steps.indices import LABELLED
 from cipa.report.document import FRAME
 from cipa.report.tables.regressions import STATISTICS
 from cipa.report.tables.reliability import HEADS
@@ -31,6 +33,8 @@ LISTED = {
     *(f"verdict.{word}" for word in ORDER),
     *(f"statistic.{name}" for name, _ in STATISTICS),
     *(f"step.{name}" for name in STEPS),
+    *(f"label.{name}" for name in LABELLED),
+    *(f"method.{name}" for name in METHODS),
 }
 """Codes made of names that a table lists."""
 
@@ -120,6 +124,13 @@ def test_every_code_has_words_and_all_words_are_used() -> None:
     used = {use.code: use.where for use in uses()} | dict.fromkeys(LISTED, "a list")
     assert {code: where for code, where in used.items() if code not in TEMPLATES} == {}
     assert set(TEMPLATES) - set(used) == set()
+
+
+def test_no_file_of_a_language_says_what_another_one_says() -> None:
+    files = [
+        vars(file)[name] for file in (fits, notices, report, tables, verdicts) for name in [file.__name__.split(".")[-1].upper()]
+    ]
+    assert sum(map(len, files)) == len(TEMPLATES)
 
 
 def test_what_is_said_gets_the_values_that_its_words_name() -> None:

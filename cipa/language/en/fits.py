@@ -113,4 +113,66 @@ STANDARD_ERRORS: Mapping[str, Template] = {
 }
 """How the covariance of the estimates was made."""
 
-FITS: Mapping[str, Template] = {**TITLES, **STANDARD_ERRORS}
+LABELS: Mapping[str, Template] = {
+    "label.chisq": "χ²",
+    "label.chisq.scaling.factor": "Scaling factor",
+    "label.baseline.chisq": "Baseline χ²",
+    "label.cfi": "CFI",
+    "label.tli": "TLI",
+    "label.nfi": "NFI",
+    "label.ifi": "IFI",
+    "label.rmsea": "RMSEA",
+    "label.srmr": "SRMR",
+    "label.gfi": "GFI (lavaan 0.6)",
+    "label.agfi": "AGFI (lavaan 0.6)",
+    "label.logl": "Log-likelihood",
+    "label.aic": "AIC",
+    "label.bic": "BIC",
+    "label.bic2": "Sample-size adjusted BIC",
+    "label.scaled": "{label}, scaled",
+    "label.robust": "{label}, robust",
+    "label.baseline": "χ² of the baseline model",
+    "label.wald": "Wald test",
+    "label.nobs": "Observations",
+    "label.entities": "Entities ({column})",
+    "label.times": "Times ({column})",
+    "label.r2": "R²",
+    "label.r2_adj": "Adjusted R²",
+    "label.r2.included": "R², {effects} included",
+    "label.r2_adj.included": "Adjusted R², {effects} included",
+    "label.r2.effects": "R², effects included",
+    "label.r2_within": "Within R², net of {effects}",
+    "label.r2_within_adj": "Adjusted within R², net of {effects}",
+    "label.r2_within.effects": "Within R², net of the effects",
+    "label.r2.quasi": "R² of the quasi-demeaned outcome",
+    "label.r2_adj.quasi": "Adjusted R² of the quasi-demeaned outcome",
+    "label.r2_within.correlation": "Within R², squared correlation within {column}",
+    "label.r2_between": "Between R², squared correlation between {column}",
+    "label.r2_overall": "Overall R², squared correlation",
+    "label.sigma": "Residual standard deviation",
+    "label.sigma_u": "Standard deviation of the effects",
+    "label.sigma_e": "Standard deviation of the idiosyncratic error",
+    "label.rho": "Share of variance due to the effects",
+    "label.theta": "Median share of the mean taken off (theta)",
+    "label.f_slopes": "F test of all slopes",
+    "label.wald_slopes": "Wald test of all slopes",
+}
+"""Statistics."""
+
+FACTS: Mapping[str, Template] = {
+    "fact.method": "Method",
+    "fact.entity": "Entity effects",
+    "fact.time": "Time effects",
+    "fact.absorbed": "Also swept out",
+    "fact.weights": "Weights",
+    "fact.random": "random",
+    "method.pooled": "pooled",
+    "method.within": "within",
+    "method.between": "between",
+    "method.random": "random",
+    "method.first_difference": "first difference",
+    "method.mundlak": "mundlak",
+}
+"""What a family says at the foot of a table of estimates; "yes" and "no" are words of many tables."""
+
+FITS: Mapping[str, Template] = {**TITLES, **STANDARD_ERRORS, **LABELS, **FACTS}

@@ -75,10 +75,10 @@ def fit(model: Panel, data: Any) -> Fit:
 def _shares(model: Panel, found: Any) -> tuple[Statistic, ...]:
     """R² under the names of the native engine: with the effects, and net of them."""
     if model.method != "within":
-        return (Statistic(name="r2", value=float(found.rsquared), label="R²"),)
+        return (Statistic(name="r2", value=float(found.rsquared), label=EN("label.r2")),)
     return (
-        Statistic(name="r2", value=float(found.rsquared_inclusive), label="R², effects included"),
-        Statistic(name="r2_within", value=float(found.rsquared), label="Within R², net of the effects"),
+        Statistic(name="r2", value=float(found.rsquared_inclusive), label=EN("label.r2.effects")),
+        Statistic(name="r2_within", value=float(found.rsquared), label=EN("label.r2_within.effects")),
     )
 
 

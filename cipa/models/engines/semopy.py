@@ -332,14 +332,17 @@ def _statistics(found: Any, script: _Script, group: GroupSample) -> tuple[Statis
     value, value_base = (float(semopy.stats.calc_chi2(one, k)[0]) for one, k in ((found, df), (base, df_base)))
     tests = [
         Statistic(name=name, value=x, df=float(k), p_value=float(chi2.sf(x, k)) if k else None, reference="chi2", label=label)
-        for name, x, k, label in (("chisq", value, df, "χ²"), ("baseline.chisq", value_base, df_base, "χ² of the baseline model"))
+        for name, x, k, label in (
+            ("chisq", value, df, EN("label.chisq")),
+            ("baseline.chisq", value_base, df_base, EN("label.baseline")),
+        )
     ]
     if df == 0 or value_base <= df_base:
         return tuple(tests)
     cfi = min(float(semopy.stats.calc_cfi(found, df, value, df_base, value_base)), 1.0)  # semopy lets it exceed 1
     tli = float(semopy.stats.calc_tli(found, df, value, df_base, value_base))
     nfi = float(semopy.stats.calc_nfi(found, value, value_base))
-    indices = (("cfi", cfi, "CFI"), ("tli", tli, "TLI"), ("nfi", nfi, "NFI"))
+    indices = (("cfi", cfi, EN("label.cfi")), ("tli", tli, EN("label.tli")), ("nfi", nfi, EN("label.nfi")))
     return (*tests, *(Statistic(name=name, value=x, label=label) for name, x, label in indices))
 
 

@@ -101,7 +101,9 @@ def _foot(say: Language, fits: Fits) -> list[Row]:
     """What each family says of its fit, then statistics, below a rule."""
     told = [dict(facts(fit)) for fit in fits.values()]
     labels = dict.fromkeys(label for each in told for label in each)
-    rows: list[tuple[Value | Cell, ...]] = [(label, *[each.get(label) for each in told]) for label in labels]
+    rows: list[tuple[Value | Cell, ...]] = [
+        (say.again(label), *[say.again(each[label]) if label in each else None for each in told]) for label in labels
+    ]
     for name, format in STATISTICS:
         values = [_statistic(fit, name) for fit in fits.values()]
         if name == "nobs" or any(value is not None for value in values):
