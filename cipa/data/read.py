@@ -108,7 +108,7 @@ def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
     data = Dataset.from_frame(found.table, name=name)
     rows = len(found.table)
     notes = (*found.notes, *_suspected(data))
-    first = Step(action="read", reason=f"{path.name}{found.detail}", rows_before=rows, rows_after=rows)
+    first = Step(action="read", reason=EN("log.file", file=path.name, detail=found.detail), rows_before=rows, rows_after=rows)
     log = (first, *(_step(note, path, rows) for note in notes))
     for note in notes:
         if note.serious:

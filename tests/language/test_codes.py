@@ -15,7 +15,7 @@ import pytest
 
 import cipa
 from cipa.language import LANGUAGES
-from cipa.language.en import EN, TEMPLATES, fits, notices, report, tables, verdicts
+from cipa.language.en import EN, TEMPLATES, data, fits, notices, report, tables, verdicts
 from cipa.language.speech import NUMBERS, Language, Template
 from cipa.models.panel.linear.fit import METHODS
 from cipa.models.sem.steps.indices import LABELLED
@@ -128,7 +128,9 @@ def test_every_code_has_words_and_all_words_are_used() -> None:
 
 def test_no_file_of_a_language_says_what_another_one_says() -> None:
     files = [
-        vars(file)[name] for file in (fits, notices, report, tables, verdicts) for name in [file.__name__.split(".")[-1].upper()]
+        vars(file)[name]
+        for file in (data, fits, notices, report, tables, verdicts)
+        for name in [file.__name__.split(".")[-1].upper()]
     ]
     assert sum(map(len, files)) == len(TEMPLATES)
 

@@ -36,7 +36,7 @@ def _table(analysis: Analysis, say: Language) -> Table:
             rows.append(
                 body(
                     say(f"step.{step.action}") if step.action in STEPS else step.action,
-                    step.reason,
+                    say.again(step.reason),
                     dropped or None,
                     step.rows_after,
                 )
