@@ -10,7 +10,7 @@ import pytest
 import cipa as ci
 from cipa.language.en import EN, TEMPLATES
 from cipa.language.speech import Language
-from cipa.report.document import Figure, Heading, Note, Table
+from cipa.report.document import Figure, Heading, Note, Paragraph, Table
 from cipa.report.outline import outline
 from cipa.report.writers.html import render_html
 
@@ -38,8 +38,12 @@ def test_titles_heads_and_captions_come_from_the_language(name: str) -> None:
             assert "⟦" in block.text or block.text in labels, block.text
         if isinstance(block, Figure):
             assert all("⟦" in text for text in (block.title, block.alt, *block.notes))
-        if isinstance(block, Table) and block.key.split("-")[0] not in ("htmt", "fornell"):  # titles of evidence, still English
+        if isinstance(block, Paragraph):
+            assert block.text.startswith("⟦")
+        if isinstance(block, Table):
             assert "⟦" in block.title
+            planned = {verdict.reason for verdict in analysis.verdicts if verdict.hypothesis.planned}
+            assert all("⟦" in note or note.partition(": ")[2] in planned for note in block.notes), block.notes
             for column in block.columns:
                 own = not column.head or column.head.isdigit() or any(label in column.head for label in labels | {"Internet+"})
                 assert own or "⟦" in column.head, column.head
@@ -52,6 +56,11 @@ def test_titles_heads_and_captions_come_from_the_language(name: str) -> None:
     for verdict in analysis.verdicts:
         if verdict.verdict == "inconclusive":
             assert f"⟦{verdict.reason}⟧" in under
+    (sample,) = [block for block in document.blocks if isinstance(block, Table) and block.key == "sample"]
+    assert all("⟦" in str(row.cells[1]) for row in sample.rows if row.kind == "body")
+    feet = [row for block in document.blocks if isinstance(block, Table) and "regressions" in block.key for row in block.rows]
+    assert {"⟦Method⟧", "⟦Entity effects⟧", "⟦Observations⟧"} <= {row.cells[0] for row in feet}
+    assert not {"within", "yes", "no", "random"} & {cell for row in feet for cell in row.cells if isinstance(cell, str)}
     text = render_html(document)
     assert '<html lang="xx">' in text
     assert "<b>⟦Table⟧ 1</b>" in text
