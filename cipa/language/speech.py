@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from string import Formatter
 from typing import Any
 
@@ -44,15 +45,21 @@ class Phrase(str):
         return str(self), self.code, self.values
 
 
-class _Writer(Formatter):
-    """Named places only, with the ways of writing that a language has."""
+@cache
+def parts(template: str) -> tuple[tuple[str, str, str], ...]:
+    """A template as (text, the place after it, its way of writing); the last text has no place ("")."""
+    return tuple((text, name or "", way or "") for text, name, way, _ in Formatter().parse(template))
 
-    def __init__(self, ways: Mapping[str, Callable[[Any], str]]) -> None:
-        self.ways = ways
 
-    def format_field(self, value: Any, format_spec: str) -> str:
-        way = self.ways.get(format_spec) or NUMBERS.get(format_spec)
-        return way(value) if way else str(super().format_field(value, format_spec))
+def _written(template: str, values: Mapping[str, Any], ways: Mapping[str, Callable[[Any], str]]) -> str:
+    """The text with values in its places; a place is a name alone, so that no value is ever looked into."""
+    words = []
+    for text, name, spec in parts(template):
+        words.append(text)
+        if name:
+            way = ways.get(spec) or NUMBERS.get(spec)
+            words.append(way(values[name]) if way else format(values[name], spec))
+    return "".join(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +91,7 @@ class Language:
     def __call__(self, code: str, /, **values: Any) -> Phrase:
         """The words of a code; what another language said among the values is said again."""
         template, said = self.templates[code], {name: self._again(value) for name, value in values.items()}
-        text = template(**said) if callable(template) else _Writer(self.ways).vformat(template, (), said)
+        text = template(**said) if callable(template) else _written(template, said, self.ways)
         return Phrase(text, code, FrozenDict(values))
 
     def again(self, text: str) -> str:

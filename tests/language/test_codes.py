@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from string import Formatter
 from typing import NamedTuple
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 import cipa
 from cipa.language import LANGUAGES
 from cipa.language.en import EN, TEMPLATES, data, fits, notices, report, tables, verdicts
-from cipa.language.speech import NUMBERS, Language, Template
+from cipa.language.speech import NUMBERS, Language, Template, parts
 from cipa.models.panel.linear.fit import METHODS
 from cipa.models.sem.steps.indices import LABELLED
 from cipa.report.document import FRAME
@@ -106,7 +105,7 @@ def places(template: Template) -> frozenset[str]:
     """What a template asks for."""
     if callable(template):
         return frozenset(inspect.signature(template).parameters)
-    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
+    return frozenset(name for _, name, _ in parts(template) if name)
 
 
 def lacks(language: Language, other: Language) -> list[str]:
@@ -151,7 +150,8 @@ def test_every_language_says_what_english_says() -> None:
 def test_every_way_of_writing_is_known() -> None:
     for language in LANGUAGES.values():
         for code, template in language.templates.items():
-            for _, name, way, _ in [] if callable(template) else Formatter().parse(template):
+            for _, name, way in () if callable(template) else parts(template):
+                assert not name or name.isidentifier(), f"{code}: {name}"
                 known = not way or way in {*language.ways, *NUMBERS} or re.fullmatch(r",?(\.\d)?[efg%]?", way)
                 assert known, f"{code}: {name}:{way}"
 
