@@ -22,6 +22,7 @@ from cipa.evidence.exhibits import EXHIBITS, Exhibit, with_evidence
 from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.verdicts import judge
 from cipa.evidence.wording import against_the_others
+from cipa.language.en import EN
 from cipa.models.cross_check import cross_check
 from cipa.models.kinds import Declaring, declared, fit_with
 from cipa.preflight import refuse_unfit
@@ -196,11 +197,13 @@ def _turned(data: Dataset) -> Dataset:
     wrong = [item for item in data.items.values() if item.reversed and not item.turned]
     if not wrong:
         return data
-    turned = [f"{item.name} ({item.low:g} to {item.high:g})" if item.low is not None else item.name for item in wrong]
-    data = reverse(data, [item.name for item in wrong])
-    step = Step(
-        action="reverse", reason=f"reversed items turned round: {', '.join(turned)}", rows_before=data.nobs, rows_after=data.nobs
+    turned = tuple(
+        EN("log.reversed.item", item=item.name, low=item.low, high=item.high) if item.low is not None else item.name
+        for item in wrong
     )
+    data = reverse(data, [item.name for item in wrong])
+    reason = EN("log.reversed", items=turned)
+    step = Step(action="reverse", reason=reason, rows_before=data.nobs, rows_after=data.nobs)
     return replace(data, log=(*data.log, step))
 
 

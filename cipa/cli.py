@@ -21,7 +21,7 @@ import click
 import cipa as ci
 from cipa import errors
 from cipa.explain import EXPLANATIONS
-from cipa.report.language.en import EN
+from cipa.language.en import EN
 
 EXIT_CODES: tuple[tuple[type[errors.CipaError], int], ...] = (
     (errors.MissingPartError, 4),

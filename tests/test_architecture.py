@@ -14,8 +14,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "cipa"
 
 FLOORS = {
-    "arguments": 0, "progress": 1, "errors": 1, "frozen": 1, "threads": 1, "explain": 1, "numerics": 1, "terms": 2, "study": 3, "data": 4,
-    "results": 5, "models": 6, "inference": 6, "evidence": 7,
+    "arguments": 0, "progress": 1, "errors": 1, "frozen": 1, "threads": 1, "explain": 1, "numerics": 1, "terms": 2, "language": 2,
+    "study": 3, "data": 4, "results": 5, "models": 6, "inference": 6, "evidence": 7,
     "report": 8, "preflight": 8, "analysis": 9, "cli": 10, "__main__": 11,
 }  # fmt: skip
 

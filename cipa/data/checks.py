@@ -64,14 +64,6 @@ def suspected_code(values: Array) -> tuple[float, int] | None:
     return None
 
 
-def code_text(name: str, code: float, rows: int) -> str:
-    """A suspected code in words."""
-    return (
-        f"'{name}' is {code:g} in {rows} row{'s' if rows > 1 else ''}, far from all its other values: a code for a missing "
-        "answer? As a number it decides every mean and correlation. Mark these cells as missing, or name the scale in a codebook."
-    )
-
-
 def refuse_constant(values: Array, mean: Array, variance: Array, variables: Sequence[str], *, place: str) -> None:
     """Refuse a column whose observed values are all the same, or vary too little to be computed with."""
     for position in map(int, np.flatnonzero((variance <= _CONSTANT * mean**2) | (variance < SMALLEST**2))):

@@ -19,6 +19,7 @@ import pandas as pd
 from cipa.data.checks import Column, numbers_of, refuse_infinity, refuse_repeated, require
 from cipa.errors import DataError, public, public_value
 from cipa.frozen import FrozenDict
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array, BoolArray
 from cipa.study.constructs import Construct, Item
 
@@ -116,7 +117,7 @@ class Dataset:
         ordered = ((text, k) for k, text in enumerate(place) if isinstance(kinds[k], pd.CategoricalDtype))
         orders = {text: order for text, k in ordered if (order := _order(part.iloc[:, k]))}
         rows = len(table)
-        log = (Step(action="read", reason=f"rows of {name}", rows_before=rows, rows_after=rows),)
+        log = (Step(action="read", reason=EN("log.frame", name=name), rows_before=rows, rows_after=rows),)
         return cls(columns=FrozenDict(converted), name=name, log=log, orders=orders)
 
     @property
@@ -223,13 +224,13 @@ class Dataset:
     def resample(self, rng: np.random.Generator) -> Dataset:
         """Draw n rows with replacement; whole entities when the entity role is set."""
         if self.roles.entity is None:
-            return self.take(rng.integers(self.nobs, size=self.nobs), action="resample", reason="bootstrap of cases")
+            return self.take(rng.integers(self.nobs, size=self.nobs), action="resample", reason=EN("log.bootstrap.cases"))
         _, code = np.unique(self.columns[self.roles.entity].astype(str), return_inverse=True)
         order = np.argsort(code, kind="stable")
         starts = np.concatenate([[0], np.cumsum(np.bincount(code))])
         drawn = rng.integers(len(starts) - 1, size=len(starts) - 1)
         rows = np.concatenate([order[starts[entity] : starts[entity + 1]] for entity in drawn])
-        return self.take(rows, action="resample", reason="bootstrap of entities")
+        return self.take(rows, action="resample", reason=EN("log.bootstrap.entities"))
 
     def words(self, name: str) -> Column:
         """A column with the words of its codes in their place, where each code has a word of its own."""

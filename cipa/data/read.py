@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cipa.data.checks import code_text, suspected_code
+from cipa.data.checks import suspected_code
 from cipa.data.codebook import read_codebook
 from cipa.data.dataset import Dataset, Step
 from cipa.data.formats.delimited import read_delimited
@@ -21,6 +21,7 @@ from cipa.data.formats.excel import read_excel
 from cipa.data.formats.packages import read_parquet, read_spss, read_stata
 from cipa.data.formats.table import Note, Read
 from cipa.errors import DataError, DataWarning, SpecificationError, did_you_mean, public, warn
+from cipa.language.en import EN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
     data = Dataset.from_frame(found.table, name=name)
     rows = len(found.table)
     notes = (*found.notes, *_suspected(data))
-    first = Step(action="read", reason=f"{path.name}{found.detail}", rows_before=rows, rows_after=rows)
+    first = Step(action="read", reason=EN("log.file", file=path.name, detail=found.detail), rows_before=rows, rows_after=rows)
     log = (first, *(_step(note, path, rows) for note in notes))
     for note in notes:
         if note.serious:
@@ -121,7 +122,7 @@ def _suspected(data: Dataset) -> list[Note]:
     for name, values in data.columns.items():
         code = suspected_code(values) if values.dtype == np.float64 else None
         if code is not None:
-            text = code_text(name, *code)
+            text = EN("notice.suspected_code", name=name, value=code[0], rows=code[1])
             notes.append(Note(text=text, serious=True))
     return notes
 

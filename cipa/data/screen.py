@@ -13,6 +13,7 @@ import numpy as np
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, SpecificationError, public
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array, IntArray
 
 
@@ -56,12 +57,11 @@ def screen(
     kept = data = as_dataset(data)
     for column, answer in (attention or {}).items():
         values = kept.numeric([column])[:, 0]
-        kept = kept.keep(
-            ~((values != answer) & ~np.isnan(values)), action="screen", reason=f"failed the attention check {column} = {answer:g}"
-        )
+        failed = (values != answer) & ~np.isnan(values)
+        kept = kept.keep(~failed, action="screen", reason=EN("log.attention", column=column, answer=answer))
     for column, least in (min_time or {}).items():
         values = kept.numeric([column])[:, 0]
-        kept = kept.keep(~(values < least), action="screen", reason=f"answered faster than possible ({column} < {least:g})")
+        kept = kept.keep(~(values < least), action="screen", reason=EN("log.fast", column=column, least=least))
     if longstring is not None:
         questions = list(items or data.items)
         if longstring < 2 or not questions:
@@ -70,7 +70,7 @@ def screen(
                 "codebook."
             )
         runs = longest_run(kept.numeric(questions))
-        kept = kept.keep(runs < longstring, action="screen", reason=f"gave the same answer {longstring} or more times in a row")
+        kept = kept.keep(runs < longstring, action="screen", reason=EN("log.longstring", length=longstring))
     if not kept.nobs:
         raise DataError(f"{data.name}: the screening rules exclude every row. Check the attention answer and the thresholds.")
     return kept

@@ -10,6 +10,7 @@ from scipy.special import stdtr
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import DataError, public
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable
 
@@ -43,9 +44,9 @@ def descriptives(data: Any, columns: Sequence[str] | None = None) -> ResultTable
     )
     rows = [_moments(dataset, name) for name in names]
     return ResultTable(
-        title=f"Descriptive statistics, {dataset.name}",
+        title=EN("table.descriptives", data=dataset.name),
         columns={key: tuple(row[key] for row in rows) for key in (rows[0] if rows else ())},
-        notes=("SD with divisor n - 1; skewness and excess kurtosis with divisor n (0 for a normal variable).",),
+        notes=(EN("table.descriptives.moments"),),
     )
 
 

@@ -18,6 +18,7 @@ from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.measurement import fornell_larcker, htmt, reliability
 from cipa.evidence.sample import described, groups_of, measured_by, sample_of
 from cipa.inference.moderation import johnson_neyman, simple_slopes
+from cipa.language.en import EN
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.results.questions import spread
@@ -139,7 +140,7 @@ def _descriptives(analysis: Analysis, key: Key) -> ResultTable:
 
 def _correlations(analysis: Analysis, key: Key) -> ResultTable:
     data = described(analysis, key.model, key.group)
-    return correlations(dict(data.columns), title=f"Correlations, {data.name}")
+    return correlations(dict(data.columns), title=EN("table.correlations", data=data.name))
 
 
 def _htmt(analysis: Analysis, key: Key) -> ResultTable:

@@ -31,6 +31,7 @@ from typing import Any
 from cipa.errors import ConvergenceError, IdentificationError, public
 from cipa.evidence.ladder import LEVELS, Ladder
 from cipa.inference.restrictions import lr_test, score_test
+from cipa.language.en import EN
 from cipa.results.display import ResultTable, Tabular
 from cipa.results.fit import Fit
 from cipa.terms import Term
@@ -137,8 +138,8 @@ def invariance(
     rungs = _climbed(climb, data, ladder.checked(levels), partial)
     return Invariance(
         fits=tuple(rung.fit for rung in rungs if rung.fit is not None), table=_table(climb, rungs),
-        steps=_rows("What the search freed (exploratory)", _STEPS, [step for rung in rungs for step in rung.steps]),
-        suggestions=_rows("Largest score tests of levels that do not stand", _HINTS,
+        steps=_rows(EN("table.invariance.steps"), _STEPS, [step for rung in rungs for step in rung.steps]),
+        suggestions=_rows(EN("table.invariance.hints"), _HINTS,
         [hint for rung in rungs for hint in rung.hints]),
     )  # fmt: skip
 
@@ -215,7 +216,7 @@ def _freed(climb: _Climb, data: Any, rung: _Rung, below: str) -> _Rung:
         name, chisq, p, _ = worst[0]
         fit, problem = _fitted(climb, data, rung.level, (*rung.free, name), first=False)
         if fit is None:
-            return replace(rung, problem=f"the search stopped, because without {name} held there is no solution: {problem}")
+            return replace(rung, problem=EN("table.invariance.stopped", name=name, problem=problem))
         step = (rung.level, len(rung.steps) + 1, name, chisq, min(1.0, p * count), _difference(climb, fit, rung.before)[2])
         rung = replace(rung, fit=fit, free=(*rung.free, name), steps=(*rung.steps, step))
     return rung
@@ -285,7 +286,7 @@ def _table(climb: _Climb, rungs: Sequence[_Rung]) -> ResultTable:
         else:
             own = tuple(_measure(climb, rung.fit, name)[0] for name in ("cfi", "rmsea", "srmr"))
             rows.append((rung.level, rung.fit.df_resid, rung.fit.statistics["chisq"].value, *own, *_change(climb, rung)))
-    return _rows("Measurement invariance", _HEADS, rows, *_notes(climb, rungs))
+    return _rows(EN("table.invariance"), _HEADS, rows, *_notes(climb, rungs))
 
 
 def _change(climb: _Climb, rung: _Rung) -> tuple[Any, ...]:
@@ -316,39 +317,22 @@ def _scaling(climb: _Climb, fit: Fit) -> str:
     """Which columns are scaled."""
     scaled = math.isfinite(fit.statistics.values_by_name.get("chisq.scaled", math.nan))
     corrected = _measure(climb, fit, "cfi")[1]
-    indices = f"cfi and rmsea are {corrected}" if corrected else "cfi and rmsea are not corrected"
-    if not scaled:
-        return f"chisq and chisq_diff are not scaled, as this estimator's test is not; {indices}."
-    if climb.method == "none":
-        return f'chisq and chisq_diff are before scaling (method="none"); {indices}.'
-    return (
-        "chisq is before scaling, chisq_diff and p_diff are scaled (so chisq_diff is not the difference of two chisq); "
-        f"{indices}."
-    )
+    return EN("table.invariance.scaling", indices=corrected, scaled=scaled, method=climb.method)
 
 
 def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
-    notes = [
-        f"stands: the difference test does not reject at {climb.alpha:g} and CFI falls by no more than {FALL}; in doubt: the two "
-        "disagree."
-    ]
+    notes: list[str] = [EN("table.invariance.stands", alpha=climb.alpha, fall=FALL)]
     failed = next((rung.level for rung, after in pairwise(rungs) if rung.judged and not after.judged), "")
     if failed:
-        notes.append(f"{failed} does not stand. The levels after it hold what it holds, so they are shown and not judged.")
+        notes.append(EN("table.invariance.not_judged", level=failed))
     same = [rung.level for rung in rungs if rung.fit and rung.before and rung.fit.df_resid == rung.before.df_resid]
     if climb.ladder.categories:
-        notes.append(
-            'Ordered indicators: parameterization "theta", identified by the first group (Wu & Estabrook 2016). The cut of CFI '
-            "comes from continuous indicators, so give the difference test more weight."
-        )
+        notes.append(EN("table.invariance.ordered"))
     notes += [_scaling(climb, rung.fit) for rung in rungs[:1] if rung.fit is not None]
-    notes += [
-        f"{level} adds no restriction to the level before it: the same model, which stands by definition." for level in same
-    ]
+    notes += [EN("table.invariance.same", level=level) for level in same]
     for rung in rungs:
         if rung.problem:
-            rest = " Later levels are not fitted." if rung.fit is None else ""
-            notes.append(f"{rung.level}: {rung.problem}{rest}")
+            notes.append(EN("table.invariance.problem", level=rung.level, problem=rung.problem, last=rung.fit is None))
     return notes
 
 

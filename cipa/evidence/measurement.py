@@ -27,6 +27,7 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.score import reverse
 from cipa.errors import DataError, InferenceError, SpecificationError, public
 from cipa.evidence.categorical import sum_reliability
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Structure
 from cipa.results.display import ResultTable
@@ -109,9 +110,9 @@ def reliability(fit: Any) -> ResultTable:
     measures, ordered = _measures(fit), _thresholds(fit)
     rows = [_reliability_row(fit, drawn, construct, g, ordered) for g in range(len(drawn.groups)) for construct in measures]
     turned = sorted({item for row in rows for item in row["turned"]})
-    notes = [_OF_ORDERED if ordered else _OF_CONTINUOUS]
+    notes = [EN("table.reliability.ordered" if ordered else "table.reliability.continuous")]
     if turned:
-        notes.append(f"Turned round for this table (negative loading): {', '.join(turned)}.")
+        notes.append(EN("table.reliability.turned", items=tuple(turned)))
     heads = (
         "construct",
         "group",
@@ -123,19 +124,7 @@ def reliability(fit: Any) -> ResultTable:
         *(("alpha_ordinal", "omega_ordinal") if ordered else ()),
     )
     columns = {head: tuple(row[head] for row in rows) for head in heads}
-    return ResultTable(title="Reliability and convergent validity", columns=columns, notes=tuple(notes))
-
-
-_OF_CONTINUOUS = (
-    "alpha: Cronbach, from the sample covariances; omega: model-based, residual covariances counted (Raykov 2001); CR and AVE "
-    "from standardized loadings (Fornell & Larcker 1981)."
-)
-
-_OF_ORDERED = (
-    "Ordered items. alpha: Cronbach, of the answers as they are coded; omega: of the sum of ordered answers (Green & Yang 2009)."
-    " alpha_ordinal and omega_ordinal: of the response variables behind the answers (polychoric correlations), which nobody "
-    "observes; CR and AVE: of these too, from standardized loadings (Fornell & Larcker 1981)."
-)
+    return ResultTable(title=EN("table.reliability"), columns=columns, notes=tuple(notes))
 
 
 def _structure(fit: Any, what: str) -> Structure:
@@ -192,11 +181,9 @@ def fornell_larcker(fit: Any, *, group: str | None = None) -> ResultTable:
     columns: dict[str, tuple[Any, ...]] = {"construct": tuple(names)}
     for j, name in enumerate(names):
         columns[name] = tuple(None if i < j else float(np.sqrt(ave[j])) if i == j else float(r[i, j]) for i in range(len(names)))
-    named = "" if drawn.groups[g] is None else f" Group {drawn.groups[g]}."
-    note = f"Diagonal: square root of AVE; below: correlations of the constructs as implied by the model.{named}"
-    if any(item in names for items in _measures(fit).values() for item in items):
-        note += " A construct and its own dimensions are not meant to be distinct."
-    return ResultTable(title="Discriminant validity (Fornell & Larcker 1981)", columns=columns, notes=(note,))
+    nested = any(item in names for items in _measures(fit).values() for item in items)
+    note = EN("table.fornell_larcker.cells", group=drawn.groups[g], nested=nested)
+    return ResultTable(title=EN("table.fornell_larcker"), columns=columns, notes=(note,))
 
 
 def _position(drawn: Structure, group: str | None) -> int:
@@ -249,8 +236,8 @@ def htmt(data: Any, constructs: Any) -> ResultTable:
             across = float(r[np.ix_(where[first], where[second])].mean())
             rows.append((first, second, across / float(np.sqrt(within[first] * within[second]))))
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("first", "second", "htmt"))}
-    note = f"Absolute correlations of the {len(complete)} cases that answered every item."
-    return ResultTable(title="Heterotrait-monotrait ratio (Henseler, Ringle & Sarstedt 2015)", columns=columns, notes=(note,))
+    note = EN("table.htmt.cases", cases=len(complete))
+    return ResultTable(title=EN("table.htmt"), columns=columns, notes=(note,))
 
 
 def _mean_below(r: Array) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from cipa.data.dataset import Dataset
 from cipa.data.score import composite
 from cipa.evidence.findings import Analysis
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.fit import Fit
 from cipa.results.questions import cases
@@ -26,7 +27,7 @@ def sample_of(analysis: Analysis, model: str, group: str | None) -> Dataset:
     used, data = cases(analysis.fits[model]), dataset_of(analysis, model)
     assert used is not None
     rows = used.rows[used.labels.index(group)]
-    return data if len(rows) == data.nobs else data.take(rows, action="used", reason="estimation sample")
+    return data if len(rows) == data.nobs else data.take(rows, action="used", reason=EN("log.used"))
 
 
 def dataset_of(analysis: Analysis, model: str) -> Dataset:

@@ -23,6 +23,7 @@ from scipy.special import ndtr, ndtri
 from cipa.errors import InferenceError
 from cipa.evidence.findings import Verdict, VerdictWord
 from cipa.inference.mediation import indirect
+from cipa.language.en import EN
 from cipa.results.estimates import Estimate
 from cipa.results.fit import Fit
 from cipa.study.hypotheses import Hypothesis
@@ -75,7 +76,7 @@ def _verdicts(
     if found:
         return found
     failed = [name for name in failures if not hypothesis.models or name in hypothesis.models]
-    reason = f"The model {' and '.join(failed)} could not be fitted." if failed else "No fitted model holds this effect."
+    reason = EN("reason.failed", models=tuple(failed)) if failed else EN("reason.no_model")
     return [Verdict(hypothesis=hypothesis, model="", estimate=None, verdict="not tested", reason=reason)]
 
 
@@ -101,25 +102,21 @@ def estimates_of(hypothesis: Hypothesis, fit: Fit, *, seed: int) -> list[Estimat
 def _judge(hypothesis: Hypothesis, row: Estimate, fit: Fit, smallest: float) -> tuple[VerdictWord, str, float]:
     low, high = row.conf_low, row.conf_high
     if not (np.isfinite(low) and np.isfinite(high)):
-        return "not tested", "The estimate has no standard error, so no interval.", float("nan")
+        return "not tested", EN("reason.no_interval"), float("nan")
     scale = abs(row.standardized / row.estimate) if row.estimate else float("nan")
     power = _power(smallest, row.std_error * scale, fit.conf_level)
-    shown = f"{fit.conf_level:.0%} interval"
+    level = fit.conf_level
     if low > 0 or high < 0:
         positive = low > 0
         as_claimed = hypothesis.direction == "!=" or positive == (hypothesis.direction == ">")
-        side = "above" if positive else "below"
-        return ("supported" if as_claimed else "contrary"), f"The {shown} lies {side} 0.", power
+        reason = EN("reason.above" if positive else "reason.below", level=level)
+        return ("supported" if as_claimed else "contrary"), reason, power
     if not np.isfinite(scale):
-        return (
-            "inconclusive",
-            f"The {shown} covers 0, and without a standardized value it is not held against {smallest:g}.",
-            power,
-        )
+        return "inconclusive", EN("reason.not_standardized", level=level, smallest=smallest), power
     if _excludes(hypothesis, low * scale, high * scale, smallest):
-        return "not supported", f"The {shown} covers 0 and excludes a standardized effect of {smallest:g}.", power
-    reached = f" (power {power:.2f} against it)" if np.isfinite(power) else ""
-    return "inconclusive", f"The {shown} covers 0 and a standardized effect of {smallest:g}{reached}.", power
+        return "not supported", EN("reason.excludes", level=level, smallest=smallest), power
+    reached = power if np.isfinite(power) else None
+    return "inconclusive", EN("reason.covers", level=level, smallest=smallest, power=reached), power
 
 
 def _excludes(hypothesis: Hypothesis, low: float, high: float, smallest: float) -> bool:

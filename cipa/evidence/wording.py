@@ -25,11 +25,4 @@ def against_the_others(fits: Mapping[str, Fit]) -> tuple[Notice, ...]:
 
 
 def _notice(construct: str, item: str) -> Notice:
-    text = (
-        f"'{item}' loads on {construct} with another sign than most of its items, so it seems to be worded against them. The"
-        f" measurement model turns it by its loading, but it enters the mean of {construct}, and correlations of that mean, as "
-        "it stands."
-        f' If it is worded negatively, declare reversed = ["{item}"] in [constructs.{construct}], or reversed = true in the '
-        "codebook."
-    )
-    return Notice(code="reversed_item", text=text, severity="warning")
+    return Notice(code="reversed_item", values={"item": item, "construct": construct}, severity="warning")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cipa.errors import SpecificationError, public
+from cipa.language.en import EN
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.terms import Term
@@ -46,9 +47,10 @@ def compare(*fits: Fit, names: Sequence[str] | None = None) -> ResultTable:
         for name in ("estimate", "std_error", "p_value"):
             columns[f"{head} {name}"] = tuple(_cell(fit, term, name) for term in terms)
     notes = tuple(
-        f"{head}: {fit.title}; standard errors: {fit.vcov_type}; N = {fit.nobs}" for head, fit in zip(heads, fits, strict=True)
+        EN("table.compare.fit", name=head, title=fit.title, errors=str(fit.vcov_type), nobs=fit.nobs)
+        for head, fit in zip(heads, fits, strict=True)
     )
-    return ResultTable(title="Estimates side by side", columns=columns, notes=notes)
+    return ResultTable(title=EN("table.compare"), columns=columns, notes=notes)
 
 
 def _cell(fit: Fit, term: Term, name: str) -> float | None:

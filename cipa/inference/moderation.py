@@ -20,6 +20,7 @@ from scipy.special import stdtr, stdtrit
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, public
 from cipa.inference.effects import Coefficients, coefficients
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.results import questions
 from cipa.results.answers import Spread
@@ -124,7 +125,7 @@ def simple_slopes(
         "conf_low": estimates - half,
         "conf_high": estimates + half,
     }
-    title = f"Effect of {path} at values of {by} (in standard deviations from its mean)"
+    title = EN("table.slopes", path=path, moderator=by)
     return ResultTable(title=title, columns={name: tuple(column.tolist()) for name, column in columns.items()}, notes=slope.notes)
 
 
@@ -164,11 +165,9 @@ def johnson_neyman(fit: Fit, path: str, *, by: str, level: float = 0.95) -> Resu
         "bound_low": (low,), "bound_high": (high,), "significant": (word,), "share": (share,), "share_inside": (inside,),
         "level": (level,),
     }  # fmt: skip
-    note = (
-        f"Pointwise {level:.0%} tests: the region is where a single test at that value of {by} would be significant. The "
-        "difference between a significant and a non-significant slope is not itself tested; the product term is that test."
-    )
-    return ResultTable(title=f"Johnson-Neyman interval of {path} by {by}", columns=columns, notes=(*slope.notes, note))
+    note = EN("table.johnson_neyman.tests", level=level, moderator=by)
+    title = EN("table.johnson_neyman", path=path, moderator=by)
+    return ResultTable(title=title, columns=columns, notes=(*slope.notes, note))
 
 
 def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
@@ -193,7 +192,7 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
 
 def _line(found: Coefficients, weights: Array, *, spread: Spread, held: Sequence[str]) -> Slope:
     level, change = (weights @ found.values).tolist()
-    notes = (f"Held at the mean: {', '.join(held)}.",) if held else ()
+    notes = (EN("table.slopes.held", names=tuple(held)),) if held else ()
     return Slope(level=level, change=change, cov=weights @ found.cov @ weights.T, df=found.df, moderator=spread, notes=notes)
 
 

@@ -35,6 +35,7 @@ from cipa.errors import (
     did_you_mean,
     public,
 )
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
 from cipa.progress import watched
@@ -198,14 +199,8 @@ def _noncentral(model: Any, law: Any, claims: Sequence[_Claim], *, alpha: float,
     full = model.fit_population(law)
     rows = [_row(model, law, full, claim, alpha, target) for claim in claims or _paths(full)]
     heads = ("term", "population", "df", "ncp", "nobs", "power", "nobs_needed")
-    notes = (
-        f"Likelihood-ratio test at alpha = {alpha:g}, two-sided, normal data (Satorra & Saris 1985); nobs_needed: cases for "
-        f"power {target:g}.",
-        *_misfit(full),
-    )
-    return ResultTable(
-        title="Power by noncentrality", columns=dict(zip(heads, zip(*rows, strict=True), strict=True)), notes=notes
-    )
+    notes = (EN("table.power.test", alpha=alpha, target=target), *_misfit(full))
+    return ResultTable(title=EN("table.power"), columns=dict(zip(heads, zip(*rows, strict=True), strict=True)), notes=notes)
 
 
 def _paths(fit: Fit) -> list[_Claim]:
@@ -219,10 +214,7 @@ def _misfit(fit: Fit) -> list[str]:
     chisq = fit.statistics["chisq"].value
     if chisq < 1e-6 * fit.nobs:
         return []
-    return [
-        f"The model does not hold in the population (chi-square {chisq:.2f} at {fit.nobs} cases): the values are its best "
-        "approximation."
-    ]
+    return [EN("table.power.misfit", chisq=chisq, cases=fit.nobs)]
 
 
 def _row(model: Any, law: Any, full: Fit, claim: _Claim, alpha: float, target: float) -> tuple[Any, ...]:
@@ -275,11 +267,12 @@ def _monte_carlo(
         *("term", "population", "average", "relative_bias", "std_error_bias", "coverage", "power"),
         *("average_mc_error", "relative_bias_mc_error", "std_error_bias_mc_error", "coverage_mc_error", "power_mc_error"),
     )
-    notes = (
-        f"{draws} samples of {law.nobs} cases, seed {seed}: {len(solved)} with a solution, {admissible} of them admissible. "
-        f"Averages are over all with a solution. Two-sided tests at alpha = {alpha:g}; intervals at {1 - alpha:.0%}.",
-    )
-    table = ResultTable(title="Power by Monte Carlo", columns=dict(zip(heads, zip(*rows, strict=True), strict=True)), notes=notes)
+    note = EN(
+        "table.monte_carlo.samples",
+        draws=draws, cases=law.nobs, seed=seed, solved=len(solved), admissible=admissible, alpha=alpha, level=1 - alpha,
+    )  # fmt: skip
+    columns = dict(zip(heads, zip(*rows, strict=True), strict=True))
+    table = ResultTable(title=EN("table.monte_carlo"), columns=columns, notes=(note,))
     return MonteCarloPower(table=table, draws=draws, converged=len(solved), admissible=admissible, nobs=law.nobs, seed=seed)
 
 

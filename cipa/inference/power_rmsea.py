@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import chdtr, chdtri, chndtr, chndtrix
 
 from cipa.errors import SpecificationError, one_of, public
+from cipa.language.en import EN
 from cipa.results.display import ResultTable
 
 TESTS = {"close": (0.05, 0.08), "not_close": (0.05, 0.01), "exact": (0.0, 0.05)}
@@ -79,11 +80,11 @@ def power_rmsea(
         needed = _needed(df, null, true, alpha, target)
         rows += [(name, df, null, true, n, None if n is None else _power(n, df, null, true, alpha), needed) for n in sizes]
     heads = ("test", "df", "rmsea_null", "rmsea", "nobs", "power", "nobs_needed")
-    notes = (
-        f"alpha = {alpha:g}; nobs_needed: the least number of cases with power {target:g}. Noncentrality (n - 1) df RMSEA² "
-        "(MacCallum, Browne & Sugawara 1996).",
+    return ResultTable(
+        title=EN("table.power_rmsea"),
+        columns=dict(zip(heads, zip(*rows, strict=True), strict=True)),
+        notes=(EN("table.power_rmsea.tests", alpha=alpha, target=target),),
     )
-    return ResultTable(title="Power of tests of fit", columns=dict(zip(heads, zip(*rows, strict=True), strict=True)), notes=notes)
 
 
 def _refuse_count(value: object) -> None:

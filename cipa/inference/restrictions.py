@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, one_of, public
+from cipa.language.en import EN
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.results.questions import difference
@@ -70,9 +71,9 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
             (order[position] + 1, fit.df_resid, value.get("aic", math.nan), value.get("bic", math.nan), _chisq(fit), *difference)
         )
     heads = ("model", "df", "aic", "bic", "chisq", "chisq_diff", "df_diff", "p_value")
-    notes = tuple(f"{k + 1}: {fit.title}" for k, fit in enumerate(fits))
+    notes = tuple(EN("table.lr_test.fit", number=k + 1, title=fit.title) for k, fit in enumerate(fits))
     return ResultTable(
-        title="Difference tests of nested models",
+        title=EN("table.lr_test"),
         columns={h: tuple(r[k] for r in rows) for k, h in enumerate(heads)},
         notes=notes,
     )
@@ -169,7 +170,7 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
         )
     wald = float(h @ np.linalg.solve(spread, h))
     return Statistic(
-        name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label="Wald test"
+        name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label=EN("label.wald")
     )
 
 
@@ -255,12 +256,12 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     columns = {name: tuple(getattr(term, name) for term, *_ in found) for name in ("lhs", "op", "rhs", "group", "level")}
     chisq, general = (np.array([row[place] for row in found]) for place in (1, 3))
     columns |= {"chisq": tuple(chisq.tolist()), "df": (1,) * len(found), "p_value": tuple(chdtrc(1, chisq).tolist())}
-    notes = ["Each test frees one parameter; after looking at several, their p-values need correction."]
+    notes = [EN("table.score_test.several")]
     if np.isfinite(general).any():
         columns |= {"chisq_robust": tuple(general.tolist()), "p_value_robust": tuple(chdtrc(1, general).tolist())}
-        notes.append("chisq is that of normal data and independent cases; chisq_robust holds without, as the robust errors do.")
+        notes.append(EN("table.score_test.robust"))
     return ResultTable(
-        title="Score tests of equality constraints",
+        title=EN("table.score_test"),
         columns={**columns, "epc": tuple(row[2] for row in found)},
         notes=tuple(notes),
     )

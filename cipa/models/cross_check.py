@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cipa.errors import InferenceError, public
+from cipa.language.en import EN
 from cipa.models.kinds import ENGINES, fit_with
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import ResultTable, Tabular
@@ -88,7 +89,7 @@ def cross_check(fit: Fit) -> CrossCheck:
     agree = all((row[5] if row[6] is None else abs(row[6])) <= AGREE for row in rows)
     verdict = _verdict(fit, rows, name, agree)
     columns = dict(zip(heads, zip(*rows, strict=True), strict=True))
-    table = ResultTable(title=f"Agreement of two programs: cipa and {name}", columns=columns, notes=(verdict,))
+    table = ResultTable(title=EN("table.agreement", program=name), columns=columns, notes=(verdict,))
     return CrossCheck(table=table, engine=name, largest_difference=largest, agree=agree, verdict=verdict)
 
 
@@ -157,30 +158,12 @@ def _verdict(fit: Fit, rows: list[Row], name: str, agree: bool) -> str:
     errors = max((row[5] for row in rows if row[1] == "std_error"), default=0.0)
     statistics = [row for row in rows if row[1] == "statistic"]
     worst_b = abs(worst[6] or 0.0)
-    head = (
-        f"cipa and {name}, two independently written programs given the same {fit.nobs} cases and the same {len(estimates)} free "
-        "parameters,"
-    )
-    if not agree:
-        also = f", {_named(statistics)} by up to {max(row[5] for row in statistics):.1%}" if statistics else ""
-        return (
-            f"{head} do not agree: the estimate of {worst[0]} differs by {worst_b:.1g} standard errors, standard errors by up to"
-            f" {errors:.1%}{also}. Nothing else was compared."
-        )
-    also = f", and {_named(statistics)} by {bound(max(row[5] for row in statistics))}" if statistics else ""
-    return (
-        f"{head} agree: estimates differ by {bound(worst_b)} of their standard errors, standard errors by {bound(errors)} of"
-        f" themselves{also} at most. Nothing else was compared."
-    )
-
-
-def _named(rows: list[Row]) -> str:
-    return ", ".join(row[0] for row in rows)
-
-
-def bound(value: float) -> str:
-    """An upper bound as a power of ten: what lies below 1e-8 is rounding, and differs between machines."""
-    for exponent in range(8, 0, -1):
-        if value < 10.0**-exponent:
-            return f"less than 1e-{exponent}"
-    return f"{value:.2g}"
+    compared = EN("table.agreement.compared", program=name, cases=fit.nobs, parameters=len(estimates))
+    names = tuple(row[0] for row in statistics)
+    largest = max((row[5] for row in statistics), default=0.0)
+    if agree:
+        return EN("table.agreement.agree", compared=compared, estimates=worst_b, errors=errors, statistics=names, largest=largest)
+    return EN(
+        "table.agreement.disagree",
+        compared=compared, worst=worst[0], estimates=worst_b, errors=errors, statistics=names, largest=largest,
+    )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from cipa.report.language.speech import Language
-from cipa.report.words import statistic
+from cipa.language.speech import Language
+from cipa.language.words import statistic
 from cipa.results.statistics import Statistic, Statistics
 
 

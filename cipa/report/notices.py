@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Note
-from cipa.report.language.speech import Language
 from cipa.report.titles import in_group
 from cipa.report.view import View
 
@@ -22,7 +22,7 @@ def _blocks(analysis: Analysis, _: str, say: Language) -> list[Block]:
         for key, reason in analysis.refusals.items()
         if key.exhibit != "cross_check"
     ]
-    own = [Note(text=notice.text, severity=notice.severity) for notice in analysis.notices]
+    own = [Note(text=notice.words(say), severity=notice.severity) for notice in analysis.notices]
     return [*failed, *_of_fits(analysis, say), *own, *refused]
 
 
@@ -31,7 +31,7 @@ def _of_fits(analysis: Analysis, say: Language) -> list[Block]:
     givers: dict[tuple[str, str], list[str]] = {}
     for name, fit in analysis.fits.items():
         for notice in fit.notices:
-            givers.setdefault((notice.text, notice.severity), []).append(name)
+            givers.setdefault((notice.words(say), notice.severity), []).append(name)
     return [
         Note(text=say("notice", models=list(dict.fromkeys(names)), text=text), severity=severity)
         for (text, severity), names in givers.items()

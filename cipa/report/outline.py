@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
 from cipa.evidence.sample import dataset_of
+from cipa.language.en import EN
+from cipa.language.speech import Language
 from cipa.report.document import FRAME, Block, Document, Note, Paragraph
 from cipa.report.figures.diagrams import DIAGRAM
 from cipa.report.fit_sentence import fit_sentence
-from cipa.report.language.en import EN
-from cipa.report.language.speech import Language
 from cipa.report.notices import NOTICES
 from cipa.report.replication import REPRODUCE
 from cipa.report.tables.agreement import AGREEMENT

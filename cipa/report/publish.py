@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cipa.errors import SpecificationError, one_of, public
 from cipa.evidence.findings import Analysis
+from cipa.language import LANGUAGES
 from cipa.report.document import Document, Figure
-from cipa.report.language.en import EN
 from cipa.report.outline import outline
 from cipa.report.replication import results_json
 
@@ -22,9 +22,6 @@ FORMATS = {
     "pdf": ("cipa.report.writers.pdf", "write_pdf", ".pdf"),
 }
 """Format -> module and name of its writer, and the extension of its files; a new one is a file in `writers/` and a row here."""
-
-LANGUAGES = {"en": EN}
-"""Language -> its words; a new one is a file in `language/` and a row here."""
 
 
 @public

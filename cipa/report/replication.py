@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from cipa.evidence.findings import Analysis, Verdict
+from cipa.language.speech import Language
 from cipa.report.document import Block, Listing, Paragraph, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.view import View
 from cipa.results.display import ResultTable
 from cipa.results.estimates import Estimate
-from cipa.results.fit import Fit, versions_of
+from cipa.results.fit import Fit, Notice, versions_of
 
 
 def versions(analysis: Analysis) -> dict[str, str]:
@@ -86,8 +86,12 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "convergence": asdict(fit.convergence), "statistics": [asdict(row) for row in fit.statistics.values()],
         "estimates": [_estimate(row) for row in fit.estimates], "terms": [str(term) for term in fit.terms],
         "vcov": fit.vcov.tolist(),
-        "notices": [asdict(notice) for notice in fit.notices],
+        "notices": [_notice(notice) for notice in fit.notices],
     }  # fmt: skip
+
+
+def _notice(notice: Notice) -> dict[str, str]:
+    return {"code": notice.code, "text": notice.text, "severity": notice.severity}
 
 
 def _table(table: ResultTable) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.sample import constructs_of, dataset_of
-from cipa.report.language.speech import Language
+from cipa.language.speech import Language
 from cipa.results.fit import Fit
 
 
@@ -39,7 +39,7 @@ def table_key(exhibit: str, key: Key) -> str:
 
 def errors_note(say: Language, fit: Fit) -> str:
     """Which standard errors a table of one fit shows."""
-    return say("errors", kind=str(fit.vcov_type.note or fit.vcov_type))
+    return say("errors", kind=fit.vcov_type.note or str(fit.vcov_type))
 
 
 def model_title(analysis: Analysis, model: str) -> str:

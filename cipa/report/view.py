@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cipa.evidence.findings import Analysis, Key
+from cipa.language.speech import Language
 from cipa.report.document import Block, Heading
-from cipa.report.language.speech import Language
 from cipa.results.display import ResultTable
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import InferenceError, SpecificationError, one_of
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.panel.absorb import Effect
 from cipa.numerics.sandwich import (
@@ -213,10 +214,10 @@ def _from_table(table: Mapping[str, Any], *, kinds: Mapping[str, Kind], where: s
 
 
 def _heteroskedastic(vcov: VCov, parts: Parts) -> Covariance:
-    factor, note = 1.0, "heteroskedasticity-robust"
+    factor, note = 1.0, EN("errors.hc")
     if vcov.kind == "hc1":
         factor = len(parts.scores) / parts.df_resid
-        note += f"; factor n/(n - K) = {factor:.6g}, all effects counted"
+        note = EN("errors.hc1", factor=factor)
     matrix = symmetric(factor * parts.bread @ heteroskedastic_meat(parts.scores) @ parts.bread)
     return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
@@ -254,8 +255,8 @@ def _clustered(vcov: VCov, parts: Parts) -> Covariance:
         meat += sign * ratio * part
     matrix, mended = nearest_positive(scale * bread @ meat @ bread)
     df = parts.df if vcov.convention == "plm" else float(min(groups) - 1)
-    sizes = ", ".join(f"{size} by {name}" for size, name in zip(groups, vcov.clusters, strict=True))
-    note = f"clusters: {sizes}; {_convention_note(vcov, counted)}"
+    sizes = tuple(zip(groups, vcov.clusters, strict=True))
+    note = EN("errors.clustered", sizes=sizes, convention=_convention_note(vcov, counted))
     matrix, vanished = _without_rounding(vcov, matrix, parts)
     notices = (*cluster_notices(vcov, groups, mended=mended), *vanished)
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=notices)
@@ -275,7 +276,7 @@ def _kernel_covariance(vcov: VCov, parts: Parts) -> Covariance:
         factor *= rows.n_times / (rows.n_times - 1)
     matrix, mended = nearest_positive(factor * parts.bread @ meat @ parts.bread)
     df = parts.df if vcov.convention == "plm" else float(rows.n_times - 1)
-    note = f"Bartlett weights, {lags} lags, {rows.n_times} times; {_convention_note(vcov, counted)}"
+    note = EN("errors.kernel", lags=lags, times=rows.n_times, convention=_convention_note(vcov, counted))
     matrix, vanished = _without_rounding(vcov, matrix, parts)
     return Covariance(matrix=matrix, df=df, vcov=replace(vcov, note=note), notices=(*_mended_notice(mended), *vanished))
 
@@ -294,8 +295,8 @@ def _without_rounding(vcov: VCov, matrix: Array, parts: Parts) -> tuple[Array, t
             f"{why}. What is left is rounding, not a standard error. Cluster by another column, such as the entity."
         )
     kept = np.where(np.outer(~gone, ~gone), matrix, 0.0)
-    text = f"{why} of {int(gone.sum())} of {len(gone)} estimates; it is shown as missing. Cluster by another column for these."
-    return kept, (Notice(code="scores_cancel", text=text, severity="warning"),)
+    values = {"vcov": str(vcov), "gone": int(gone.sum()), "total": len(gone)}
+    return kept, (Notice(code="scores_cancel", values=values, severity="warning"),)
 
 
 def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:
@@ -330,11 +331,7 @@ def _degrees_factor(vcov: VCov, nobs: int, counted: int) -> float:
 
 
 def _convention_note(vcov: VCov, counted: int) -> str:
-    if vcov.convention in ("plm", "none"):
-        return f'convention "{vcov.convention}": no small-sample factor'
-    ways = "the smallest G for all parts" if vcov.convention == "fixest" else "each part with its own G"
-    several = f", {ways}" if len(vcov.clusters) > 1 else ""
-    return f'convention "{vcov.convention}": G/(G-1) * (n-1)/(n-K) with K = {counted}, nested effects not counted{several}'
+    return EN("errors.convention", convention=vcov.convention, counted=counted, ways=len(vcov.clusters))
 
 
 def cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool = False) -> tuple[Notice, ...]:
@@ -342,23 +339,15 @@ def cluster_notices(vcov: VCov, groups: Sequence[int], *, mended: bool = False) 
     few = _mended_notice(mended)
     if min(groups) < FEW_CLUSTERS:
         name = vcov.clusters[list(groups).index(min(groups))]
-        text = (
-            f"There are only {min(groups)} clusters by {name}. With fewer than {FEW_CLUSTERS}, tests with clustered errors "
-            "reject a true null too often; read p-values near 0.05 with reserve and add a wild cluster bootstrap."
-        )
-        few = (*few, Notice(code="few_clusters", text=text, severity="info"))
+        values = {"clusters": min(groups), "column": name, "enough": FEW_CLUSTERS}
+        few = (*few, Notice(code="few_clusters", variant="clustered", values=values))
     return few
 
 
 def _mended_notice(mended: bool) -> tuple[Notice, ...]:
     if not mended:
         return ()
-    text = (
-        "The covariance of the estimates was not positive semidefinite (it subtracts one matrix from others, with few"
-        " groups); its negative eigenvalues were set to zero, as Cameron, Gelbach & Miller (2011) advise. Compare with"
-        " one-way clustering by the column with the fewest groups."
-    )
-    return (Notice(code="vcov_mended", text=text, severity="warning"),)
+    return (Notice(code="vcov_mended", severity="warning"),)
 
 
 SCORE_KINDS: dict[str, Kind] = {

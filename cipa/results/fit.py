@@ -23,6 +23,9 @@ import numpy as np
 
 import cipa
 from cipa.errors import CipaWarning
+from cipa.frozen import FrozenDict
+from cipa.language.en import EN
+from cipa.language.speech import Language
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Answers
 from cipa.results.display import p_text
@@ -34,23 +37,55 @@ from cipa.terms import Term
 _PACKAGE = os.path.join(os.path.dirname(cipa.__file__), "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Notice:
     """Something a reader of the numbers must know; shown on the console and printed in the report.
+
+    Its words stand in `cipa/language`, by code: "notice.code", or "notice.code.variant".
 
     Parameters
     ----------
     code : str
         A short stable identifier ("heywood", "rows_dropped").
-    text : str
-        What, where, why it matters, what to do.
+    variant : str
+        Which sentence, where one code has several.
+    values : mapping of str to str, number or tuple
+        What the sentence names.
     severity : {"info", "warning"}
         "warning" is also given as a Python warning.
+
+    Examples
+    --------
+    >>> Notice(code="gaps_not_differenced", values={"rows": 12}).text[:40]
+    '12 rows follow a gap in time and have no'
     """
 
     code: str
-    text: str
+    variant: str = ""
+    values: Mapping[str, object] = field(default_factory=FrozenDict, hash=False)
     severity: str = "info"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", FrozenDict({name: _plain(value) for name, value in self.values.items()}))
+
+    def words(self, say: Language) -> str:
+        """What, where, why it matters, what to do."""
+        return say(f"notice.{self.code}.{self.variant}" if self.variant else f"notice.{self.code}", **self.values)
+
+    @property
+    def text(self) -> str:
+        """The words in English."""
+        return self.words(EN)
+
+    def __repr__(self) -> str:
+        return f"Notice(code={self.code!r}, text={self.text!r}, severity={self.severity!r})"
+
+
+def _plain(value: object) -> object:
+    """A number of NumPy as one of Python, a list as a tuple."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def announce(notices: Sequence[Notice], *, category: type[CipaWarning] = CipaWarning) -> None:

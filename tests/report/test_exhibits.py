@@ -14,10 +14,10 @@ import pytest
 
 import cipa as ci
 from cipa.evidence.exhibits import EXHIBITS, Exhibit
+from cipa.language.words import decimal
 from cipa.models.kinds import KINDS, Kind, formula
 from cipa.report.document import Heading, Note, Table
 from cipa.report.outline import outline
-from cipa.report.words import decimal
 from cipa.report.writers.html import render_html
 from cipa.report.writers.pdf import render_pdf
 from cipa.results.answers import Answers

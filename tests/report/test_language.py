@@ -1,72 +1,20 @@
-"""Words by code: every code has a template and every template a use, and a report holds no word of its own beside them."""
+"""A report holds no word of its own beside those of its language (tests/language has the codes themselves)."""
 
 from __future__ import annotations
 
-import ast
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cipa as ci
-from cipa.report.document import FRAME, Figure, Heading, Table
-from cipa.report.language.en import EN, TEMPLATES
-from cipa.report.language.speech import Language
+from cipa.language.en import EN, TEMPLATES
+from cipa.language.speech import Language
+from cipa.report.document import Figure, Heading, Note, Paragraph, Table
 from cipa.report.outline import outline
-from cipa.report.publish import LANGUAGES
-from cipa.report.tables.regressions import STATISTICS
-from cipa.report.tables.reliability import HEADS
-from cipa.report.tables.sample import STEPS
-from cipa.report.tables.verdicts import ORDER
 from cipa.report.writers.html import render_html
 
-REPORT = Path(ci.__file__).parent / "report"
 ANALYSES = Path(__file__).parent.parent.parent / "analyses"
-
-
-def codes_used() -> set[str]:
-    """Codes in calls of `say`, in headings of sections, and those made of names that a table lists."""
-    found = set(FRAME) | {f"reliability.{name}" for name in HEADS} | {f"verdict.{word}" for word in ORDER}
-    found |= {f"statistic.{name}" for name, _ in STATISTICS} | {f"step.{name}" for name in STEPS}
-    for path in [*REPORT.rglob("*.py"), REPORT.parent / "cli.py"]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("say", "EN") and node.args:
-                found |= chosen(node.args[0])
-            if (
-                isinstance(node, ast.keyword)
-                and node.arg == "heading"
-                and isinstance(node.value, ast.Constant)
-                and node.value.value
-            ):
-                found.add(str(node.value.value))
-    return found
-
-
-def chosen(code: ast.expr) -> set[str]:
-    """The codes that an argument may be: a constant, or one of two."""
-    if isinstance(code, ast.IfExp):
-        return chosen(code.body) | chosen(code.orelse)
-    return {str(code.value)} if isinstance(code, ast.Constant) else set()
-
-
-def test_every_code_has_words_and_all_words_are_used() -> None:
-    used = codes_used()
-    assert used - {*TEMPLATES} == set()
-    assert {*TEMPLATES} - used == set()
-
-
-def test_every_language_has_the_codes_and_places_of_english() -> None:
-    for language in LANGUAGES.values():
-        assert set(language.templates) == set(TEMPLATES)
-        for code, template in language.templates.items():
-            english = TEMPLATES[code]
-            if isinstance(template, str) and isinstance(english, str):
-                assert places(template) == places(english), code
-
-
-def places(template: str) -> set[str]:
-    return set(re.findall(r"{(\w+)", template))
 
 
 class Marked(dict[str, Any]):
@@ -81,7 +29,7 @@ class Marked(dict[str, Any]):
 
 @pytest.mark.parametrize("name", ["internet_plus", "grunfeld"])
 def test_titles_heads_and_captions_come_from_the_language(name: str) -> None:
-    marked = Language(name="xx", templates=Marked(), listed=EN.listed)
+    marked = Language(name="xx", templates=Marked(), ways=EN.ways)
     analysis = ci.run(ANALYSES / name)
     document = outline(analysis, marked)
     labels = {spec.label or key for key, spec in analysis.study.models.items()}
@@ -90,11 +38,29 @@ def test_titles_heads_and_captions_come_from_the_language(name: str) -> None:
             assert "⟦" in block.text or block.text in labels, block.text
         if isinstance(block, Figure):
             assert all("⟦" in text for text in (block.title, block.alt, *block.notes))
-        if isinstance(block, Table) and block.key.split("-")[0] not in ("htmt", "fornell"):  # titles of evidence, still English
+        if isinstance(block, Paragraph):
+            assert block.text.startswith("⟦")
+        if isinstance(block, Table):
             assert "⟦" in block.title
+            planned = {verdict.reason for verdict in analysis.verdicts if verdict.hypothesis.planned}
+            assert all("⟦" in note or note.partition(": ")[2] in planned for note in block.notes), block.notes
             for column in block.columns:
                 own = not column.head or column.head.isdigit() or any(label in column.head for label in labels | {"Internet+"})
                 assert own or "⟦" in column.head, column.head
+    notes = [block.text for block in document.blocks if isinstance(block, Note)]
+    for notice in (notice for fit in analysis.fits.values() for notice in fit.notices):
+        assert any(f"⟦{notice.text}⟧" in note for note in notes), notice
+    under = " ".join(
+        note for block in document.blocks if isinstance(block, Table) and block.key == "verdicts" for note in block.notes
+    )
+    for verdict in analysis.verdicts:
+        if verdict.verdict == "inconclusive":
+            assert f"⟦{verdict.reason}⟧" in under
+    (sample,) = [block for block in document.blocks if isinstance(block, Table) and block.key == "sample"]
+    assert all("⟦" in str(row.cells[1]) for row in sample.rows if row.kind == "body")
+    feet = [row for block in document.blocks if isinstance(block, Table) and "regressions" in block.key for row in block.rows]
+    assert {"⟦Method⟧", "⟦Entity effects⟧", "⟦Observations⟧"} <= {row.cells[0] for row in feet}
+    assert not {"within", "yes", "no", "random"} & {cell for row in feet for cell in row.cells if isinstance(cell, str)}
     text = render_html(document)
     assert '<html lang="xx">' in text
     assert "<b>⟦Table⟧ 1</b>" in text

@@ -7,22 +7,12 @@ import math
 import pytest
 
 import cipa as ci
+from cipa.language.en import EN
+from cipa.language.en.grammar import counted, listed
+from cipa.language.words import decimal, equals_p, level, p_value, per_cent, statistic, unit
 from cipa.report.document import Cell
 from cipa.report.fit_sentence import fit_sentence
-from cipa.report.language.en import EN
-from cipa.report.words import (
-    arrow,
-    counted,
-    decimal,
-    equals_p,
-    level,
-    listed,
-    p_value,
-    per_cent,
-    shown,
-    statistic,
-    unit,
-)
+from cipa.report.words import arrow, shown
 
 
 @pytest.mark.parametrize(

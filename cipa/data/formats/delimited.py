@@ -29,9 +29,9 @@ from cipa.data.formats.table import (
     without_row_numbers,
 )
 from cipa.errors import DataError
+from cipa.language.en import EN
 
 _SEPARATORS = (",", ";", "\t", "|")
-_WORDS = {",": "commas", ";": "semicolons", "\t": "tabulators", "|": "bars"}
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _HEAD = 10  # rows that show where the names stand
 
@@ -60,13 +60,12 @@ def read_delimited(path: Path, *, separator: str, encoding: str | None) -> Read:
     notes = [*header.notes, *numbered]
     labels = {name: label for name, label in header.labels.items() if name in table.columns}
     if used != separator or decimal == ",":
-        marks = " and decimal commas" if decimal == "," else ""
-        notes.append(Note(text=f"the file separates its cells by {_WORDS[used]}{marks}, and was read so."))
+        notes.append(Note(text=EN("file.separator", separator=used, decimal=decimal)))
     table, kept = _with_identifiers(table, header.names, body, separator=used)
     notes += [*_kept_as_text(kept), *_marks(body, separator=used)]
     if text.doubt:
         notes.append(Note(text=text.doubt, serious=True))
-    detail = "" if text.encoding in ("utf-8", "utf-8-sig") else f" (encoding {text.encoding})"
+    detail = "" if text.encoding in ("utf-8", "utf-8-sig") else EN("log.file.encoding", encoding=text.encoding)
     return Read(table=table, detail=detail, notes=tuple(notes), labels=labels)
 
 
@@ -203,10 +202,7 @@ def _is_whole(column: pd.Series[Any]) -> bool:
 
 
 def _kept_as_text(names: list[str]) -> list[Note]:
-    if not names:
-        return []
-    listed = ", ".join(f"'{name}'" for name in names[:5]) + (", …" if len(names) > 5 else "")
-    return [Note(text=f"{listed} hold digits that begin with 0, or more than 15 of them: identifiers, kept as text.")]
+    return [Note(text=EN("file.identifiers", names=tuple(names)))] if names else []
 
 
 def _marks(body: str, *, separator: str) -> list[Note]:

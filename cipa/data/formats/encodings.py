@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from encodings.aliases import aliases
 
 from cipa.errors import DataError, SpecificationError, did_you_mean
+from cipa.language.en import EN
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _COMMON = 0.85  # least share of common characters; a text in the right encoding has .95 and more, in the wrong one about .4
@@ -25,7 +26,6 @@ _KOREAN = 15  # so many different characters, all in the block of Hangul, are no
 _SAMPLE = 200_000  # bytes beyond the first doubtful one that are judged
 
 _GB, _BIG5 = "gb18030", "cp950"
-_NAMES = {"gb18030": "GB 18030", "cp950": "Big5 (cp950)", "cp1252": "Latin letters (cp1252)"}
 _REPLACED = "\ufffd"
 _ADJACENT = re.compile(rb"[\x80-\xff]{2}")
 _WESTERN = re.compile(r"[\u0000-\u007fÀ-ÖØ-öø-ÿŒœŠšŽžŸ§°±²³µ·«»–—‘’“”„…•€£©®™ªº¿¡\u00a0]*")
@@ -128,13 +128,12 @@ def _judged(content: bytes, first: int, *, name: str) -> Decoded:
 
 def _chosen(content: bytes, first: int, encoding: str, *, other: str = "", sure: bool = True) -> Decoded:
     """The text in an encoding, with what it shows at the first doubtful place; nothing is in doubt about clear GB 18030."""
-    doubt = ""
+    doubt: str = ""
     if encoding != _GB or other or not sure:
-        alternative = f", in {other} {_shown(content, first, other)}" if other else ""
-        doubt = (
-            f"the text was read as {_NAMES[encoding]}: line {_line(content, first)} has "
-            f"{_shown(content, first, encoding)}{alternative}. If names come out wrong, say the right one with encoding=."
-        )
+        doubt = EN(
+            "file.encoding", encoding=encoding, line=_line(content, first), shown=_shown(content, first, encoding), other=other,
+            otherwise=_shown(content, first, other) if other else "",
+        )  # fmt: skip
     return Decoded(text=content.decode(encoding), encoding=encoding, doubt=doubt)
 
 

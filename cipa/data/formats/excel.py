@@ -20,6 +20,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 from cipa.data.formats.kinds import damaged
 from cipa.data.formats.table import Note, Read, column_of, dot_note, error_note, header_of, without_row_numbers
 from cipa.errors import DataError, SpecificationError, did_you_mean
+from cipa.language.en import EN
 
 _EXPECTED = "an Excel workbook (.xlsx)"
 _CELL = re.compile(rb'<c\b[^>]*?\br="([A-Z]+\d+)"[^>]*?\bt="e"|<c\b[^>]*?\bt="e"[^>]*?\br="([A-Z]+\d+)"')
@@ -59,11 +60,7 @@ def read_excel(path: Path, *, sheet: str | int | None) -> Read:
         raise damaged(path, expected=_EXPECTED, problem=problem) from problem
     notes = []
     if sheet is None and len(names) > 1:
-        text = (
-            f"the first of {len(names)} sheets, '{names[0]}', was read. The others are {_listed(names[1:])}: name one with "
-            "sheet=."
-        )
-        notes.append(Note(text=text))
+        notes.append(Note(text=EN("file.sheets", names=tuple(names))))
     return _table(rows, path=path, notes=notes, failed=failed, uncomputed=uncomputed)
 
 
@@ -100,11 +97,7 @@ def _table(rows: list[list[Any]], *, path: Path, notes: list[Note], failed: list
     notes += header.notes
     blank = sum(not any(_filled(cell) for cell in row) for row in rows[: last + 1])
     if blank:
-        notes.append(
-            Note(
-                text=f"{blank} blank row{'s' if blank > 1 else ''} between the others {'were' if blank > 1 else 'was'} left out."
-            )
-        )
+        notes.append(Note(text=EN("file.blank_rows", rows=blank)))
     columns, totals = {}, dict.fromkeys(("dots", "errors", "texts"), 0)
     for position, name in enumerate(header.names):
         columns[name], counts = column_of([row[position] for row in cases])
@@ -127,16 +120,11 @@ def _counts(totals: dict[str, int], failed: list[str], uncomputed: list[str]) ->
     if totals["dots"]:
         notes.append(dot_note(totals["dots"]))
     if totals["texts"]:
-        notes.append(Note(text=f"{totals['texts']} numbers are stored as text, and were read as numbers."))
+        notes.append(Note(text=EN("file.texts", cells=totals["texts"])))
     if failed or totals["errors"]:
-        where = f", first in {failed[0]}" if failed else ""
-        notes.append(error_note(len(failed) + totals["errors"], where=where))
+        notes.append(error_note(len(failed) + totals["errors"], first=failed[0] if failed else ""))
     if uncomputed:
-        count = len(uncomputed)
-        which = f"{count} formulas have" if count > 1 else "1 formula has"
-        advice = "The program that wrote the file did not compute them: open it in Excel or LibreOffice and save it there."
-        text = f"{which} no computed value, first in {uncomputed[0]}: missing here. {advice}"
-        notes.append(Note(text=text, serious=True))
+        notes.append(Note(text=EN("file.uncomputed", formulas=len(uncomputed), first=uncomputed[0]), serious=True))
     return notes
 
 

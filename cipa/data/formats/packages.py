@@ -15,6 +15,7 @@ from cipa.data.formats.kinds import damaged
 from cipa.data.formats.sav import BrokenDictionaryError, check_dictionary
 from cipa.data.formats.table import Read
 from cipa.errors import DataError, MissingPartError
+from cipa.language.en import EN
 
 try:
     from pyarrow import ArrowException
@@ -60,7 +61,7 @@ def read_spss(path: Path, *, encoding: str | None) -> Read:
             hit = same.to_numpy()
             masked += int(hit.sum())
             table[column] = table[column].mask(hit)
-    detail = f" ({masked} cells hold codes that the file declares missing)" if masked else ""
+    detail = EN("log.file.masked", cells=masked) if masked else ""
     return Read(table=table, detail=detail, labels=_labels(meta), value_labels=_value_labels(meta))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cipa.errors import DataError
+from cipa.language.en import EN
 
 MISSING = (
     "",
@@ -111,37 +112,24 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
     first = _title_rows(rows)
     notes = []
     if first:
-        titles = ", ".join(f"'{_joined(row)[:60]}'" for row in rows[:first] if any(map(_filled, row)))
-        verb = "is a title and was" if first == 1 else "are titles and were"
-        text = f"{titles} above the table {verb} left out; the names stand in row {first + 1}."
-        notes.append(Note(text=text, serious=True))
+        titles = tuple(_joined(row)[:60] for row in rows[:first] if any(map(_filled, row)))
+        notes.append(Note(text=EN("file.titles", titles=titles, rows=first), serious=True))
     top = rows[first] if first < len(rows) else []
     merged = _merged(rows[first:])
     if merged:
-        joined = ", ".join(f"'{name}'" for name in merged[:3])
-        notes.append(
-            Note(
-                text=f"rows {first + 1} and {first + 2} are a header of two rows and were joined into one: {joined}, ….",
-                serious=True,
-            )
-        )
+        notes.append(Note(text=EN("file.two_rows", first=first + 1, names=tuple(merged[:3])), serious=True))
     raw = merged or [str(_plain(cell)) for cell in top]
     names = [name.strip().strip(_INVISIBLE).strip() for name in raw]
     blank = [name for name, written in zip(names, raw, strict=True) if name != written]
     if blank:
-        listed = ", ".join(f"'{name}'" for name in blank[:5]) + (", …" if len(blank) > 5 else "")
-        notes.append(Note(text=f"blanks around {len(blank)} name{'s' if len(blank) > 1 else ''} were taken away: {listed}."))
+        notes.append(Note(text=EN("file.blanks", names=tuple(blank))))
     if names and not names[0] and all(names[1:]) and _counts_up([row[0] for row in rows[first + 1 :] if row]):
         names[0] = ROW_NUMBERS
     _refuse_names(names, file=file, line=first + 1)
     above = first + (2 if merged else 1)
     below = 0 if merged else _label_rows(rows[above:])
     if below:
-        which = f"rows {above + 1} to {above + below}" if below > 1 else f"row {above + 1}"
-        text = (
-            f"{which} under the names hold words where all other rows have numbers ('{_joined(rows[above])[:60]}'): labels, "
-            "taken as such, and no case."
-        )
+        text = EN("file.label_rows", first=above + 1, last=above + below, example=_joined(rows[above])[:60])
         notes.append(Note(text=text, serious=True))
     labels = {name: str(cell).strip() for name, cell in zip(names, rows[above], strict=False)} if below else {}
     return Header(names=tuple(names), above=above + below, notes=tuple(notes), labels=labels)
@@ -166,8 +154,7 @@ def without_row_numbers(table: pd.DataFrame, *, file: str) -> tuple[pd.DataFrame
         return table, []
     if not _counts_up(list(table.iloc[:, 0])):
         _refuse_names([""], file=file, line=1)
-    text = "the first column has no name and counts the rows, as pandas and R write it; it was left out."
-    return table.iloc[:, 1:], [Note(text=text)]
+    return table.iloc[:, 1:], [Note(text=EN("file.row_numbers"))]
 
 
 def _counts_up(cells: Sequence[Any]) -> bool:
@@ -283,13 +270,9 @@ def column_of(cells: Sequence[Any]) -> tuple[pd.Series[Any], dict[str, int]]:
 
 def dot_note(count: int) -> Note:
     """Cells with a single point."""
-    return Note(text=f"{count} cell{'s hold' if count > 1 else ' holds'} '.', read as missing, as SAS and Stata write it.")
+    return Note(text=EN("file.dots", cells=count))
 
 
-def error_note(count: int, *, where: str = "") -> Note:
+def error_note(count: int, *, first: str = "") -> Note:
     """Cells in which a formula failed."""
-    text = (
-        f"{count} cell{'s hold' if count > 1 else ' holds'} an error of the spreadsheet such as #DIV/0!{where}, read as missing. "
-        "The value that was meant is lost to every model: mend the formulas and save again."
-    )
-    return Note(text=text, serious=True)
+    return Note(text=EN("file.errors", cells=count, first=first), serious=True)

@@ -15,9 +15,9 @@ import pandas as pd
 from linearmodels.panel import BetweenOLS, FirstDifferenceOLS, PanelOLS, PooledOLS, RandomEffects
 
 from cipa.errors import SpecificationError
+from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.answers import facts
-from cipa.models.panel.linear.fit import METHODS
 from cipa.models.panel.linear.model import Panel
 from cipa.numerics.algebra.linalg import frozen
 from cipa.results.answers import Answers, Cases
@@ -65,8 +65,8 @@ def fit(model: Panel, data: Any) -> Fit:
         df_resid=float(found.df_resid), npar=len(params),
         estimates=tabulate(terms, params, np.sqrt(vcov.diagonal()), df=_degrees(model, design, found)),
         statistics=Statistics(_shares(model, found)),
-        vcov_type=replace(model.vcov, note="as computed by linearmodels, without small-sample factor"), notices=design.notices,
-        title=f"Panel model, {METHODS[model.method]}, engine linearmodels", engine="linearmodels",
+        vcov_type=replace(model.vcov, note=EN("errors.linearmodels")), notices=design.notices,
+        title=EN("title.panel.linearmodels", method=model.method), engine="linearmodels",
         engine_packages=("linearmodels",),
         answers=Answers(facts=facts, cases=lambda _: Cases(columns=model.variables, labels=(None,), rows=(design.rows,))),
     )  # fmt: skip
@@ -75,10 +75,10 @@ def fit(model: Panel, data: Any) -> Fit:
 def _shares(model: Panel, found: Any) -> tuple[Statistic, ...]:
     """R² under the names of the native engine: with the effects, and net of them."""
     if model.method != "within":
-        return (Statistic(name="r2", value=float(found.rsquared), label="R²"),)
+        return (Statistic(name="r2", value=float(found.rsquared), label=EN("label.r2")),)
     return (
-        Statistic(name="r2", value=float(found.rsquared_inclusive), label="R², effects included"),
-        Statistic(name="r2_within", value=float(found.rsquared), label="Within R², net of the effects"),
+        Statistic(name="r2", value=float(found.rsquared_inclusive), label=EN("label.r2.effects")),
+        Statistic(name="r2_within", value=float(found.rsquared), label=EN("label.r2_within.effects")),
     )
 
 

@@ -26,6 +26,7 @@ import semopy
 from scipy.stats import chi2
 
 from cipa.errors import ConvergenceError, SpecificationError
+from cipa.language.en import EN
 from cipa.models.sem.cases.moments import refuse_without_cases
 from cipa.models.sem.cases.read import layout_for, prepare
 from cipa.models.sem.cases.sample import GroupSample, Sample
@@ -92,7 +93,7 @@ def fit(model: SEM, data: Any) -> Fit:
         convergence=Convergence(iterations=steps, criterion=_STILL,
         message="semopy's L-BFGS-B, then Fisher steps with its gradient"),
         notices=(*sample.notices, *_left_out(recipe, exogenous)), engine="semopy", engine_packages=("semopy",),
-        title="Structural equation model, maximum likelihood, complete cases, engine semopy",
+        title=EN("title.structural.semopy"),
         answers=Answers(cases=lambda _: _cases(model, sample.groups[0])),
     )  # fmt: skip
 
@@ -331,31 +332,24 @@ def _statistics(found: Any, script: _Script, group: GroupSample) -> tuple[Statis
     value, value_base = (float(semopy.stats.calc_chi2(one, k)[0]) for one, k in ((found, df), (base, df_base)))
     tests = [
         Statistic(name=name, value=x, df=float(k), p_value=float(chi2.sf(x, k)) if k else None, reference="chi2", label=label)
-        for name, x, k, label in (("chisq", value, df, "χ²"), ("baseline.chisq", value_base, df_base, "χ² of the baseline model"))
+        for name, x, k, label in (
+            ("chisq", value, df, EN("label.chisq")),
+            ("baseline.chisq", value_base, df_base, EN("label.baseline")),
+        )
     ]
     if df == 0 or value_base <= df_base:
         return tuple(tests)
     cfi = min(float(semopy.stats.calc_cfi(found, df, value, df_base, value_base)), 1.0)  # semopy lets it exceed 1
     tli = float(semopy.stats.calc_tli(found, df, value, df_base, value_base))
     nfi = float(semopy.stats.calc_nfi(found, value, value_base))
-    indices = (("cfi", cfi, "CFI"), ("tli", tli, "TLI"), ("nfi", nfi, "NFI"))
+    indices = (("cfi", cfi, EN("label.cfi")), ("tli", tli, EN("label.tli")), ("nfi", nfi, EN("label.nfi")))
     return (*tests, *(Statistic(name=name, value=x, label=label) for name, x, label in indices))
 
 
 def _left_out(recipe: Recipe, exogenous: tuple[str, ...]) -> list[Notice]:
-    text = (
-        "engine semopy: left out, because it computes them by other definitions or wrongly: RMSEA, GFI, AGFI, AIC, BIC, the "
-        "log-likelihood, standardized estimates and residuals, R². Use the native engine for them."
-    )
-    found = [Notice(code="engine_left_out", text=text)]
+    found = [Notice(code="engine_left_out")]
     if exogenous:
-        text = (
-            "engine semopy: chi-square, its degrees of freedom, CFI, TLI and NFI are left out too: with observed exogenous "
-            f"variables ({', '.join(exogenous)}) semopy counts their moments as explained. Estimates and standard errors are not "
-            "touched by that."
-        )
-        found.append(Notice(code="engine_no_test", text=text))
+        found.append(Notice(code="engine_no_test", values={"names": exogenous}))
     if recipe.test != "standard":
-        text = "engine semopy: the scaled test is left out; chi-square is the uncorrected one."
-        found.append(Notice(code="engine_no_scaling", text=text))
+        found.append(Notice(code="engine_no_scaling"))
     return found

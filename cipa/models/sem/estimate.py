@@ -9,6 +9,7 @@ import numpy as np
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import ConvergenceError, IdentificationError, InadmissibleWarning
+from cipa.language.en import EN
 from cipa.models.sem.cases.columns import refuse_names_taken
 from cipa.models.sem.cases.products import with_products
 from cipa.models.sem.declare.declaration import Declaration
@@ -105,22 +106,13 @@ def _assembled(
     )  # fmt: skip
 
 
-_HOW = {
-    "listwise": "complete cases",
-    "fiml": "full information (FIML)",
-    "fiml_x": "full information (FIML), random x",
-    "pairwise": "pairwise present cases",
-    "two_stage": "two stages",
-    "robust_two_stage": "two stages, robust",
-}
-_SQUARES = {"gls": "generalized", "uls": "unweighted", "wls": "weighted", "dwls": "diagonally weighted"}
-
-
 def _title(problem: Problem) -> str:
     declaration, sample = problem.declaration, problem.sample
-    groups = f", {len(sample.groups)} groups" if len(sample.groups) > 1 else ""
-    groups += ", two levels" if sample.levels else ""
-    kind = WEIGHTS.get(declaration.estimator_used)
-    estimator = f"{_SQUARES[kind]} least squares" if kind else "maximum likelihood"
-    ordered = ", ordered variables" if declaration.ordered_names else ""
-    return f"Structural equation model, {estimator}, {_HOW[sample.missing]}{groups}{ordered}"
+    return EN(
+        "title.structural",
+        weight=WEIGHTS.get(declaration.estimator_used),
+        missing=sample.missing,
+        groups=len(sample.groups),
+        levels=bool(sample.levels),
+        ordered=bool(declaration.ordered_names),
+    )

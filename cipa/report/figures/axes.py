@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cipa.language.words import MINUS
 from cipa.numerics.algebra.linalg import Array
 from cipa.report.figures import svg
-from cipa.report.words import MINUS
 
 SIZE = 12.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cipa.errors import InferenceError
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Figure, Note
 from cipa.report.figures.path_diagram import draw
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles
 from cipa.report.view import View
 

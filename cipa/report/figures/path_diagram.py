@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cipa.errors import InferenceError, SpecificationError, public
+from cipa.language.en import EN
+from cipa.language.speech import Language
 from cipa.report.figures import svg
 from cipa.report.figures.scene import Scene, scene_of
-from cipa.report.language.en import EN
-from cipa.report.language.speech import Language
 from cipa.report.letters import text_width
 from cipa.report.writers.pdf import render_picture
 from cipa.results import questions

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cipa.language.words import unit
 from cipa.numerics.algebra.linalg import Array
 from cipa.report.figures import svg
 from cipa.report.figures.layout import Edge, Node, place, ranks_of
 from cipa.report.figures.routes import bowed, place_labels, points_of, routed
 from cipa.report.letters import broken, text_width
-from cipa.report.words import unit
 from cipa.results.answers import Structure
 from cipa.results.estimates import Estimate
 

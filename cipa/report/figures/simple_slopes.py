@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cipa.language.speech import Language
+from cipa.language.words import decimal, level
 from cipa.report.document import Figure
 from cipa.report.figures import svg
 from cipa.report.figures.axes import SIZE, Axes
-from cipa.report.language.speech import Language
 from cipa.report.letters import broken
-from cipa.report.words import decimal, level
 from cipa.results.answers import Spread
 from cipa.results.display import ResultTable
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Note, Row, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import model_title
 from cipa.report.view import View
 from cipa.results.display import ResultTable
@@ -19,7 +19,7 @@ def _blocks(analysis: Analysis, _: str, say: Language) -> list[Block]:
             (say("model"), "text"), (say("agreement.parameters"), "int"), (say("agreement.estimates"), "text"),
             (say("agreement.errors"), "text"), (say("agreement.statistics"), "text"), (say("agreement.relative"), "text"),
         )  # fmt: skip
-        notes = (*(f"{title}: {table.notes[0]}" for title, table in compared.items()), say("agreement.scope"))
+        notes = (*(f"{title}: {say.again(table.notes[0])}" for title, table in compared.items()), say("agreement.scope"))
         rows = tuple(_row(say, title, table) for title, table in compared.items())
         blocks.append(Table(key="agreement", title=say("agreement"), columns=heads, rows=rows, notes=notes))
     refused = {model_title(analysis, key.model): why for key, why in analysis.refusals.items() if key.exhibit == "cross_check"}

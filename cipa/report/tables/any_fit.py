@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Cell, Row, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import errors_note, hypotheses_by_term
 from cipa.report.view import View
 from cipa.results.fit import Fit
@@ -47,16 +47,16 @@ def _estimates(analysis: Analysis, model: str, say: Language) -> list[Block]:
 def _about(analysis: Analysis, model: str, say: Language) -> list[Block]:
     """What the family says of the fit, and the statistics that its summary shows."""
     fit = analysis.fits[model]
-    rows = [body(label, value, None, None) for label, value in facts(fit)]
-    rows += [_statistic(fit.reported_statistics[name]) for name in fit.headline if name in fit.reported_statistics]
+    rows = [body(say.again(label), say.again(value), None, None) for label, value in facts(fit)]
+    rows += [_statistic(say, fit.reported_statistics[name]) for name in fit.headline if name in fit.reported_statistics]
     heads = columns(("", "text"), (say("value"), "stat"), (say("df"), "stat"), (say("p"), "p"))
     return [Table(key=f"facts-{model}", title=say("about"), columns=heads, rows=tuple(rows))] if rows else []
 
 
-def _statistic(row: Statistic) -> Row:
+def _statistic(say: Language, row: Statistic) -> Row:
     whole = float(row.value).is_integer() and abs(row.value) < 1e9
     degrees = None if row.df is None else Cell(row.df, "int" if float(row.df).is_integer() else "stat")
-    return body(row.label or row.name, Cell(row.value, "int" if whole else "estimate"), degrees, row.p_value)
+    return body(say.again(row.label) or row.name, Cell(row.value, "int" if whole else "estimate"), degrees, row.p_value)
 
 
 def is_regression(fit: Fit) -> bool:

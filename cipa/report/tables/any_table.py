@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
+from cipa.language.speech import Language
 from cipa.report.document import Block, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import in_group, model_title, table_key
 from cipa.results.display import ResultTable
 
@@ -20,10 +20,10 @@ def _plain(analysis: Analysis, key: Key, table: ResultTable, say: Language) -> T
     about = f", {model_title(analysis, key.model)}" if key.model else ""
     return Table(
         key=table_key(key.exhibit, key),
-        title=f"{table.title}{about}{in_group(say, key.group)}",
+        title=f"{say.again(table.title)}{about}{in_group(say, key.group)}",
         columns=heads,
         rows=rows,
-        notes=table.notes,
+        notes=tuple(map(say.again, table.notes)),
     )
 
 

@@ -6,8 +6,8 @@ import math
 
 from cipa.evidence.findings import Analysis, Key
 from cipa.evidence.sample import dataset_of
+from cipa.language.speech import Language
 from cipa.report.document import Block, Cell, Row, Table, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, in_group, model_title, table_key
 from cipa.report.view import View, evidence_of
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
+from cipa.language.speech import Language
 from cipa.report.document import Block, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, in_group, table_key
 from cipa.report.view import View, evidence_of
 from cipa.results.display import ResultTable
@@ -21,8 +21,9 @@ def _fornell_larcker(analysis: Analysis, model: str, say: Language) -> list[Bloc
             body(f"{i + 1} {titles.get(name, name)}", *[table.columns[other][i] for other in names])
             for i, name in enumerate(names)
         )
-        title = f"{table.title}{in_group(say, key.group)}"
-        blocks.append(Table(key=table_key("fornell-larcker", key), title=title, columns=heads, rows=rows, notes=table.notes))
+        title = f"{say.again(table.title)}{in_group(say, key.group)}"
+        notes = tuple(map(say.again, table.notes))
+        blocks.append(Table(key=table_key("fornell-larcker", key), title=title, columns=heads, rows=rows, notes=notes))
     return blocks
 
 
@@ -43,8 +44,8 @@ def _ratios(analysis: Analysis, key: Key, table: ResultTable, say: Language) -> 
         )
         for i, name in enumerate(names)
     )
-    notes = (*table.notes, say("htmt.note"))
-    title = f"{table.title}{in_group(say, key.group)}"
+    notes = (*map(say.again, table.notes), say("htmt.note"))
+    title = f"{say.again(table.title)}{in_group(say, key.group)}"
     return Table(key=table_key("htmt", key), title=title, columns=heads, rows=rows, notes=notes)
 
 

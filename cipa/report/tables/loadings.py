@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
 from cipa.evidence.sample import dataset_of
+from cipa.language.speech import Language
 from cipa.report.document import Block, Row, Table, body, columns, group
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_head, construct_titles
 from cipa.report.view import View
 from cipa.results.questions import standardized

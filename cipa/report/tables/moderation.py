@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis, Key
+from cipa.language.speech import Language
+from cipa.language.words import decimal, level
 from cipa.report.document import Block, Paragraph, Table, body, columns
 from cipa.report.figures.simple_slopes import slopes_figure
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles
 from cipa.report.view import View, evidence_of
-from cipa.report.words import decimal, level
 from cipa.results.display import ResultTable
 from cipa.results.questions import spread
 
@@ -49,7 +49,8 @@ def _table(say: Language, slopes: ResultTable, *, key: str, effect: str, moderat
         strict=True,
     )
     rows = tuple(body(level(value), at, b, se, (low, high), p) for value, at, b, se, low, high, p in cells)
-    return Table(key=key, title=say("slopes", effect=effect, moderator=moderator), columns=heads, rows=rows, notes=slopes.notes)
+    title, notes = say("slopes", effect=effect, moderator=moderator), tuple(map(say.again, slopes.notes))
+    return Table(key=key, title=title, columns=heads, rows=rows, notes=notes)
 
 
 def _region(say: Language, region: ResultTable, effect: str, moderator: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Cell, Row, Table, body, columns, group
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term, in_group, in_level
 from cipa.report.view import View
 from cipa.report.words import arrow

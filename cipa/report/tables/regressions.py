@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
+from cipa.language.words import p_value
 from cipa.report.document import Block, Cell, Format, Row, Table, Value, columns
-from cipa.report.language.speech import Language
 from cipa.report.tables.any_fit import is_regression
 from cipa.report.titles import construct_titles, hypotheses_by_term, model_title
 from cipa.report.view import View
-from cipa.report.words import p_value
 from cipa.results.fit import Fit
 from cipa.results.questions import facts
 from cipa.terms import Term
@@ -60,7 +60,7 @@ def _error_notes(say: Language, fits: Fits) -> list[str]:
     """Which standard errors: one line for the models that share them."""
     kinds: dict[str, list[str]] = {}
     for number, fit in enumerate(fits.values(), 1):
-        note = f", {fit.vcov_type.note}" if fit.vcov_type.note else ""
+        note = f", {say.again(fit.vcov_type.note)}" if fit.vcov_type.note else ""
         kinds.setdefault(f"{fit.vcov_type}{note}", []).append(f"({number})")
     return [say("regressions.errors", models=numbers, kind=kind) for kind, numbers in kinds.items()]
 
@@ -101,7 +101,9 @@ def _foot(say: Language, fits: Fits) -> list[Row]:
     """What each family says of its fit, then statistics, below a rule."""
     told = [dict(facts(fit)) for fit in fits.values()]
     labels = dict.fromkeys(label for each in told for label in each)
-    rows: list[tuple[Value | Cell, ...]] = [(label, *[each.get(label) for each in told]) for label in labels]
+    rows: list[tuple[Value | Cell, ...]] = [
+        (say.again(label), *[say.again(each[label]) if label in each else None for each in told]) for label in labels
+    ]
     for name, format in STATISTICS:
         values = [_statistic(fit, name) for fit in fits.values()]
         if name == "nobs" or any(value is not None for value in values):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Block, Format, Table, body, columns
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_head, construct_titles
 from cipa.report.view import View, evidence_of
 from cipa.results.display import ResultTable
@@ -17,7 +17,7 @@ def _blocks(analysis: Analysis, model: str, say: Language) -> list[Block]:
     titles = construct_titles(analysis, model)
     return [
         Table(
-            key=f"reliability-{model}", title=say("reliability"), notes=table.notes,
+            key=f"reliability-{model}", title=say("reliability"), notes=tuple(map(say.again, table.notes)),
             columns=columns((say("construct"), "text"), (say("reliability.items"), "int"), *_heads(say, table)),
             rows=tuple(
                 body(construct_head(say, titles, construct, label), *rest)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cipa.evidence.findings import Analysis
+from cipa.language.speech import Language
 from cipa.report.document import Paragraph, Row, Table, body, columns, group
-from cipa.report.language.speech import Language
 from cipa.report.view import View
 
 STEPS = ("read", "screen", "reverse", "used")
@@ -36,7 +36,7 @@ def _table(analysis: Analysis, say: Language) -> Table:
             rows.append(
                 body(
                     say(f"step.{step.action}") if step.action in STEPS else step.action,
-                    step.reason,
+                    say.again(step.reason),
                     dropped or None,
                     step.rows_after,
                 )

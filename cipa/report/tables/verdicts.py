@@ -6,8 +6,8 @@ from collections import Counter
 
 from cipa.evidence.findings import Analysis, Verdict, VerdictWord
 from cipa.evidence.verdicts import DRAWS
+from cipa.language.speech import Language
 from cipa.report.document import Block, Paragraph, Row, Table, body, columns, group
-from cipa.report.language.speech import Language
 from cipa.report.titles import construct_titles, in_group, model_title
 from cipa.report.view import View
 from cipa.report.words import arrow
@@ -47,7 +47,7 @@ def _notes(analysis: Analysis, say: Language) -> list[str]:
     waiting: dict[str, list[str]] = {}
     for verdict in analysis.verdicts:
         if verdict.verdict in ("not tested", "inconclusive"):
-            waiting.setdefault(verdict.reason, []).append(_named(analysis, verdict, say))
+            waiting.setdefault(say.again(verdict.reason), []).append(_named(analysis, verdict, say))
     return [*notes, *(f"{', '.join(names)}: {reason}" for reason, names in waiting.items())]
 
 

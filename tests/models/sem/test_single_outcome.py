@@ -10,8 +10,8 @@ import pytest
 from oracle_files import HERE
 
 import cipa as ci
+from cipa.language.en import EN
 from cipa.report.fit_sentence import fit_sentence
-from cipa.report.language.en import EN
 
 LAVAAN_TOLERANCE = 1e-6  # relative; lavaan 0.6-14 stops at a gradient of about 1e-6
 DATA = HERE / "sem" / "data" / "holzinger_ordinal_x.csv"

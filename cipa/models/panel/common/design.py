@@ -178,9 +178,7 @@ def _keys(data: Dataset, entity: str | None, time: str | None, *, required: bool
 def _reading_notices(data: Dataset, learned: Learned) -> tuple[Notice, ...]:
     if not learned.as_numbers:
         return ()
-    names = ", ".join(f"'{name}' ({example}, …)" for name, example in learned.as_numbers.items())
-    text = f"{data.name}: {names} holds numbers that are written as text, and only numbers; it is read as numbers."
-    return (Notice(code="read_as_numbers", text=text),)
+    return (Notice(code="read_as_numbers", values={"data": data.name, "columns": tuple(learned.as_numbers.items())}),)
 
 
 class _Columns:
@@ -316,25 +314,13 @@ def _sample_notices(data: Dataset, keys: PanelKeys, columns: _Columns, used: Boo
     if dropped:
         counts = {
             name: int(np.isnan(values).sum())
-            for name, values in zip(("the outcome", *columns.names), (columns.response, *columns.values), strict=True)
+            for name, values in zip(("", *columns.names), (columns.response, *columns.values), strict=True)
         }
-        worst = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1])[:4] if count)
-        text = (
-            f"{dropped} of {len(used)} rows of {data.name} are not used, because a variable is missing"
-            f"{f' (missing values: {worst})' if worst else ''}. The estimates describe the {len(used) - dropped} rows that "
-            "remain."
-        )
-        found.append(Notice(code="rows_dropped", text=text))
+        worst = tuple(item for item in sorted(counts.items(), key=lambda item: -item[1])[:4] if item[1])
+        lost = {"lost": dropped, "total": len(used), "data": data.name, "holes": worst}
+        found.append(Notice(code="rows_dropped", variant="panel", values=lost))
     if keys.named and keys.singletons:
-        text = (
-            f"{keys.singletons} of {keys.n_entities} entities have one row only. They stay in the sample (as plm and fixest do by"
-            " default); entity effects fit them exactly, so they inform no slope there."
-        )
-        found.append(Notice(code="singletons", text=text))
+        found.append(Notice(code="singletons", values={"singletons": keys.singletons, "entities": keys.n_entities}))
     if keys.named and keys.gaps:
-        text = (
-            f"In {keys.gaps} places the next row of an entity is more than one period later. Lags and differences are taken by"
-            " the calendar, so they are missing across such a gap."
-        )
-        found.append(Notice(code="gaps", text=text))
+        found.append(Notice(code="gaps", values={"places": keys.gaps}))
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cipa.language.en import EN
 from cipa.models.panel.linear.after.law import law_of
 from cipa.models.panel.linear.after.refit import refit
 from cipa.models.panel.linear.after.rows import predict, residuals
@@ -39,20 +40,20 @@ def cases(fit: PanelFit) -> Cases:
 def facts(fit: Fit) -> tuple[tuple[str, str], ...]:
     """How the columns were transformed, and which effects that takes out or draws."""
     model = fit.model
-    told = [("Method", model.method.replace("_", " "))]
-    told += [(f"{effect.capitalize()} effects", _effect(model, effect)) for effect in ("entity", "time")]
+    told: list[tuple[str, str]] = [(EN("fact.method"), EN(f"method.{model.method}"))]
+    told += [(EN("fact.entity"), _effect(model, "entity")), (EN("fact.time"), _effect(model, "time"))]
     if model.absorb:
-        told.append(("Also swept out", ", ".join(model.absorb)))
+        told.append((EN("fact.absorbed"), ", ".join(model.absorb)))
     if model.weights:
-        told.append(("Weights", model.weights))
+        told.append((EN("fact.weights"), model.weights))
     return tuple(told)
 
 
 def _effect(model: Any, effect: str) -> str:
     """Whether the effects of entities or times are swept out, drawn, or left in the residual."""
     if model.method == "within":
-        return "yes" if effect in model.effects else "no"
-    return "random" if model.method in ("random", "mundlak") and effect in model.effects else "no"
+        return EN("yes" if effect in model.effects else "no")
+    return EN("fact.random" if model.method in ("random", "mundlak") and effect in model.effects else "no")
 
 
 ANSWERS = Answers(

@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 
 from cipa.errors import InferenceError, SpecificationError, public
+from cipa.language.en import EN
 from cipa.models.panel.linear.bias_reduced import Hat, bias_reduced
 from cipa.numerics.algebra.linalg import Array, IntArray, inverse_and_logdet, symmetric
 from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, absorb
@@ -89,7 +90,7 @@ class Regression:
 
 def _iid(vcov: VCov, parts: Regression) -> Covariance:
     scale = float(parts.residuals @ parts.residuals) / parts.df_resid
-    note = f"homoskedastic; residual variance with {parts.df_resid} degrees of freedom"
+    note = EN("errors.iid", df=parts.df_resid)
     return Covariance(matrix=symmetric(scale * parts.bread), df=parts.df, vcov=replace(vcov, note=note))
 
 
@@ -112,7 +113,7 @@ def _by_leverage(vcov: VCov, parts: Regression) -> Covariance:
     assert parts.leverage is not None
     slack = 1 - parts.leverage
     scores = parts.scores / (np.sqrt(slack) if vcov.kind == "hc2" else slack)[:, None]
-    note = "heteroskedasticity-robust; leverage of the design with all dummies"
+    note = EN("errors.leverage")
     matrix = symmetric(parts.bread @ heteroskedastic_meat(scores) @ parts.bread)
     return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
@@ -186,7 +187,7 @@ def _bias_reduced(vcov: VCov, parts: Regression) -> Covariance:
     if hat is None:
         raise _not_identified("cr2", name, "the effects are connected too weakly for a hat matrix")
     matrix, degrees = bias_reduced(hat, parts.bread, parts.design, parts.residuals, code)
-    note = f"CR2 (Bell & McCaffrey 2002), {int(code.max()) + 1} clusters by {name}; t with Satterthwaite's degrees of freedom"
+    note = EN("errors.cr2", clusters=int(code.max()) + 1, column=name)
     return Covariance(matrix=matrix, df=degrees, vcov=replace(vcov, note=note))
 
 
@@ -207,7 +208,7 @@ def _jackknife(vcov: VCov, parts: Regression) -> Covariance:
     inside = all(nested(effect, code) for effect in parts.rows.effects)
     changes = (_changes if inside else _changes_swept_again)(parts, code, groups, name)
     matrix = symmetric((groups - 1) / groups * changes.T @ changes)
-    note = f"jackknife over {groups} clusters by {name}, centred at the full estimate, factor (G-1)/G; t(G-1)"
+    note = EN("errors.crv3", clusters=groups, column=name)
     notices = cluster_notices(vcov, [groups])
     return Covariance(matrix=matrix, df=float(groups - 1), vcov=replace(vcov, note=note), notices=notices)
 

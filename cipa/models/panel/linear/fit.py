@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import SpecificationError
+from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.covariance import KINDS, Regression
 from cipa.models.panel.linear.least_squares import Solution
@@ -21,14 +22,7 @@ from cipa.results.estimates import tabulate
 from cipa.results.fit import Fit, announce
 from cipa.results.vcov import VCov
 
-METHODS = {
-    "pooled": "pooled least squares",
-    "within": "within (fixed effects)",
-    "between": "between",
-    "random": "random effects",
-    "first_difference": "first difference",
-    "mundlak": "correlated random effects (Mundlak)",
-}
+METHODS = ("pooled", "within", "between", "random", "first_difference", "mundlak")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -92,19 +86,18 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution,
 
 
 def _title(model: Any, design: Design) -> str:
-    how = METHODS[model.method]
+    method, instruments = model.method, bool(design.endogenous)
     if not design.keys.named:
-        return f"Regression, {how}{', two-stage least squares' if design.endogenous else ''}"
-    if model.method == "within":
-        how = f"within, {words_of(design, model.effects)}"
-    if model.method in ("random", "mundlak"):
-        how = f"{how}, {words_of(_without_absorbed(design), model.effects)}, {model.random_method}"
-    return f"Panel model, {how}{', two-stage least squares' if design.endogenous else ''}"
-
-
-def _without_absorbed(design: Design) -> Design:
-    """The design without absorbed columns, whose names a random-effects title does not list."""
-    return replace(design, absorbed={})
+        return EN("title.regression", method=method, instruments=instruments)
+    drawn = method in ("random", "mundlak")
+    shown = replace(design, absorbed={}) if drawn else design  # what is absorbed is not drawn
+    return EN(
+        "title.panel",
+        method=method,
+        effects=words_of(shown, model.effects) if drawn or method == "within" else None,
+        components=model.random_method if drawn else None,
+        instruments=instruments,
+    )
 
 
 def _no_freedom(nobs: int, k: int, rank: int, *, words: str) -> SpecificationError:

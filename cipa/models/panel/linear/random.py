@@ -221,8 +221,4 @@ def _too_small(which: str, rows: int, parameters: int) -> IdentificationError:
 def _zero_notice(components: dict[str, float]) -> tuple[Notice, ...]:
     if components["raw_u"] > 0:
         return ()
-    text = (
-        f"The variance of the random effects is estimated at {components['raw_u']:.4g} and set to 0: the estimates are those of"
-        " pooled least squares. The effects may be absent, or the between regression fits better than the within regression."
-    )
-    return (Notice(code="zero_variance_component", text=text, severity="warning"),)
+    return (Notice(code="zero_variance_component", values={"estimate": components["raw_u"]}, severity="warning"),)

@@ -25,6 +25,7 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 
 from cipa.data.panel import PanelKeys
+from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import Solution
 from cipa.models.panel.linear.transform import CONSTANT, Transformed, effects_of, with_entity_means, words_of
@@ -54,11 +55,11 @@ def statistics_of(
     swept = model.method == "within"
     shares = _swept_shares(model, design, found, rss, df_resid) if swept else _plain_shares(found, solution, df_resid)
     rows = [
-        Statistic(name="nobs", value=float(len(solution.residuals)), label="Observations"),
+        Statistic(name="nobs", value=float(len(solution.residuals)), label=EN("label.nobs")),
         *_sizes(design.keys),
         *shares,
         *(_correlations(model, design, found, solution) if design.keys.named else ()),
-        Statistic(name="sigma", value=float(np.sqrt(rss / df_resid)), label="Residual standard deviation"),
+        Statistic(name="sigma", value=float(np.sqrt(rss / df_resid)), label=EN("label.sigma")),
         *_components(found),
         *(_joint_test(found, solution.params, matrix, float(df)) if np.ndim(df) == 0 else ()),
     ]
@@ -69,8 +70,8 @@ def _sizes(keys: PanelKeys) -> list[Statistic]:
     if not keys.named:
         return []
     return [
-        Statistic(name="entities", value=float(keys.n_entities), label=f"Entities ({keys.entity})"),
-        Statistic(name="times", value=float(keys.n_times), label=f"Times ({keys.time})"),
+        Statistic(name="entities", value=float(keys.n_entities), label=EN("label.entities", column=keys.entity)),
+        Statistic(name="times", value=float(keys.n_times), label=EN("label.times", column=keys.time)),
     ]
 
 
@@ -108,10 +109,10 @@ def _swept_shares(model: Any, design: Design, found: Transformed, rss: float, df
     adjusted = 1 - rss / tss * (nobs - 1) / df_resid
     adjusted_within = 1 - rss / inside * (df_resid + k) / df_resid
     return [
-        Statistic(name="r2", value=1 - rss / tss, label=f"R², {words} included"),
-        Statistic(name="r2_adj", value=adjusted, label=f"Adjusted R², {words} included"),
-        Statistic(name="r2_within", value=1 - rss / inside, label=f"Within R², net of {words}"),
-        Statistic(name="r2_within_adj", value=adjusted_within, label=f"Adjusted within R², net of {words}"),
+        Statistic(name="r2", value=1 - rss / tss, label=EN("label.r2.included", effects=words)),
+        Statistic(name="r2_adj", value=adjusted, label=EN("label.r2_adj.included", effects=words)),
+        Statistic(name="r2_within", value=1 - rss / inside, label=EN("label.r2_within", effects=words)),
+        Statistic(name="r2_within_adj", value=adjusted_within, label=EN("label.r2_within_adj", effects=words)),
     ]
 
 
@@ -129,8 +130,11 @@ def _plain_shares(found: Transformed, solution: Solution, df_resid: int) -> list
     if found.theta is not None:
         r2 = _squared_correlation(found.y, found.y - solution.residuals, weights)
     adjusted = 1 - (1 - r2) * (nobs - centred) / df_resid
-    of = " of the quasi-demeaned outcome" if found.theta is not None else ""
-    return [Statistic(name="r2", value=r2, label=f"R²{of}"), Statistic(name="r2_adj", value=adjusted, label=f"Adjusted R²{of}")]
+    quasi = found.theta is not None
+    return [
+        Statistic(name="r2", value=r2, label=EN("label.r2.quasi" if quasi else "label.r2")),
+        Statistic(name="r2_adj", value=adjusted, label=EN("label.r2_adj.quasi" if quasi else "label.r2_adj")),
+    ]
 
 
 def _correlations(model: Any, design: Design, found: Transformed, solution: Solution) -> list[Statistic]:
@@ -144,13 +148,13 @@ def _correlations(model: Any, design: Design, found: Transformed, solution: Solu
     firm = design.keys.entity
     within = Statistic(
         name="r2_within_entity" if model.method == "within" else "r2_within",
-        value=_squared_correlation(y_inside, index_inside, weights), label=f"Within R², squared correlation within {firm}",
+        value=_squared_correlation(y_inside, index_inside, weights), label=EN("label.r2_within.correlation", column=firm),
     )  # fmt: skip
     between = _squared_correlation(y_mean, index_mean, np.ones(len(mass)))
     overall = _squared_correlation(design.response, index, weights)
     across = [
-        Statistic(name="r2_between", value=between, label=f"Between R², squared correlation between {firm}"),
-        Statistic(name="r2_overall", value=overall, label="Overall R², squared correlation"),
+        Statistic(name="r2_between", value=between, label=EN("label.r2_between", column=firm)),
+        Statistic(name="r2_overall", value=overall, label=EN("label.r2_overall")),
     ]
     return across if model.method == "within" and tuple(model.effects) == ("entity",) and not model.absorb else [within, *across]
 
@@ -199,14 +203,12 @@ def _components(found: Transformed) -> list[Statistic]:
         return []
     u, e = parts["sigma2_u"], parts["sigma2_e"]
     rows = [
-        Statistic(name="sigma_u", value=float(np.sqrt(u)), label="Standard deviation of the effects"),
-        Statistic(name="sigma_e", value=float(np.sqrt(e)), label="Standard deviation of the idiosyncratic error"),
-        Statistic(name="rho", value=u / (u + e), label="Share of variance due to the effects"),
+        Statistic(name="sigma_u", value=float(np.sqrt(u)), label=EN("label.sigma_u")),
+        Statistic(name="sigma_e", value=float(np.sqrt(e)), label=EN("label.sigma_e")),
+        Statistic(name="rho", value=u / (u + e), label=EN("label.rho")),
     ]
     if found.theta is not None:
-        rows.append(
-            Statistic(name="theta", value=float(np.median(found.theta)), label="Median share of the mean taken off (theta)")
-        )
+        rows.append(Statistic(name="theta", value=float(np.median(found.theta)), label=EN("label.theta")))
     return rows
 
 
@@ -221,10 +223,10 @@ def _joint_test(found: Transformed, params: Array, matrix: Array, df: float) -> 
     if np.isfinite(df):
         row = Statistic(
             name="f", value=wald / q, df=float(q), df_denominator=df, p_value=float(fdtrc(q, df, wald / q)), reference="F",
-            label="F test of all slopes",
+            label=EN("label.f_slopes"),
         )  # fmt: skip
         return [row]
     row = Statistic(
-        name="wald", value=wald, df=float(q), p_value=float(chdtrc(q, wald)), reference="chi2", label="Wald test of all slopes"
+        name="wald", value=wald, df=float(q), p_value=float(chdtrc(q, wald)), reference="chi2", label=EN("label.wald_slopes")
     )
     return [row]

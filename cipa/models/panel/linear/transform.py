@@ -19,6 +19,7 @@ import numpy as np
 
 from cipa.data.panel import PanelKeys
 from cipa.errors import ConvergenceError, DataError
+from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import ABSORBED, refuse_absorbed
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
@@ -234,7 +235,7 @@ def words_of(design: Design, effects: Sequence[str]) -> str:
     """The effects in words ("firm and year effects")."""
     keys = design.keys
     named = [{"entity": keys.entity, "time": keys.time}[effect] for effect in ("entity", "time") if effect in effects]
-    return " and ".join([*named, *design.absorbed]) + " effects"
+    return EN("effects", names=(*named, *design.absorbed))
 
 
 def group_means(columns: Array, effect: Effect) -> Array:
@@ -343,16 +344,8 @@ def _refuse_no_outcome(design: Design, before: float, after: float, words: str) 
 def _rank_notice(found: Absorbed, effects: Sequence[Effect]) -> tuple[Notice, ...]:
     if found.exact_rank:
         return ()
-    text = (
-        f"With {len(effects)} sets of effects the number of absorbed parameters is taken as {found.rank} (levels less redundant"
-        " constants, as fixest does). Effects nested in one another would make it smaller and the iid errors slightly too large."
-    )
-    return (Notice(code="effect_rank", text=text),)
+    return (Notice(code="effect_rank", values={"sets": len(effects), "rank": found.rank}),)
 
 
 def _gap_notice(lost: int) -> Notice:
-    text = (
-        f"{lost} rows follow a gap in time and have no difference to the period before; they are not used. (plm would"
-        " subtract the row above, whatever its year.)"
-    )
-    return Notice(code="gaps_not_differenced", text=text)
+    return Notice(code="gaps_not_differenced", values={"rows": lost})

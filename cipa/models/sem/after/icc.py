@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cipa.errors import InferenceError, public
+from cipa.language.en import EN
 from cipa.models.sem.cases.sample import GroupSample
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.twolevel.read import variances_by_level
@@ -54,7 +55,7 @@ def icc(fit: SEMFit) -> ResultTable:
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(heads)}
     if len(fit.sample.groups) == 1:
         del columns["group"]
-    return ResultTable(title="Intraclass correlations (between / total variance, unrestricted model)", columns=columns)
+    return ResultTable(title=EN("table.icc"), columns=columns)
 
 
 def _rows(group: GroupSample) -> Iterator[tuple[Any, ...]]:

@@ -19,6 +19,7 @@ from scipy.linalg import block_diag
 from scipy.special import chdtrc
 
 from cipa.errors import public
+from cipa.language.en import EN
 from cipa.models.sem.declare.layout import Block, Layout, Ordinal, place_of
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.fit import SEMFit
@@ -81,7 +82,7 @@ def modification_indices(fit: SEMFit, *, minimum: float = 0.0) -> ResultTable:
         **{name: tuple((epc * scales[kind])[order].tolist()) if rows else () for name, kind in
            (("sepc_lv", "std_lv"), ("sepc_all", "std_all"), ("sepc_nox", "std_nox"))},
     }  # fmt: skip
-    return ResultTable(title="Modification indices (expected information)", columns=columns)
+    return ResultTable(title=EN("table.modification"), columns=columns)
 
 
 def _given(fit: SEMFit) -> list[Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cipa.errors import one_of, public
+from cipa.language.en import EN
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.table import standardized_table
 from cipa.results.display import ResultTable
@@ -59,7 +60,7 @@ def r_squared(fit: SEMFit) -> ResultTable:
     """
     rows = fit.r_squared_rows
     return ResultTable(
-        title="Explained variance (R² = 1 - residual / implied total variance)",
+        title=EN("table.r_squared"),
         columns={
             "variable": tuple(row[0] for row in rows),
             "group": tuple(row[1] for row in rows),

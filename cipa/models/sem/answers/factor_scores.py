@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cipa.language.en import EN
 from cipa.models.sem.answers.bartlett import bartlett_weights
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.table import matrices
@@ -31,7 +32,7 @@ def of_continuous(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array
             mine = np.flatnonzero(patterns.membership == r)
             weights, centre, origin = scoring(fit, g, fit.latent, np.flatnonzero(seen), method)
             scores[group.rows[mine]] = origin + (group.values[mine][:, seen] - centre) @ weights.T
-    return f"Factor scores ({method})", fit.latent, scores
+    return EN("table.scores", method=method), fit.latent, scores
 
 
 def scoring(fit: SEMFit, g: int, latent: Sequence[str], seen: IntArray, method: str) -> tuple[Array, Array, Array]:

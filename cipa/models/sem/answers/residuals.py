@@ -17,16 +17,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cipa.errors import one_of
+from cipa.language.en import EN
 from cipa.models.sem.fit import SEMFit
 from cipa.results.display import ResultTable
 
-KINDS = {
-    "raw": "sample less implied moments",
-    "cor_bentler": "sample less implied correlations, each over the sample's standard deviations (Bentler)",
-    "cor": "sample correlations less implied correlations (Bollen)",
-    "normalized": "raw residuals over the standard errors of the sample moments",
-    "standardized": "raw residuals over their own standard errors",
-}
+KINDS = ("raw", "cor_bentler", "cor", "normalized", "standardized")
 
 
 def residual_table(
@@ -38,4 +33,4 @@ def residual_table(
     for g in range(len(fit.layout.blocks)):
         rows += [(*fit.block_labels[g], *row) for row in rows_of(fit, g, kind)]
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("group", "level", "lhs", "op", "rhs", "residual"))}
-    return ResultTable(title=f"Residuals: {KINDS[kind]}", columns=columns)
+    return ResultTable(title=EN("table.residuals", kind=kind), columns=columns)

@@ -34,12 +34,8 @@ def with_vcov(fit: SEMFit, kind: Any, data: Any) -> SEMFit:
     rows = Rows(entities=np.arange(len(used)), periods=none, times=none, span=0, n_times=0, clusters=clusters)
     found = sandwich(fit.bread, scores, rows, vcov=wanted, df_resid=fit.nobs - fit.npar)
     estimates, _ = tabulated(fit.model.parsed.constraints, fit.objective, fit.point, fit.group_labels, found.matrix)
-    text = (
-        "The covariance was exchanged after the fit (ci.vcov): the chi-square and the fit indices are those of the fit, not of "
-        "these errors."
-    )
     kept = tuple(notice for notice in fit.notices if notice.code not in _BELONGS)
     return replace(
         fit, vcov=frozen(found.matrix), vcov_type=found.vcov, estimates=estimates,
-        notices=(*kept, *found.notices, Notice(code="vcov", text=text)),
+        notices=(*kept, *found.notices, Notice(code="vcov")),
     )  # fmt: skip

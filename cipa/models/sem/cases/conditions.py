@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cipa.data.checks import code_text, suspected_code
+from cipa.data.checks import suspected_code
 from cipa.data.dataset import Dataset
 from cipa.errors import DataError
 from cipa.numerics.algebra.linalg import Array, BoolArray, cholesky_or_none
@@ -30,12 +30,10 @@ def placed_rows(data: Dataset, roles: Mapping[str, str | None]) -> tuple[BoolArr
                 f"{role}. Choose another column, or leave the option out."
             )
         if lost.any():
-            first = int(np.argmax(lost)) + 1
-            text = (
-                f"{int(lost.sum())} of {data.nobs} cases were dropped: the {role} '{column}' is missing, first in row {first}. A "
-                f"case without its {role} has no place in the model: fill the column if it is known."
-            )
-            notices.append(Notice(code="rows_dropped", text=text))
+            values = {
+                "lost": int(lost.sum()), "total": data.nobs, "role": role, "column": column, "first": int(np.argmax(lost)) + 1,
+            }  # fmt: skip
+            notices.append(Notice(code="rows_dropped", variant="unplaced", values=values))
         placed &= ~lost
     return placed, notices
 
@@ -43,7 +41,11 @@ def placed_rows(data: Dataset, roles: Mapping[str, str | None]) -> tuple[BoolArr
 def code_notices(values: Array, variables: Sequence[str]) -> list[Notice]:
     """A warning on every variable that seems to hold a code for a missing answer."""
     codes = ((name, suspected_code(values[:, position])) for position, name in enumerate(variables))
-    return [Notice(code="suspected_code", text=code_text(name, *code), severity="warning") for name, code in codes if code]
+    return [
+        Notice(code="suspected_code", values={"name": name, "value": code[0], "rows": code[1]}, severity="warning")
+        for name, code in codes
+        if code
+    ]
 
 
 def refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
@@ -89,29 +91,27 @@ def collinear_message(unrestricted: Saturated | None, values: Array, variables: 
     )
 
 
-def condition_notices(cov: Array, variables: Sequence[str], *, place: str) -> list[Notice]:
+def condition_notices(cov: Array, variables: Sequence[str], *, group: str | None) -> list[Notice]:
     """Units that differ by orders of magnitude, and variables that the others nearly determine."""
     variances = cov.diagonal()
     found = []
     small, large = int(variances.argmin()), int(variances.argmax())
     if variances[large] > _UNITS * variances[small]:
-        text = (
-            f"The variances of {variables[large]} ({variances[large]:.3g}) and {variables[small]} ({variances[small]:.3g}) "
-            f"differ by a factor of {variances[large] / variances[small]:.0e}{place}. Estimates and standard errors are right in "
-            f"these units, but very large and very small numbers read badly: divide {variables[large]} by a power of ten."
-        )
-        found.append(Notice(code="units", text=text))
+        values = {
+            "large": variables[large], "largest": variances[large], "small": variables[small], "smallest": variances[small],
+            "ratio": variances[large] / variances[small], "group": group,
+        }  # fmt: skip
+        found.append(Notice(code="units", values=values))
     scale = np.sqrt(variances)
     correlation = cov / np.outer(scale, scale)
     share = 1 - 1 / np.linalg.inv(correlation).diagonal()
     for j in map(int, np.flatnonzero(share > _NEARLY)):
         nearest = int(np.abs(correlation[j] - np.eye(len(cov))[j]).argmax())
-        text = (
-            f"{variables[j]} is nearly determined by the other variables{place} (R² = {share[j]:.4f}; its correlation with"
-            f" {variables[nearest]} is {correlation[j, nearest]:.3f}). Estimates that tell such variables apart are uncertain: "
-            "look whether one was computed from the other, or leave one out."
-        )
-        found.append(Notice(code="near_collinear", text=text))
+        values = {
+            "variable": variables[j], "share": share[j], "nearest": variables[nearest], "correlation": correlation[j, nearest],
+            "group": group,
+        }  # fmt: skip
+        found.append(Notice(code="near_collinear", values=values))
     return found
 
 
@@ -119,14 +119,6 @@ def cluster_notices(clusters: int, npar: int) -> list[Notice]:
     """Too few clusters for errors that rest on them."""
     if clusters >= max(_FEW_CLUSTERS, npar + 1):
         return []
-    rank = (
-        f" There are also {npar} parameters, and a covariance matrix from {clusters} clusters has a rank below that: joint tests "
-        "of many parameters, and the scaled chi-square, are not to be trusted."
-        if clusters <= npar
-        else ""
-    )
-    text = (
-        f"The standard errors rest on {clusters} clusters. With few of them tests reject a true null too often (Cameron & Miller "
-        f"2015).{rank} Read p-values near .05 with reserve, or model the clusters as groups."
-    )
-    return [Notice(code="few_clusters", text=text, severity="warning" if rank else "info")]
+    severity = "warning" if clusters <= npar else "info"
+    values = {"clusters": clusters, "parameters": npar}
+    return [Notice(code="few_clusters", variant="errors", values=values, severity=severity)]

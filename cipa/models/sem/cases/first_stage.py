@@ -31,9 +31,10 @@ from cipa.results.fit import Notice
 
 
 def first_stage(
-    values: Array, patterns: Patterns, variables: Sequence[str], *, missing: str, place: str, notices: list[Notice]
+    values: Array, patterns: Patterns, variables: Sequence[str], *, missing: str, group: str | None, notices: list[Notice]
 ) -> tuple[Patterns, Saturated, Array | None]:
     """What the model is fitted to, the unrestricted moments, and where moments come first n times their covariance."""
+    place = f" in group {group}" if group else ""
     fitted, unrestricted = first_moments(values, patterns, missing=missing)
     if unrestricted is None or collinear(unrestricted.cov) is not None:
         if missing == "pairwise" and np.isnan(values).any():
@@ -43,11 +44,7 @@ def first_stage(
             )
         raise DataError(collinear_message(unrestricted, values, variables, place=place))
     if not unrestricted.converged:
-        text = (
-            f"The saturated moments did not converge in {unrestricted.iterations} EM steps{place}: some pair of variables is "
-            "hardly observed together."
-        )
-        notices.append(Notice(code="em", text=text, severity="warning"))
+        notices.append(Notice(code="em", values={"steps": unrestricted.iterations, "group": group}, severity="warning"))
     gamma = None
     if missing == "pairwise":
         gamma = pairwise_covariance(values, unrestricted.cov, unrestricted.mean)

@@ -37,9 +37,8 @@ def from_moments(
     for position, one in enumerate(given):
         variables = list(observed[position])
         if one.dropped:
-            place = f" of group {labels[position]}" if labels[position] else ""
-            text = f"{one.dropped} of {one.nobs + one.dropped} cases{place} were dropped: a missing value."
-            notices.append(Notice(code="rows_dropped", text=text))
+            values = {"lost": one.dropped, "total": one.nobs + one.dropped, "group": labels[position]}
+            notices.append(Notice(code="rows_dropped", variant="moments", values=values))
         require_columns(syntax, variables, one.names, source="the covariance matrix")
         index = [one.names.index(name) for name in variables]
         cov = one.cov[np.ix_(index, index)] * (1.0 if likelihood == "wishart" else (one.nobs - 1) / one.nobs)
@@ -48,7 +47,7 @@ def from_moments(
         unrestricted = saturated(patterns)
         if unrestricted is None:
             raise DataError("The covariance matrix is not positive definite.")
-        notices.extend(condition_notices(cov, variables, place=f" in group {labels[position]}" if labels[position] else ""))
+        notices.extend(condition_notices(cov, variables, group=labels[position]))
         groups.append(
             GroupSample(
                 label=labels[position],

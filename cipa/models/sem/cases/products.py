@@ -24,9 +24,4 @@ def with_products(declaration: Declaration, data: Any) -> tuple[Any, tuple[Notic
     columns = {name: np.prod(dataset.numeric(name.split(":")), axis=1) for name in made}
     if not made:
         return data, ()
-    text = (
-        f"{'The product' if len(made) == 1 else f'{len(made)} products'} {', '.join(made)} of observed variables"
-        f" {'was' if len(made) == 1 else 'were'} computed case by case, not centred: the effect of each factor alone is that "
-        "where the other is 0. Centre the variables first, or read ci.simple_slopes."
-    )
-    return dataset.with_columns(columns), (Notice(code="product_column", text=text),)
+    return dataset.with_columns(columns), (Notice(code="product_column", values={"names": tuple(made)}),)

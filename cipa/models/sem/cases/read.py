@@ -163,7 +163,7 @@ def _group_sample(
             refuse_never_together(
                 holes[keep], variables, what="the first of two stages", place=place, advice='Use missing="fiml"'
             )
-        notices.extend(_missing_notices(holes, keep, variables, missing=missing, place=place))
+        notices.extend(_missing_notices(holes, keep, variables, missing=missing, group=label))
         values, rows = values[keep], rows[keep]
     if not len(values):
         raise DataError(
@@ -177,8 +177,8 @@ def _group_sample(
     if likelihood == "wishart" and patterns.complete:
         factor = len(values) / (len(values) - 1)
         patterns = replace(patterns, covs=patterns.covs * factor)
-    patterns, unrestricted, gamma = first_stage(values, patterns, variables, missing=missing, place=place, notices=notices)
-    notices.extend(condition_notices(unrestricted.cov, variables, place=place))
+    patterns, unrestricted, gamma = first_stage(values, patterns, variables, missing=missing, group=label, notices=notices)
+    notices.extend(condition_notices(unrestricted.cov, variables, group=label))
     return GroupSample(
         label=label, variables=tuple(variables), patterns=patterns, saturated=unrestricted, values=values, rows=rows,
         weights=own_weights, clusters=None if clusters is None else clusters[rows], gamma=gamma,
@@ -192,28 +192,20 @@ def _kept_rows(holes: Array, variables: Sequence[str], exogenous: Sequence[str],
     return np.asarray(~holes.all(axis=1) & ~holes[:, held].any(axis=1))
 
 
-def _missing_notices(holes: Array, keep: Array, variables: Sequence[str], *, missing: str, place: str) -> list[Notice]:
+def _missing_notices(holes: Array, keep: Array, variables: Sequence[str], *, missing: str, group: str) -> list[Notice]:
     total, kept = len(holes), int(keep.sum())
     found = []
     if kept < total:
-        why = "a missing value" if missing == "listwise" else "no value at all, or a missing exogenous variable"
-        advice = ' missing="fiml" would use them.' if missing == "listwise" else ""
-        found.append(Notice(code="rows_dropped", text=f"{total - kept} of {total} cases{place} were dropped: {why}.{advice}"))
+        lost = {"lost": total - kept, "total": total, "group": group}
+        found.append(Notice(code="rows_dropped", variant="listwise" if missing == "listwise" else "no_value", values=lost))
     if missing != "listwise":
-        rate = holes[keep].mean()
         count = len(np.unique(np.packbits(holes[keep], axis=1), axis=0))
         seen = (~holes[keep]).astype(np.float64)
         coverage = float((seen.T @ seen / max(kept, 1)).min())
-        text = (
-            f"{rate:.1%} of the cells{place} are missing, in {count} patterns; every pair of variables is observed together in "
-            f"at least {coverage:.0%} of the cases."
-        )
-        found.append(Notice(code="missing_patterns", text=text))
+        values = {"share": holes[keep].mean(), "patterns": count, "coverage": coverage, "group": group}
+        found.append(Notice(code="missing_patterns", values=values))
         pair = never_together(holes[keep], variables)
         if pair is not None:
-            text = (
-                f"No two cases{place} have both {pair[0]} and {pair[1]}: their covariance rests on the model alone, and the fit "
-                "measures count a moment that the data do not show."
-            )
-            found.append(Notice(code="never_together", text=text, severity="warning"))
+            values = {"first": pair[0], "second": pair[1], "group": group}
+            found.append(Notice(code="never_together", values=values, severity="warning"))
     return found

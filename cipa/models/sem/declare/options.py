@@ -56,12 +56,7 @@ ESTIMATORS = {
 """Estimator -> standard errors, test, and information ("" is the default for the data)."""
 
 
-ERRORS = {
-    "standard": "inverse {information} information",
-    "first_order": "inverse mean outer product of casewise scores",
-    "robust_sem": "sandwich of expected information and the sample's fourth moments (Satorra & Bentler 1994)",
-    "robust_huber_white": "sandwich of {information} information and casewise scores (Huber, White)",
-}
+ERRORS = ("standard", "first_order", "robust_sem", "robust_huber_white")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from cipa.data.dataset import Roles as DataRoles
 from cipa.data.moments import SampleMoments
 from cipa.errors import InferenceError, SpecificationError, did_you_mean
 from cipa.frozen import FrozenDict
+from cipa.language.en import EN
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.layout import Block, Layout, place_of
 from cipa.models.sem.declare.parameters import Parameter
@@ -110,7 +111,7 @@ class Population:
             columns[self.column] = np.repeat(np.array(self.labels, dtype=object), [group.nobs for group in self.groups])
         for column in columns.values():
             column.setflags(write=False)
-        step = Step(action="simulate", reason="drawn from the model's law", rows_before=self.nobs, rows_after=self.nobs)
+        step = Step(action="simulate", reason=EN("log.simulated"), rows_before=self.nobs, rows_after=self.nobs)
         return Dataset(columns=FrozenDict(columns), name="simulated", roles=DataRoles(group=self.column), log=(step,))
 
     @property

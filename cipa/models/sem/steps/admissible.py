@@ -30,7 +30,7 @@ def admissible_notices(
 ) -> tuple[Notice, ...]:
     """What to know before reading the estimates; errors (rows,) are their standard errors."""
     return (
-        *_negative_variances(layout, estimates, errors),
+        *_negative_variances(layout, labels, estimates, errors),
         *_weak_markers(layout, labels, estimates, errors),
         *_undetermined(layout, labels, point, errors),
         *_latent_covariances(layout, labels, point),
@@ -39,21 +39,18 @@ def admissible_notices(
     )
 
 
-def _negative_variances(layout: Layout, estimates: Estimates, errors: Array) -> list[Notice]:
+def _negative_variances(layout: Layout, labels: Sequence[str], estimates: Estimates, errors: Array) -> list[Notice]:
     """Heywood cases."""
     found = []
     for position, row in enumerate(layout.rows):
         estimate = estimates.rows[position].estimate
         if row.op == "~~" and row.lhs == row.rhs and (row.free or _follows(layout, row)) and estimate < 0:
-            what = "residual variance" if row.lhs in layout.blocks[row.block].observed else "variance"
-            place = "" if row.level is None else f" at level {row.level}"
-            error = f" (SE {errors[position]:.2g})" if row.free else ", from its loadings"
-            text = (
-                f"The {what} of {row.lhs}{place} is estimated at {estimate:.3g}{error}. Standard errors and fit indices of"
-                " such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the "
-                "variance or add an item."
-            )
-            found.append(Notice(code="heywood", severity="warning", text=text))
+            group, level = _where(layout, labels, row.block)
+            values = {
+                "variable": row.lhs, "residual": row.lhs in layout.blocks[row.block].observed, "group": group, "level": level,
+                "estimate": estimate, "error": errors[position] if row.free else None,
+            }  # fmt: skip
+            found.append(Notice(code="heywood", values=values, severity="warning"))
     return found
 
 
@@ -81,22 +78,20 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         unsure = abs(estimates.rows[best].estimate) < _Z * errors[best] and sizes[markers[0]] < sizes[best] / 2
         if not (unsure or sizes[markers[0]] < _WEAK):
             continue
-        item, other = layout.rows[markers[0]].rhs, layout.rows[best].rhs
-        place = _place(layout, labels, g)
-        loading = f"{estimates.rows[best].estimate:.3g} (SE {errors[best]:.2g})"
-        text = (
-            f"The marker of {construct}{place}, {item}, hardly loads on it (standardized {sizes[markers[0]]:.2g}), and all of the"
-            f" construct's estimates are counted in its unit: the loading of {other} is {loading}. Their errors and tests tell of"
-            f" {item}, not of them. Set the scale otherwise: {construct} =~ NA*{item} + 1*{other} + ..., or std_lv=True."
-        )
-        notices.append(Notice(code="weak_marker", text=text))
+        group, level = _where(layout, labels, g)
+        values = {
+            "construct": construct, "group": group, "level": level, "item": layout.rows[markers[0]].rhs,
+            "loading": sizes[markers[0]], "other": layout.rows[best].rhs, "estimate": estimates.rows[best].estimate,
+            "error": errors[best],
+        }  # fmt: skip
+        notices.append(Notice(code="weak_marker", values=values))
     return notices
 
 
-def _place(layout: Layout, labels: Sequence[str], block: int) -> str:
-    """Where a block is, for a sentence; nothing where there is only one."""
+def _where(layout: Layout, labels: Sequence[str], block: int) -> tuple[str | None, str | None]:
+    """Group and level of a block, where there are several."""
     group, level = layout.place(block)
-    return f"{f' in group {labels[group]}' if len(labels) > 1 else ''}{f' at level {level}' if level is not None else ''}"
+    return labels[group] if len(labels) > 1 else None, level
 
 
 def _size(standardized: float | None) -> float:
@@ -114,13 +109,7 @@ def _undetermined(layout: Layout, labels: Sequence[str], point: Point, errors: A
     names = [str(layout.rows[position].term(labels)) for position, far in zip(layout.theta, beyond, strict=True) if far]
     if not names:
         return []
-    several = f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
-    text = (
-        f"The information about {several} is zero at the estimates (for example of a path whose square alone counts, estimated "
-        "at 0). Standard errors and z-tests of these do not exist, whatever the table prints. Fix them there and compare the "
-        "fits (ci.lr_test), or write the model in what counts (the square, a variance)."
-    )
-    return [Notice(code="undetermined", severity="warning", text=text)]
+    return [Notice(code="undetermined", values={"parameters": tuple(names)}, severity="warning")]
 
 
 def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> list[Notice]:
@@ -130,13 +119,11 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> 
         p = len(block.observed)
         smallest = _smallest_eigenvalue(moments.T[p:, p:])
         if smallest < -1e-8:
-            place = _place(layout, labels, g)
-            text = (
-                f"The covariance matrix of the latent variables is not positive definite{place} (smallest eigenvalue "
-                f"{smallest:.2g}): some correlation among {', '.join(block.variables[p:])} exceeds what is possible. Constructs "
-                "that are not distinct cannot be separated: merge them, or look at their cross-loadings."
-            )
-            found.append(Notice(code="latent_cov", severity="warning", text=text))
+            group, level = _where(layout, labels, g)
+            values = {
+                "group": group, "level": level, "smallest": smallest, "variables": tuple(block.variables[p:]),
+            }  # fmt: skip
+            found.append(Notice(code="latent_cov", values=values, severity="warning"))
     return found
 
 
@@ -145,13 +132,8 @@ def implied_notices(blocks: Sequence[Implied], patterns: Sequence[int], labels: 
     notices = []
     for g, moments in enumerate(blocks):
         if patterns[g] > 1 and cholesky_or_none(moments.cov) is None:
-            place = f" in group {labels[g]}" if len(labels) > 1 else ""
-            text = (
-                f"The implied covariance matrix of the observed variables is not positive definite{place}, although that of each "
-                "pattern of missing values is: the model fits a relation that no complete case can have. Too few cases have the "
-                "variables together: drop the emptiest, or simplify the model."
-            )
-            notices.append(Notice(code="implied_cov", severity="warning", text=text))
+            group = labels[g] if len(labels) > 1 else None
+            notices.append(Notice(code="implied_cov", values={"group": group}, severity="warning"))
     return tuple(notices)
 
 
@@ -160,12 +142,7 @@ def _binding(layout: Layout, point: Point) -> list[Notice]:
     if not layout.binding:
         return []
     binding = [curve.text for curve in layout.curves if not curve.equal and abs(curve.at(point.theta)[0]) < _ON_THE_BOUND]
-    text = (
-        f"{layout.binding} inequality constraint{'s bind' if layout.binding > 1 else ' binds'} ({', '.join(binding)}): the "
-        "estimates stand on the bound. The p-value of the chi-square counts the bound as no constraint (as lavaan does), and is "
-        "approximate; standard errors are those with the bound held as an equation."
-    )
-    return [Notice(code="binding", text=text)]
+    return [Notice(code="binding", values={"count": layout.binding, "constraints": tuple(binding)})]
 
 
 def _undefined(estimates: Estimates) -> list[Notice]:
@@ -173,12 +150,8 @@ def _undefined(estimates: Estimates) -> list[Notice]:
     found = []
     for row in estimates:
         if row.status == "defined" and not np.isfinite(row.estimate):
-            text = (
-                f"The defined effect {row.term.lhs} := {row.term.rhs[:60]} is {row.estimate} at the estimates: a logarithm or "
-                "root of a negative number, or a division by zero. It is reported without a value: look at the labels it is made "
-                "of."
-            )
-            found.append(Notice(code="undefined_effect", severity="warning", text=text))
+            values = {"effect": row.term.lhs, "formula": row.term.rhs[:60], "value": row.estimate}
+            found.append(Notice(code="undefined_effect", values=values, severity="warning"))
     return found
 
 

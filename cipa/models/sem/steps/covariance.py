@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from cipa.language.en import EN
 from cipa.models.sem.cases.sample import Sample
-from cipa.models.sem.declare.options import ERRORS, Recipe
+from cipa.models.sem.declare.options import Recipe
 from cipa.models.sem.problem import Objective
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.sandwich import casewise_meat
@@ -70,12 +71,11 @@ def sandwich(inverse: Array, scores: Array, units: tuple[IntArray, IntArray] | N
 
 def described(recipe: Recipe, sample: Sample) -> VCov:
     """The standard errors in words."""
-    note = ERRORS[recipe.se].format(information=recipe.information)
-    if recipe.se == "robust_sem" and any(group.gamma is not None for group in sample.groups):
-        note = "sandwich of expected information and the covariance of the moments that came first (Savalei & Bentler 2009)"
-    if sample.clusters is not None and recipe.se != "standard":
-        note += f", summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
-    if sample.weights is not None:
-        note += ", sampling weights"
+    first = recipe.se == "robust_sem" and any(group.gamma is not None for group in sample.groups)
+    clusters = None if recipe.se == "standard" or sample.clusters is None else int(sample.clusters.max()) + 1
+    note = EN(
+        "errors.sandwich", kind="robust_sem.first" if first else recipe.se, information=recipe.information, clusters=clusters,
+        weights=sample.weights is not None,
+    )  # fmt: skip
     kind = f"{recipe.information} information" if recipe.se == "standard" else recipe.se.replace("_", " ")
     return VCov(kind=kind, convention="none", note=note)

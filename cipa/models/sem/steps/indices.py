@@ -16,11 +16,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, chndtr, chndtrinc
 
+from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array, IntArray
 from cipa.results.statistics import Statistic, Statistics
 
@@ -251,13 +253,12 @@ def _explained_share(group: GroupMoments, *, means: bool) -> float:
     return 1 - residual / explained
 
 
-_LABELS = {
-    "chisq": "χ²", "baseline.chisq": "Baseline χ²", "cfi": "CFI", "tli": "TLI", "rmsea": "RMSEA", "srmr": "SRMR", "aic": "AIC",
-    "bic": "BIC",
-    "bic2": "Sample-size adjusted BIC",
-    "chisq.scaling.factor": "Scaling factor", "gfi": "GFI (lavaan 0.6)",
-    "agfi": "AGFI (lavaan 0.6)", "nfi": "NFI", "ifi": "IFI", "logl": "Log-likelihood",
-}  # fmt: skip
+LABELLED = (
+    "chisq", "baseline.chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "bic2", "chisq.scaling.factor", "gfi", "agfi", "nfi",
+    "ifi", "logl",
+)  # fmt: skip
+"""Measures that have a label."""
+
 _FORMS = ("scaled", "robust")
 _FIRST = ("chisq", "cfi", "tli", "rmsea", "srmr", "aic", "bic", "logl")
 
@@ -268,10 +269,13 @@ def as_statistics(found: Mapping[str, float]) -> Statistics:
     return Statistics(tuple(Statistic(name=name, value=found[name], label=_label(name), **_extra(name, found)) for name in names))
 
 
+@cache
 def _label(name: str) -> str:
     """How a reader writes it, with the form of a corrected measure: "CFI, robust"."""
     stem, _, form = name.rpartition(".")
-    return f"{_LABELS[stem]}, {form}" if form in _FORMS and stem in _LABELS else _LABELS.get(name, "")
+    if form in _FORMS and stem in LABELLED:
+        return EN("label.scaled" if form == "scaled" else "label.robust", label=_label(stem))
+    return EN(f"label.{name}") if name in LABELLED else ""
 
 
 def _extra(name: str, found: Mapping[str, float]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import IdentificationError
+from cipa.language.en import EN
 from cipa.models.sem.answers import structure
 from cipa.models.sem.answers.difference import scaled_difference
 from cipa.models.sem.cases.columns import group_labels
@@ -125,9 +126,9 @@ def _check(problem: Problem, objective: TwoLevelLikelihood, theta: Array) -> Non
 
 def _described(recipe: Recipe, clusters: int) -> VCov:
     if recipe.se == "standard":
-        note = f"inverse {recipe.information} information of the two-level likelihood"
+        note = EN("errors.levels.standard", information=recipe.information)
         return VCov(kind=f"{recipe.information} information", convention="none", note=note)
-    note = f"sandwich of {recipe.information} information and the scores of {clusters} clusters, no factor"
+    note = EN("errors.levels.robust", information=recipe.information, clusters=clusters)
     return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
 
 

@@ -39,24 +39,29 @@ _CONSTANT = 1e-12  # share of a variable's mean square; a smaller variance is ro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
-    """A group to be read: where it is, for sentences; its blocks and roles within and between; its variables' names.
+    """A group to be read: its label where there are several; its blocks and roles within and between; its variables' names.
 
     `within` and `between` are the positions of each level's variables in `names`.
     """
 
     position: int
-    place: str
+    group: str | None
     names: tuple[str, ...]
     blocks: tuple[Block, Block]
     roles: tuple[Roles, Roles]
 
     @classmethod
-    def of(cls, layout: Layout, position: int, *, place: str) -> _Group:
+    def of(cls, layout: Layout, position: int, group: str | None) -> _Group:
         """The group at a position of a layout."""
         first, second = 2 * position, 2 * position + 1
         blocks = layout.blocks[first], layout.blocks[second]
         names = tuple(dict.fromkeys(name for block in blocks for name in block.observed))
-        return cls(position=position, place=place, names=names, blocks=blocks, roles=(layout.roles[first], layout.roles[second]))
+        return cls(position=position, group=group, names=names, blocks=blocks, roles=(layout.roles[first], layout.roles[second]))
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a sentence."""
+        return "" if self.group is None else f" in group {self.group}"
 
     @property
     def within(self) -> IntArray:
@@ -93,7 +98,7 @@ def two_level_sample(
     notices += code_notices(values[placed], names)
     groups = []
     for position, label in enumerate(labels):
-        here = _Group.of(layout, position, place=f" in group {label}" if len(labels) > 1 else "")
+        here = _Group.of(layout, position, label if len(labels) > 1 else None)
         columns = np.array([names.index(name) for name in here.names], dtype=np.intp)
         rows = np.flatnonzero(placed & (codes == position))
         keep = rows[_kept(values[np.ix_(rows, columns)], here, missing=missing)]
@@ -154,14 +159,12 @@ def _missing_notices(sample: GroupSample, rows: int, here: _Group, *, missing: s
     assert sample.values is not None
     holes, found = np.isnan(sample.values), []
     if len(holes) < rows:
-        why = "a missing value" if missing == "listwise" else "no value within, or a missing exogenous variable"
-        advice = ' missing="fiml" would use them.' if missing == "listwise" else ""
-        text = f"{rows - len(holes)} of {rows} cases{here.place} were dropped: {why}.{advice}"
-        found.append(Notice(code="rows_dropped", text=text))
+        lost = {"lost": rows - len(holes), "total": rows, "group": here.group}
+        found.append(Notice(code="rows_dropped", variant="listwise" if missing == "listwise" else "no_value_within", values=lost))
     if holes.any():
         count = len(np.unique(np.packbits(holes, axis=1), axis=0))
-        text = f"{holes.mean():.1%} of the cells{here.place} are missing, in {count} patterns."
-        found.append(Notice(code="missing_patterns", text=text))
+        values = {"share": holes.mean(), "group": here.group, "patterns": count}
+        found.append(Notice(code="missing_patterns", variant="levels", values=values))
     return found
 
 
@@ -274,29 +277,20 @@ def _notices(sample: GroupSample, layout: Layout, here: _Group) -> list[Notice]:
     assert sample.levels is not None
     clusters, free, found = sample.levels.clusters, sample.levels.free, []
     n, count = clusters.nobs, clusters.nclusters
-    shares = ", ".join(f"{here.names[i]} {share:.2f}" for i, share in intraclass(clusters, free) if i in clusters.within)
-    sizes = f"{n / count:.1f} cases each ({int(clusters.size.min())} to {int(clusters.size.max())})"
-    found.append(Notice(code="levels", text=f"{count} clusters{here.place} with {sizes}. Intraclass correlations: {shares}."))
+    shares = tuple((here.names[i], share) for i, share in intraclass(clusters, free) if i in clusters.within)
+    values = {
+        "clusters": count, "group": here.group, "mean": n / count, "least": int(clusters.size.min()),
+        "most": int(clusters.size.max()), "shares": shares,
+    }  # fmt: skip
+    found.append(Notice(code="levels", values=values))
     if here.position == 0 and any(row.op == "~~" and not row.user and row.free and _is_split(row, layout) for row in layout.rows):
-        text = (
-            "An exogenous variable stands on both levels: its two parts are not observed, so all exogenous variables are random, "
-            "and their moments are estimated and counted in npar and the log-likelihood."
-        )
-        found.append(Notice(code="split_exogenous", text=text))
+        found.append(Notice(code="split_exogenous"))
     own = sum(layout.rows[position].block == 2 * here.position + 1 for position in layout.theta)
+    few = {"clusters": count, "group": here.group}
     if count < own:
-        text = (
-            f"{count} clusters{here.place} for {own} parameters of the between level: more parameters than independent units. "
-            "Their standard errors and the tests are not trustworthy. Simplify the between level, or correct single-level errors "
-            "by cluster= alone."
-        )
-        found.append(Notice(code="few_clusters", text=text, severity="warning"))
+        found.append(Notice(code="few_clusters", variant="parameters", values={**few, "parameters": own}, severity="warning"))
     elif count < FEW_CLUSTERS:
-        text = (
-            f"{count} clusters{here.place} are few: standard errors of the between level tend to be too small, and tests reject "
-            f"too often, below about {FEW_CLUSTERS}. Read p-values near .05 with reserve."
-        )
-        found.append(Notice(code="few_clusters", text=text))
+        found.append(Notice(code="few_clusters", variant="between", values={**few, "enough": FEW_CLUSTERS}))
     return [*found, *_indefinite(free, here)]
 
 
@@ -313,13 +307,7 @@ def _indefinite(free: Unrestricted, here: _Group) -> list[Notice]:
     scaled = free.between[np.ix_(safe, safe)] / np.sqrt(np.outer(variances[safe], variances[safe]))
     if not free.bounded and safe.all() and np.linalg.eigvalsh(scaled)[0] > -1e-8:
         return []
-    bound = "was held at the bound of what is possible" if free.bounded else "is not positive definite"
-    text = (
-        f"The unrestricted covariance matrix between clusters{here.place} {bound}: some variable hardly varies between clusters, "
-        "or clusters are few. The chi-square compares with this matrix, and is approximate. Consider that variable at the within "
-        "level only."
-    )
-    return [Notice(code="between_cov", text=text)]
+    return [Notice(code="between_cov", variant="bound" if free.bounded else "indefinite", values={"group": here.group})]
 
 
 def intraclass(clusters: Sampled, free: Unrestricted) -> list[tuple[int, float]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cipa.language.en import EN
 from cipa.models.sem.answers.factor_scores import scoring
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.twolevel.objective import ends_of
@@ -38,7 +39,7 @@ def of_levels(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
         for level, label in enumerate(fit.levels)
         for name in names[level]
     ]
-    return f"Factor scores of two levels ({method})", tuple(heads), np.hstack(found)
+    return EN("table.scores.levels", method=method), tuple(heads), np.hstack(found)
 
 
 def _scored(fit: SEMFit, block: int, latent: Sequence[str], values: Array, method: str) -> Array:

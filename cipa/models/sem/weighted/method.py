@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import IdentificationError, SpecificationError
+from cipa.language.en import EN
 from cipa.models.sem.answers import factor_scores, structure
 from cipa.models.sem.answers.difference import Parts, scaled_difference
 from cipa.models.sem.answers.residuals import residual_table
@@ -193,11 +194,8 @@ def _outcome(problem: Problem, objective: WeightedSquares, point: WeightedPoint)
 
 def _described(recipe: Recipe, sample: Sample) -> VCov:
     """The standard errors in words."""
-    note = "sandwich of the weight matrix and the covariance of the moments" if recipe.se == "robust_sem" else "inverse of D'WD"
-    if sample.clusters is not None:
-        note += f", of scores summed over {int(sample.clusters.max()) + 1} clusters, factor G/(G - 1)"
-    if sample.weights is not None:
-        note += ", sampling weights"
+    clusters = None if sample.clusters is None else int(sample.clusters.max()) + 1
+    note = EN("errors.least_squares", robust=recipe.se == "robust_sem", clusters=clusters, weights=sample.weights is not None)
     return VCov(kind=recipe.se.replace("_", " "), convention="none", note=note)
 
 

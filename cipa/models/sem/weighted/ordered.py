@@ -170,7 +170,7 @@ def _refuse_categories(data: Dataset, name: str, values: Array) -> None:
     )
 
 
-def _rare(values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray, *, place: str) -> Iterator[Notice]:
+def _rare(values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray, *, group: str | None) -> Iterator[Notice]:
     """A notice of variables many of whose categories hold next to nobody."""
     rare = {}
     for j, size in zip(y, sizes, strict=True):
@@ -180,13 +180,13 @@ def _rare(values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray
             rare[names[j]] = int((counts < _FEW).sum()), size
     if rare:
         worst = max(rare, key=lambda name: rare[name][0] / rare[name][1])
-        text = (
-            f"{rare[worst][0]} of the {rare[worst][1]} categories of '{worst}' were chosen by fewer than {_FEW} cases each{place}"
-            + (f", and {len(rare) - 1} more variables have such categories" if len(rare) > 1 else "")
-            + ". Estimates bear it, but standard errors come out a tenth to a fifth too small and tests reject too often. Merge"
-            " neighbouring categories, or take variables of many categories as continuous."
-        )
-        yield Notice(code="rare_categories", text=text)
+        count, size = rare[worst]
+        yield Notice(
+            code="rare_categories",
+            values={
+                "rare": count, "categories": size, "name": worst, "few": _FEW, "group": group, "others": len(rare) - 1,
+            },
+        )  # fmt: skip
 
 
 def response_sample(
@@ -202,28 +202,18 @@ def response_sample(
         y = np.setdiff1d(np.arange(len(columns)), x)
         sizes = [found.categories.get(block.observed[j], 0) for j in y]
         _refuse_degenerate(values, block.observed, sizes, y)
-        notices += _rare(values, block.observed, sizes, y, place=f" in group {labels[g]}" if len(labels) > 1 else "")
+        group = labels[g] if len(labels) > 1 else None
+        notices += _rare(values, block.observed, sizes, y, group=group)
         clusters, weights = _cases(found, here)
         moments = moments_of(values[:, y], sizes, values[:, x] if len(x) else None, weights=weights, clusters=clusters)
         _refuse_certain(moments, [block.observed[j] for j in y], place=f" in group {labels[g]}" if len(labels) > 1 else "")
         cov, mean = _marginal(moments, values[:, x], y, x, weights)
         if not moments.converged or np.linalg.eigvalsh(cov)[0] <= 0:
-            where = f" of group {labels[g]}" if len(labels) > 1 else ""
-            text = (
-                f"The matrix of polychoric correlations{where} is not positive definite, or a correlation is at its bound: some "
-                "table of two items is nearly empty. Estimates and fit measures are uncertain: merge rare categories, or use "
-                "more cases."
-            )
-            notices.append(Notice(code="polychoric", text=text, severity="warning"))
+            notices.append(Notice(code="polychoric", values={"group": group}, severity="warning"))
         if moments.mended:
-            text = (
-                f"{moments.mended} fourfold table{'s' if moments.mended > 1 else ''} of two items had an empty cell, which got "
-                "half a case with the margins kept: those tetrachoric correlations are rough. Merge or leave out items that "
-                "nobody combines."
-            )
-            notices.append(Notice(code="empty_cell", text=text))
-        group = _group(labels[g], block.observed, cov, mean, values, found.rows[here])
-        groups.append(replace(group, weights=weights, clusters=None if found.clusters is None else found.clusters[here]))
+            notices.append(Notice(code="empty_cell", values={"tables": moments.mended}))
+        sample = _group(labels[g], block.observed, cov, mean, values, found.rows[here])
+        groups.append(replace(sample, weights=weights, clusters=None if found.clusters is None else found.clusters[here]))
         _refuse_few_clusters(kind, clusters, moments)
         targets.append(response_target(kind, moments, y, x, int(here.sum())))
     return Sample(groups=tuple(groups), data=found.data, notices=tuple(notices), missing=declaration.missing), tuple(targets)
@@ -252,17 +242,13 @@ def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
     yield from code_notices(found.data.numeric(found.names, ordered=declaration.ordered_names), found.names)
     lost = int(placed.sum()) - len(found.rows)
     if lost:
-        what = "a covariate" if declaration.missing == "pairwise" else "a variable of the model"
-        yield Notice(code="rows_dropped", text=f"{lost} of {int(placed.sum())} cases were dropped: {what} is missing.")
+        values = {"lost": lost, "total": int(placed.sum())}
+        yield Notice(code="rows_dropped", variant="covariate" if declaration.missing == "pairwise" else "variable", values=values)
     holes = np.isnan(found.values)
     if holes.any():
         seen = (~holes).astype(float)
         least = (seen.T @ seen / len(seen)).min()
-        yield Notice(
-            code="pairwise",
-            text=f"{int(holes.any(axis=1).sum())} of {len(holes)} cases are incomplete; each correlation rests on the cases that"
-            f" have both variables (at least {least:.0%} of all). This is unbiased when values are missing completely at random.",
-        )
+        yield Notice(code="pairwise", values={"incomplete": int(holes.any(axis=1).sum()), "total": len(holes), "least": least})
 
 
 def _refuse_degenerate(values: Array, names: Sequence[str], sizes: Sequence[int], y: IntArray) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from cipa.errors import InferenceError
+from cipa.language.en import EN
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.table import matrices
 from cipa.models.sem.weighted.objective import ends_of
@@ -46,7 +47,7 @@ def of_ordered(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
     scores = np.full((fit.data.nobs, len(fit.latent)), np.nan)
     for g, group in enumerate(fit.sample.groups):
         scores[group.rows] = ordinal_scores(fit, g, prior=method == "regression")
-    return f"Factor scores ({'posterior mode' if method == 'regression' else 'maximum likelihood'})", fit.latent, scores
+    return EN("table.scores.mode" if method == "regression" else "table.scores.likelihood"), fit.latent, scores
 
 
 def ordinal_scores(fit: SEMFit, g: int, *, prior: bool) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 from cipa.data.dataset import Dataset
 from cipa.data.panel import category_codes
 from cipa.errors import CipaWarning, ConvergenceError, DataError, IdentificationError, InferenceError
+from cipa.language.en import EN
 from cipa.models.panel.linear.fit import PanelFit
 from cipa.numerics.algebra.linalg import IntArray
 from cipa.results.answers import Draws, Refit
@@ -76,7 +77,7 @@ def _estimates(fit_to: Callable[[Dataset], PanelFit], data: Dataset) -> Estimate
 
 def _taken(fit: PanelFit, rows: IntArray) -> Dataset:
     """The rows drawn, each copy of a firm under a key of its own."""
-    data: Dataset = fit.data.take(rows, action="resample", reason="bootstrap")
+    data: Dataset = fit.data.take(rows, action="resample", reason=EN("log.bootstrap"))
     keys = fit.design.keys
     if not keys.named:
         return data

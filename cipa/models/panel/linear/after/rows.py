@@ -19,6 +19,7 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.panel import PanelKeys, category_codes
 from cipa.data.values import level_names, plain_label, plain_labels
 from cipa.errors import ConvergenceError, InferenceError, one_of, public
+from cipa.language.en import EN
 from cipa.models.panel.linear.fit import PanelFit
 from cipa.models.panel.linear.statistics import linear_index, swept_levels
 from cipa.models.panel.linear.transform import CONSTANT, with_entity_means
@@ -31,7 +32,7 @@ def predict(fit: PanelFit, data: Any = None) -> ResultTable:
     if data is None:
         table = residual_table(fit)
         columns = {name: values for name, values in table.columns.items() if name not in ("observed", "residual")}
-        return ResultTable(title=f"Fitted values, {fit.title}", columns=columns)
+        return ResultTable(title=EN("table.fitted", title=fit.title), columns=columns)
     if fit.model.method == "first_difference":
         raise InferenceError(
             'ci.predict: method="first_difference" estimates changes, and a change does not say from which level it starts. '
@@ -43,15 +44,13 @@ def predict(fit: PanelFit, data: Any = None) -> ResultTable:
     slopes = dict(zip(fit.transformed.names, fit.params, strict=True))
     index = X @ np.array([slopes[name] for name in fit.design.names]) + slopes.get(CONSTANT, 0.0)
     added = _added(fit, dataset)
-    counts = {
-        "a regressor is missing or has a level": int(np.isnan(index).sum()),
-        "an effect has a level": int(np.isnan(added).sum()),
-    }
-    notes = tuple(
-        f"{count} rows have no fitted value: {why} that the estimation sample does not." for why, count in counts.items() if count
+    lost, unseen = int(np.isnan(index).sum()), int(np.isnan(added).sum())
+    notes = (
+        *((EN("table.predictions.regressor", rows=lost),) if lost else ()),
+        *((EN("table.predictions.effect", rows=unseen),) if unseen else ()),
     )
     return ResultTable(
-        title=f"Predictions, {fit.title}",
+        title=EN("table.predictions", title=fit.title),
         columns={**_key_columns(keys, np.arange(dataset.nobs)), "fitted": tuple((index + added).tolist())},
         notes=notes,
     )
@@ -101,10 +100,8 @@ def fixed_effects(fit: PanelFit) -> ResultTable:
         rows += zip([name] * len(values), labels, values.tolist(), references.tolist(), strict=True)
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("effect", "level", "estimate", "reference"))}
     first, *others = names
-    note = f"The effects of {first} hold the constant." + "".join(
-        f" The first level of {name} is the reference (0)." for name in others
-    )
-    return ResultTable(title=f"Effects, {fit.title}", columns=columns, notes=(note,))
+    note = EN("table.effects.reference", first=first, others=tuple(others))
+    return ResultTable(title=EN("table.effects", title=fit.title), columns=columns, notes=(note,))
 
 
 def residuals(fit: PanelFit, kind: str | None) -> ResultTable:
@@ -130,7 +127,7 @@ def residual_table(fit: PanelFit) -> ResultTable:
         keys["entity" if tuple(fit.model.effects) == ("time",) else "time"] = (None,) * len(observed)
     parts = {"observed": observed, "fitted": observed - residual, "residual": residual}
     columns = {**keys, **{name: tuple(values.tolist()) for name, values in parts.items()}}
-    return ResultTable(title=f"Residuals: observed less fitted, {fit.title}", columns=columns)
+    return ResultTable(title=EN("table.row_residuals", title=fit.title), columns=columns)
 
 
 def _refuse_others(fit: Any, where: str) -> None:

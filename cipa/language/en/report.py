@@ -1,11 +1,12 @@
-"""English."""
+"""What a report says around numbers: titles, heads, notes, sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cipa.report.language.speech import Language, Template
-from cipa.report.words import counted, listed, per_cent, unit
+from cipa.language.en.grammar import counted, listed
+from cipa.language.speech import Template
+from cipa.language.words import per_cent, unit
 
 
 def _verdicts(*, hypotheses: int, several: bool, counts: Sequence[tuple[str, int]]) -> str:
@@ -37,7 +38,7 @@ def _region(*, effect: str, moderator: str, word: str, low: str, high: str, shar
     )
 
 
-TEMPLATES: Mapping[str, Template] = {
+REPORT: Mapping[str, Template] = {
     # The frame
     "untitled": "Untitled study",
     "table": "Table",
@@ -214,5 +215,3 @@ TEMPLATES: Mapping[str, Template] = {
         " data and seed, every file of this report comes out byte for byte."
     ),
 }
-
-EN = Language(name="en", templates=TEMPLATES, listed=lambda words: listed(list(words)))
