@@ -31,7 +31,7 @@ def children(**columns: object) -> pd.DataFrame:
         ("visual =~ c(a，b)*x1", "Write ','"),
         ("visual =~ x1；y ~ x", "Write ';'"),
         ("y ~ b*x\nz ~ c*x\nd := b–c", "Write '-'"),
-        ("visual =~ R&D + x2", "the character '&' has no meaning here.*stands in backticks"),
+        ("visual =~ R&D + x2", "the character '&' has no meaning here.*in backticks"),
     ],
 )
 def test_a_character_that_is_no_operator_is_named(syntax: str, said: str) -> None:

@@ -191,8 +191,8 @@ class Dataset:
         for name, values in added.items():
             if len(values) != self.nobs:
                 raise DataError(
-                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows. Add NaN where none is "
-                    "known."
+                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows, so that it is open "
+                    "which value belongs to which row. Add NaN where none is known."
                 )
         labels = {name: words for name, words in self.value_labels.items() if name not in added}
         orders = {name: order for name, order in self.orders.items() if name not in added}

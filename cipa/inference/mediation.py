@@ -127,7 +127,10 @@ def _draws(steps: Coefficients, draws: int, *, seed: int | None) -> Array:
     """Draws (draws, r) from N(b, V)."""
     values, vectors = np.linalg.eigh(steps.cov)
     if values.min(initial=0.0) < -1e-8 * max(float(values.max(initial=0.0)), 1e-300):
-        raise InferenceError("ci.indirect: the covariance of the coefficients is not positive semidefinite. Use draws=0.")
+        raise InferenceError(
+            "ci.indirect: the covariance of the coefficients is not positive semidefinite, so that nothing can be drawn from it. "
+            "Use draws=0, the interval by the delta method."
+        )
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = np.random.default_rng(seed).normal(size=(draws, len(values)))
     return np.asarray(steps.values + normal @ root.T)

@@ -255,7 +255,7 @@ def test_families_stand_side_by_side() -> None:
     )
     assert np.isnan(table.loc["inv ~~ inv", "least squares estimate"])
     assert "Pooled" in str(ci.compare(panel)) or "pooled" in str(ci.compare(panel))
-    with pytest.raises(ci.SpecificationError, match="1 names for 2 fits"):
+    with pytest.raises(ci.SpecificationError, match="1 different names for 2 fits"):
         ci.compare(panel, path, names=["one"])
     with pytest.raises(ci.SpecificationError, match="at least one fit"):
         ci.compare()

@@ -23,7 +23,8 @@ def lay_out(
     unknown = [label for label in syntax.groups if label not in labels and label not in [str(i + 1) for i in range(len(labels))]]
     if unknown:
         raise SpecificationError(
-            f"The syntax has a block 'group: {unknown[0]}', but the groups are {', '.join(labels) or 'none (give group=)'}."
+            f"The syntax has a block 'group: {unknown[0]}', but the groups are {', '.join(labels) or 'none (give group=)'}. A "
+            "block of no group is fitted to nobody: mend its label, or drop it."
         )
     rows, roles = parameter_table(syntax, rules=rules_of(declaration, means=means), group_labels=labels)
     classes = words_of(declaration, "group_equal")
