@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -154,15 +155,20 @@ def test_what_the_model_lets_free_stays_free_at_every_level_that_holds_it() -> N
         ci.invariance(ci.SEM(NINE, group_partial="x33 ~1"), data, group="school")
 
 
-def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_solution(monkeypatch: pytest.MonkeyPatch, those: Callable[[ci.SEM], bool]) -> None:
+    """Let the search for the estimates of some models not end."""
     fit = ci.SEM.fit
 
     def stubborn(model: ci.SEM, data: Any) -> Any:
-        if "intercepts" in model.group_equal:
+        if those(model):
             raise ci.ConvergenceError("The search did not end.")
         return fit(model, data)
 
     monkeypatch.setattr(ci.SEM, "fit", stubborn)
+
+
+def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_solution(monkeypatch, lambda model: "intercepts" in model.group_equal)
     found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school")
     assert found.table.columns["level"] == ("configural", "metric", "scalar")
     assert found.table.columns["stands"] == (None, "yes", "no fit")
@@ -176,14 +182,7 @@ def test_a_model_without_a_scale_is_refused_at_the_first_level() -> None:
 
 
 def test_a_search_without_a_solution_stops_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = ci.SEM.fit
-
-    def stubborn(model: ci.SEM, data: Any) -> Any:
-        if "x7 ~1" in model.group_partial:
-            raise ci.ConvergenceError("The search did not end.")
-        return fit(model, data)
-
-    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    without_solution(monkeypatch, lambda model: "x7 ~1" in model.group_partial)
     found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", search=True)
     assert found.steps.columns["parameter"] == ("x3 ~1",)
     assert found.table.columns["level"] == ("configural", "metric", "scalar", "strict")
