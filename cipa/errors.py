@@ -14,6 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from typing import Any, TypeVar
 
 from cipa.arguments import described, expected, fits, kinds_of, plain
@@ -225,6 +226,15 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", la
         f"{place}{what}={value!r} is not known, and none is taken in its place. Choose one of "
         f"{listed}.{did_you_mean(str(value), names)}"
     )
+
+
+def whole_seed(seed: Any, *, where: str) -> int:
+    """The seed of random draws, a whole number of 0 or more."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        raise SpecificationError(
+            f"{where}: seed={seed!r}. Draws that cannot be repeated prove nothing: give a whole number of 0 or more, seed=1."
+        )
+    return int(seed)
 
 
 def public(target: Decorated) -> Decorated:

@@ -34,6 +34,7 @@ from cipa.errors import (
     SpecificationError,
     did_you_mean,
     public,
+    whole_seed,
 )
 from cipa.inference.power_rmsea import refuse_probabilities
 from cipa.numerics.algebra.linalg import Array
@@ -172,10 +173,8 @@ def _refuse_numbers(draws: Any, seed: Any, alpha: float, target: float) -> None:
             f"ci.power: draws={draws!r} is no number of samples that shows how often a test rejects. Give 0 for the power by "
             "noncentrality, or 20 or more samples (500 give power to about .02)."
         )
-    if draws and (seed is None or isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
-        raise SpecificationError(
-            f"ci.power: seed={seed!r}. Draws that cannot be repeated prove nothing: give a whole number, seed=1."
-        )
+    if draws:
+        whole_seed(seed, where="ci.power")
 
 
 def _claims(terms: Sequence[Any] | None, hypotheses: Sequence[str | Hypothesis] | None) -> list[_Claim]:

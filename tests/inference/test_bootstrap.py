@@ -180,7 +180,7 @@ def test_bca_of_a_mean_agrees_with_scipy() -> None:
     ("options", "said"),
     [
         ({"draws": 10, "seed": 1}, "draws=10"),
-        ({"draws": 100}, "needs a seed"),
+        ({"draws": 100}, "seed=None"),
         ({"draws": 100, "seed": 1, "kind": "cases"}, "Did you mean 'case'"),
         ({"draws": 100, "seed": 1, "conf_type": "percentile"}, "conf_type"),
     ],
