@@ -89,7 +89,9 @@ def run(study: Study | str | FilePath, *, seed: int | None = None, jobs: int = 1
     ['supported']
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise SpecificationError(f"ci.run: jobs={jobs!r} is not a number of workers. Give a whole number of 1 or more.")
+        raise SpecificationError(
+            f"ci.run: jobs={jobs!r} is not a number of workers, so nothing would be computed. Give a whole number of 1 or more."
+        )
     ready = check(study, progress=progress)
     if seed is not None:
         ready = replace(ready, study=replace(ready.study, seed=seed))

@@ -167,7 +167,8 @@ def doctor() -> None:
     click.echo(f"data sets: {', '.join(ci.datasets.names())}")
     if lacking:
         raise errors.MissingPartError(
-            f"Not installed: {', '.join(lacking)}. Install with: python -m pip install {' '.join(lacking)}."
+            f"Not installed: {', '.join(lacking)}. Without them cipa cannot do all that it offers: install them with python -m "
+            f"pip install {' '.join(lacking)}."
         )
 
 

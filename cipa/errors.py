@@ -14,6 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from typing import Any, TypeVar
 
 from cipa.arguments import described, expected, fits, kinds_of, plain
@@ -185,6 +186,14 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f" Did you mean '{lowered[near[0]]}'?" if near else ""
 
 
+def no_such(what: str, name: Any, known: Iterable[str], *, most: int = 12) -> str:
+    """Why a fit is not asked for what it does not have ("measure", "coefficient"): the nearest, and up to `most` that it has."""
+    names = [str(choice) for choice in known]
+    listed = ", ".join(names[:most]) + (" and others" if len(names) > most else "")
+    has = f"choose one of {listed}" if names else "it has none"
+    return f"This fit has no {what} '{name}'.{did_you_mean(str(name), names)} Another one would answer another question: {has}."
+
+
 def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", lavaan: bool = False) -> str:
     """Return the one of `choices` that `value` is, or spells as lavaan does ("MLR"); otherwise refuse it and list them.
 
@@ -213,7 +222,19 @@ def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", la
             return word
     place = f"{where}: " if where else ""
     listed = ", ".join(f'"{name}"' for name in names)
-    raise SpecificationError(f"{place}{what}={value!r} is not known. Choose one of {listed}.{did_you_mean(str(value), names)}")
+    raise SpecificationError(
+        f"{place}{what}={value!r} is not known, and none is taken in its place. Choose one of "
+        f"{listed}.{did_you_mean(str(value), names)}"
+    )
+
+
+def whole_seed(seed: Any, *, where: str) -> int:
+    """The seed of random draws, a whole number of 0 or more."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        raise SpecificationError(
+            f"{where}: seed={seed!r}. Draws that cannot be repeated prove nothing: give a whole number of 0 or more, seed=1."
+        )
+    return int(seed)
 
 
 def public(target: Decorated) -> Decorated:
@@ -297,7 +318,8 @@ def _wrong_call(
     unknown = next((key for key in kwargs if key not in known), "")
     if unknown:
         return UnknownKeywordError(
-            f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)} It understands: {listed}."
+            f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)} It would change nothing: rename or drop "
+            f"it. It understands: {listed}."
         )
     placed = [key for key, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
     args = args[1:] if method else args

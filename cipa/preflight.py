@@ -5,14 +5,14 @@ Each fault is found as the fit would find it, by the same functions and in the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from cipa.data.checks import refuse_constant, refuse_empty, require
 from cipa.data.dataset import Dataset
-from cipa.errors import CipaError, did_you_mean
+from cipa.errors import CipaError
 from cipa.models.kinds import require_engine
 from cipa.study.study import Study
 from cipa.study.syntax import Syntax
@@ -44,7 +44,7 @@ def _refuse_data(model: Any, data: Dataset) -> None:
     syntax = getattr(model, "parsed", None)
     names = [name for name in getattr(model, "variables", ()) if ":" not in name]
     if isinstance(syntax, Syntax):
-        _refuse_unknown(names, syntax, data)
+        syntax.refuse_unknown(names, data.columns, source=data.name)
     require(list(dict.fromkeys([*names, *_named(model)])), present=data.columns, name=data.name)
     if isinstance(syntax, Syntax):
         values = data.numeric(names, ordered=model.ordered_names)
@@ -52,19 +52,6 @@ def _refuse_data(model: Any, data: Dataset) -> None:
         refuse_constant(values, np.nanmean(values, axis=0), np.nanvar(values, axis=0), names, place="")
     elif hasattr(model, "design"):
         model.design(data)  # the estimation sample, as the fit draws it
-
-
-def _refuse_unknown(names: Sequence[str], syntax: Syntax, data: Dataset) -> None:
-    """Refuse a variable of model syntax that is neither latent nor a column, with its place."""
-    latent = {row.lhs for row in syntax.formulas if row.op in ("=~", "<~")}
-    for row in syntax.formulas:
-        for name in (row.lhs, row.rhs):
-            if name in names and name not in data.columns:
-                raise syntax.refuse(
-                    row,
-                    f"'{name}' is neither a construct of the model nor a column of "
-                    f"{data.name}.{did_you_mean(name, [*latent, *data.columns])}",
-                )
 
 
 def _named(model: Any) -> Iterator[str]:

@@ -60,8 +60,8 @@ class Term:
         match = _TERM.match(text.replace("`", ""))
         if match is None or not match["lhs"]:
             raise SpecificationError(
-                f"'{text}' is not the name of a parameter. Write it as 'lhs op rhs', for example"
-                " 'performance ~ collaboration', 'capability =~ cap1' or 'perf1 ~~ perf2'."
+                f"'{text}' is not the name of a parameter, so that it stands for none. Write it as 'lhs op rhs', for example "
+                "'performance ~ collaboration', 'capability =~ cap1' or 'perf1 ~~ perf2'."
             )
         op = re.sub(r"\s+", "", match["op"])
         rhs = "" if op == "~1" else re.sub(r"\s*:\s*", ":", match["rhs"])
@@ -126,10 +126,14 @@ class Path:
         """Read a path; arrows are ``->`` (or the Unicode arrow)."""
         nodes = tuple(node.strip() for node in re.split(r"->|→", text.replace("`", "")))
         if len(nodes) < 2 or not all(nodes):
-            raise SpecificationError(f"'{text}' is not a path. Write it as 'x -> m -> y', with a name at each end of each arrow.")
+            raise SpecificationError(
+                f"'{text}' is not a path, which leads from one variable to another. Write it as 'x -> m -> y', with a name at "
+                "each end of each arrow."
+            )
         if len(set(nodes)) != len(nodes):
             raise SpecificationError(
-                f"'{text}' passes through a variable twice. An effect along a path visits each variable once."
+                f"'{text}' passes through a variable twice. An effect along a path is a product of steps, each taken once: drop "
+                "the way back."
             )
         return cls(nodes=nodes)
 

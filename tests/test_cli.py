@@ -97,7 +97,7 @@ def test_check_fits_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> 
 BAD = [
     pytest.param(STUDY.replace('"x3"]', '"x33"]'), 2, ["'x33'", "Did you mean"], id="unknown-item"),
     pytest.param(STUDY.replace('["textual ~ visual"]', '["textual ~ visula"]'), 2,
-                 ["study.toml, [models.main], line 19", "^", "'visula' is neither a construct nor a column", "Did you mean 'visual'"],
+                 ["study.toml, [models.main], line 19", "^", "'visula' is neither a construct of the model nor", "Did you mean 'visual'"],
                  id="misspelt-construct"),
     pytest.param(STUDY + '\nkind = "panel"\n', 2, ["study.toml, line", "Each key and each table stands once"], id="duplicated-key"),
     pytest.param(STUDY.replace("textual ~ visual > 0", "visual ~ textual > 0"), 2,

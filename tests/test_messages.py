@@ -31,7 +31,7 @@ def children(**columns: object) -> pd.DataFrame:
         ("visual =~ c(a，b)*x1", "Write ','"),
         ("visual =~ x1；y ~ x", "Write ';'"),
         ("y ~ b*x\nz ~ c*x\nd := b–c", "Write '-'"),
-        ("visual =~ R&D + x2", "the character '&' has no meaning here.*stands in backticks"),
+        ("visual =~ R&D + x2", "the character '&' has no meaning here.*in backticks"),
     ],
 )
 def test_a_character_that_is_no_operator_is_named(syntax: str, said: str) -> None:
@@ -150,3 +150,17 @@ def test_an_unknown_measure_is_refused_with_the_nearest_one() -> None:
         with pytest.raises(ci.InferenceError, match=r"no measure 'cfii'. Did you mean 'cfi'"):
             measures["cfii"]
         assert measures.get("cfii") is None
+
+
+@pytest.mark.parametrize("seed", [-1, None])
+def test_draws_that_cannot_be_repeated_are_refused_everywhere_in_the_same_words(seed: int | None) -> None:
+    """A negative seed was numpy's ValueError."""
+    fit = ci.SEM("x4 ~ a*x1\nx5 ~ b*x4").fit(ci.datasets.load("holzinger1939"))
+    for name, draw in {
+        "ci.bootstrap": lambda: ci.bootstrap(fit, draws=100, seed=seed),
+        "ci.indirect": lambda: ci.indirect(fit, "x1 -> x4 -> x5", draws=1000, seed=seed),
+        "ci.power": lambda: ci.power(fit.model, population=fit, draws=20, seed=seed),
+        "ci.simulate": lambda: ci.simulate(fit, seed=seed),
+    }.items():
+        with pytest.raises(ci.SpecificationError, match=rf"{name}: seed={seed}\. .*give a whole number of 0 or more"):
+            draw()

@@ -186,3 +186,22 @@ def refuse_not_positive(values: Array, *, what: str, why: str, name: str) -> Non
         raise DataError(
             f"{name}: the {what} is {values[wrong[0]]:g} in row {wrong[0] + 1} ({wrong.size} rows are not positive). {why}"
         )
+
+
+def refuse_missing_key(missing: BoolArray, *, role: str, column: str, name: str) -> None:
+    """Refuse a panel key that is missing in some rows (n,)."""
+    rows = np.flatnonzero(missing)
+    if rows.size:
+        raise DataError(
+            f"{name}: the {role} key '{column}' is missing in {rows.size} rows, first in row {rows[0] + 1}. A row without its "
+            "key belongs to no firm-year. Fill the key or drop the rows."
+        )
+
+
+def repeated_pair(pair: Mapping[str, Any], *, rows: int, name: str) -> DataError:
+    """The refusal of a panel in which a pair of keys, column by column, stands in more than one row."""
+    shown = ", ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value!r}" for key, value in pair.items())
+    return DataError(
+        f"{name}: {shown} stands in more than one row ({rows} rows repeat a pair). A panel has one row for each "
+        f"{' and '.join(pair)}. Remove or aggregate the repeats."
+    )

@@ -51,7 +51,8 @@ def read_codebook(path: Path) -> Codebook:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise SpecificationError(
-            f"{path.name} is not a TOML file: {problem}. Text stands in quotes, lists in [ ]: mend that place."
+            f"{path.name} is not a TOML file: {problem}. No label and no scale can be taken from it. Text stands in quotes, "
+            "lists in [ ]: mend that place."
         ) from problem
     _refuse_unknown(found, _SECTIONS, where=path.name)
     labels, items = {}, {}
@@ -82,7 +83,8 @@ def _item(name: str, line: Mapping[str, Any], *, where: str) -> Item:
     _refuse_other(scale, list, where=f"{where}, scale", example="[1, 7]")
     if len(scale) != 2 or ("scale" in line and not all(type(end) in (int, float) for end in scale)):
         raise SpecificationError(
-            f"{where}, scale: expected the two ends of the answers such as [1, 7], got {scale!r}. Mend the line."
+            f"{where}, scale: expected the two ends of the answers such as [1, 7], got {scale!r}. Without both of them no item "
+            "can be turned round: mend the line."
         )
     low, high = (None if end is None else float(end) for end in scale)
     return Item(name=name, text=str(line.get("text", "")), reversed=turned, low=low, high=high)
@@ -90,7 +92,9 @@ def _item(name: str, line: Mapping[str, Any], *, where: str) -> Item:
 
 def _refuse_other(value: Any, kind: type, *, where: str, example: str) -> None:
     if not isinstance(value, kind) or (isinstance(value, list) and any(isinstance(one, (list, dict)) for one in value)):
-        raise SpecificationError(f"{where}: {value!r} is of another kind than is read there. Write it as {example}.")
+        raise SpecificationError(
+            f"{where}: {value!r} is of another kind than is read there, so that it describes nothing. Write it as {example}."
+        )
 
 
 def construct_of(name: str, line: dict[str, Any]) -> Construct:
@@ -107,13 +111,14 @@ def construct_of(name: str, line: dict[str, Any]) -> Construct:
 def _refuse_unknown(found: Any, known: tuple[str, ...], *, where: str) -> None:
     if not isinstance(found, dict):
         raise SpecificationError(
-            f"{where} is a table of keys and values; it holds {found!r}. Write keys below it, as in [columns.env5] and label = "
-            '"...".'
+            f"{where} is a table of keys and values; it holds {found!r}, which describes nothing. Write keys below it, as in "
+            '[columns.env5] and label = "...".'
         )
     for key in found:
         if key not in known:
             raise SpecificationError(
-                f"{where}: the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}. Rename or drop it."
+                f"{where}: the key '{key}' is not known.{did_you_mean(key, known)} It would describe nothing: rename or drop it. "
+                f"Known: {', '.join(known)}."
             )
 
 
@@ -123,5 +128,6 @@ def _refuse_off_scale(data: Dataset, item: Item, *, source: str) -> None:
         if item.low is not None and item.high is not None and (value < item.low or value > item.high):
             raise DataError(
                 f"{data.name}, row {row + 1}: {item.name} is {value:g}, but {source} gives its scale as {item.low:g} to "
-                f"{item.high:g}. A code for a missing answer, or a typing error: mark the cell as missing, or mend the scale."
+                f"{item.high:g}. A code for a missing answer, or a typing error, would count as an answer: mark the cell as "
+                "missing, or mend the scale."
             )

@@ -16,7 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cipa.data.checks import Column, numbers_of, refuse_infinity, refuse_repeated, require
+from cipa.data.checks import (
+    Column,
+    numbers_of,
+    refuse_infinity,
+    refuse_missing_key,
+    refuse_repeated,
+    repeated_pair,
+    require,
+)
 from cipa.errors import DataError, public, public_value
 from cipa.frozen import FrozenDict
 from cipa.language.en import EN
@@ -192,8 +200,8 @@ class Dataset:
         for name, values in added.items():
             if len(values) != self.nobs:
                 raise DataError(
-                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows. Add NaN where none is "
-                    "known."
+                    f"{self.name}: the new column '{name}' has {len(values)} values for {self.nobs} rows, so that it is open "
+                    "which value belongs to which row. Add NaN where none is known."
                 )
         labels = {name: words for name, words in self.value_labels.items() if name not in added}
         orders = {name: order for name, order in self.orders.items() if name not in added}
@@ -205,20 +213,11 @@ class Dataset:
         require([entity, time], present=self.columns, name=self.name)
         keys = pd.DataFrame({"entity": self.columns[entity], "time": self.columns[time]})
         for role, column in (("entity", entity), ("time", time)):
-            missing = np.flatnonzero(keys[role].isna().to_numpy())
-            if missing.size:
-                raise DataError(
-                    f"{self.name}: the {role} key '{column}' is missing in {missing.size} rows, first in row {missing[0] + 1}."
-                    " A row without its key belongs to no firm-year. Fill the key or drop the rows."
-                )
+            refuse_missing_key(keys[role].isna().to_numpy(), role=role, column=column, name=self.name)
         twice = np.flatnonzero(keys.duplicated().to_numpy())
         if twice.size:
             first = keys.iloc[int(twice[0])]
-            raise DataError(
-                f"{self.name}: {entity}={first['entity']!r}, {time}={first['time']!r} stands in more than one row"
-                f" ({twice.size} rows repeat a pair). A panel has one row for each {entity} and {time}. Remove or aggregate the "
-                "repeats."
-            )
+            raise repeated_pair({entity: first["entity"], time: first["time"]}, rows=twice.size, name=self.name)
         return replace(self, roles=replace(self.roles, entity=entity, time=time))
 
     def resample(self, rng: np.random.Generator) -> Dataset:

@@ -36,6 +36,7 @@ def load(name: str) -> Dataset:
     """
     if name not in names():
         raise DataError(
-            f"There is no data set '{name}'.{did_you_mean(name, names())} There are: {', '.join(names())}. Others: ci.read(path)."
+            f"There is no data set '{name}'.{did_you_mean(name, names())} Nothing is loaded in its place: name one of "
+            f"{', '.join(names())}, or read a file with ci.read(path)."
         )
     return read(folder() / name)

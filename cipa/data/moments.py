@@ -61,7 +61,8 @@ class SampleMoments:
         matrix, found = _named_matrix(cov, names)
         if nobs < 2:
             raise DataError(
-                f"SampleMoments: nobs={nobs}. A covariance matrix needs the number of cases it came from, at least 2."
+                f"SampleMoments: nobs={nobs}. Errors and tests rest on the number of cases that a covariance matrix came from: "
+                "give it, at least 2."
             )
         object.__setattr__(self, "names", found)
         object.__setattr__(self, "cov", frozen(_checked(matrix, found)))
@@ -85,17 +86,22 @@ def _named_matrix(cov: Any, names: Any) -> tuple[Array, tuple[str, ...]]:
     if isinstance(cov, pd.DataFrame):
         names = cov.columns if names is None else names
     elif names is None:
-        raise DataError("SampleMoments: give cov as a DataFrame with the variables' names, or add names=[...].")
+        raise DataError(
+            "SampleMoments: cov has no names, and a model finds its variables by name. Give cov as a DataFrame with the "
+            "variables' names, or add names=[...]."
+        )
     matrix = _numbers(cov, what="cov")
     found = tuple(str(name) for name in names)
     if matrix.ndim != 2 or matrix.shape != (len(found), len(found)):
         raise DataError(
-            f"SampleMoments: cov has shape {matrix.shape} for {len(found)} names. It is a square matrix, a row and column per "
-            "name."
+            f"SampleMoments: cov has shape {matrix.shape} for {len(found)} names, so that it is open which number is whose. Give "
+            "a square matrix, with a row and a column for each name."
         )
-    if len(set(found)) != len(found):
+    twice = next((name for name in found if found.count(name) > 1), None)
+    if twice is not None:
         raise DataError(
-            "SampleMoments: a name stands twice. Which row a model means is not decided: give each variable a name of its own."
+            f"SampleMoments: the name '{twice}' stands twice. Which row a model means is not decided: give each variable a name "
+            "of its own."
         )
     return matrix, found
 
@@ -116,7 +122,10 @@ def _checked(matrix: Array, names: tuple[str, ...]) -> Array:
         matrix = np.tril(matrix) + np.tril(matrix, -1).T
     if not np.isfinite(matrix).all():
         row, col = (int(place[0]) for place in np.nonzero(~np.isfinite(matrix)))
-        raise DataError(f"SampleMoments: the covariance of {names[row]} and {names[col]} is not a number. Fill the cell.")
+        raise DataError(
+            f"SampleMoments: the covariance of {names[row]} and {names[col]} is {matrix[row, col]:g}, and every one of them "
+            "enters the likelihood. Fill the cell, or leave one of the two out."
+        )
     scale = np.sqrt(np.outer(np.abs(matrix.diagonal()), np.abs(matrix.diagonal())))
     gap = np.abs(matrix - matrix.T) > _ASYMMETRY * np.maximum(scale, 1e-300)
     if gap.any():
@@ -153,6 +162,7 @@ def _means(mean: Any, names: tuple[str, ...]) -> Array:
     values = _numbers(mean, what="mean")
     if values.shape != (len(names),) or not np.isfinite(values).all():
         raise DataError(
-            f"SampleMoments: mean has shape {values.shape}; it is one number for each of {', '.join(names)}. Or leave mean= out."
+            f"SampleMoments: mean has shape {values.shape}; a mean that is not given is not 0. Give a finite number for each of "
+            f"{', '.join(names)}, or leave mean= out."
         )
     return values

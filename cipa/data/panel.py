@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cipa.data.checks import require
+from cipa.data.checks import refuse_missing_key, repeated_pair, require
 from cipa.data.dataset import Dataset
 from cipa.errors import DataError
 from cipa.numerics.algebra.linalg import Array, IntArray
@@ -188,12 +188,7 @@ def category_codes(data: Dataset, column: str) -> tuple[IntArray, npt.NDArray[An
 
 def _codes(values: npt.NDArray[Any], *, role: str, column: str, name: str) -> tuple[IntArray, npt.NDArray[Any]]:
     codes, labels = pd.factorize(values)
-    if codes.min(initial=0) < 0:
-        missing = np.flatnonzero(codes < 0)
-        raise DataError(
-            f"{name}: the {role} key '{column}' is missing in {missing.size} rows, first in row {missing[0] + 1}."
-            " A row without its key belongs to no firm-year. Fill the key or drop the rows."
-        )
+    refuse_missing_key(codes < 0, role=role, column=column, name=name)
     return codes, np.asarray(labels)
 
 
@@ -243,11 +238,4 @@ def _refuse_repeated_pair(keys: PanelKeys, *, name: str) -> None:
     repeated = np.flatnonzero(pd.Series(pair).duplicated().to_numpy())
     first = repeated[0]
     who, when = keys.entity_labels[keys.entities[first]], keys.time_labels[keys.times[first]]
-    raise DataError(
-        f"{name}: {keys.entity}={_plain(who)}, {keys.time}={_plain(when)} stands in more than one row ({repeated.size} rows"
-        f" repeat a pair). A panel has one row for each {keys.entity} and {keys.time}. Remove or aggregate the repeats."
-    )
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else repr(value)
+    raise repeated_pair({keys.entity: who, keys.time: when}, rows=repeated.size, name=name)

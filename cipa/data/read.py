@@ -18,6 +18,7 @@ from cipa.data.codebook import read_codebook
 from cipa.data.dataset import Dataset, Step
 from cipa.data.formats.delimited import read_delimited
 from cipa.data.formats.excel import read_excel
+from cipa.data.formats.kinds import refuse_absent, without_rows
 from cipa.data.formats.packages import read_parquet, read_spss, read_stata
 from cipa.data.formats.table import Note, Read
 from cipa.errors import DataError, DataWarning, SpecificationError, did_you_mean, public, warn
@@ -104,7 +105,7 @@ def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
     _refuse_wanted(wanted, suffix, path=path)
     found = READERS[suffix](path, wanted)
     if not len(found.table) or not len(found.table.columns):
-        raise DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
+        raise without_rows(path)
     data = Dataset.from_frame(found.table, name=name)
     rows = len(found.table)
     notes = (*found.notes, *_suspected(data))
@@ -133,14 +134,7 @@ def _step(note: Note, path: Path, rows: int) -> Step:
 
 def _suffix(path: Path) -> str:
     """The format of a file that is there and holds something."""
-    if not path.is_file():
-        near = did_you_mean(path.name, [other.name for other in path.parent.iterdir()]) if path.parent.is_dir() else ""
-        place = path.parent.name or "."
-        missing = "" if path.parent.is_dir() else f" There is no folder '{place}' either."
-        raise DataError(
-            f"There is no file '{path.name}' in '{place}'.{near}{missing} Nothing can be read: check the spelling, and from "
-            "which folder the script runs."
-        )
+    refuse_absent(path)
     if path.stat().st_size == 0:
         raise DataError(
             f"'{path.name}' is empty: it has no header and no row, so nothing can be learnt from it. Export the data again."
@@ -148,8 +142,8 @@ def _suffix(path: Path) -> str:
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     if suffix not in READERS:
         raise DataError(
-            f"'{path.name}': the format '{suffix}' is not read. Formats: {', '.join(READERS)}.{did_you_mean(suffix, READERS)} "
-            "Save the data in one of them."
+            f"'{path.name}': the format '{suffix}' is not read, and taken for another it would give other numbers. Formats: "
+            f"{', '.join(READERS)}.{did_you_mean(suffix, READERS)} Save the data in one of them."
         )
     return suffix
 

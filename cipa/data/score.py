@@ -103,7 +103,8 @@ def _refuse_undefined(values: Array, expression: Expression, data: Dataset, *, n
     if bad.size:
         raise DataError(
             f"{data.name}, row {bad[0] + 1}: '{name} = {text}' is not a number there ({bad.size} rows in all). A logarithm needs "
-            "positive values (log1p allows zero), and a division a divisor other than zero."
+            "positive values (log1p allows zero), and a division a divisor other than zero: mend these cells, or mark them as "
+            "missing."
         )
 
 
@@ -144,7 +145,8 @@ def reverse(data: Dataset, items: Sequence[str] | None = None) -> Dataset:
             continue  # twice would undo it
         if item.low is None or item.high is None:
             raise SpecificationError(
-                f"'{item.name}' has no scale in the codebook, so it cannot be reversed. Add scale = [low, high]."
+                f"'{item.name}' has no scale in the codebook of {data.name}. It is reversed to low + high - answer, which needs "
+                "both ends: add scale = [low, high] to its line."
             )
         turned[item.name] = item.low + item.high - data.numeric([item.name])[:, 0]
     if not turned:

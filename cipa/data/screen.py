@@ -66,13 +66,16 @@ def screen(
         questions = list(items or data.items)
         if longstring < 2 or not questions:
             raise SpecificationError(
-                f"screen: longstring={longstring} with {len(questions)} items. It needs a run of at least 2, and items= or a "
-                "codebook."
+                f"screen: longstring={longstring} with {len(questions)} items. A row of equal answers is a run of 2 or more of "
+                "named items: give longstring= of at least 2, and items= or a codebook."
             )
         runs = longest_run(kept.numeric(questions))
         kept = kept.keep(runs < longstring, action="screen", reason=EN("log.longstring", length=longstring))
     if not kept.nobs:
-        raise DataError(f"{data.name}: the screening rules exclude every row. Check the attention answer and the thresholds.")
+        raise DataError(
+            f"{data.name}: the screening rules exclude every row, so that nothing is left to fit. Check the attention answer and "
+            "the thresholds."
+        )
     return kept
 
 

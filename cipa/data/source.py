@@ -48,8 +48,9 @@ def load_source(
     if not target.exists():
         near = [one.name for one in base.iterdir()] if base.is_dir() else []
         raise DataError(
-            f"{where}: there is no '{path}' in the study's folder, and no shipped data set of that name."
-            f"{did_you_mean(path, [*datasets.names(), *near])} Shipped: {', '.join(datasets.names())}."
+            f"{where}: there is no '{path}' in the study's folder, and no shipped data set of that name, so that there are no "
+            f"data.{did_you_mean(path, [*datasets.names(), *near])} Put the file there, or name a shipped data set: "
+            f"{', '.join(datasets.names())}."
         )
     return read(target, name=name, sheet=sheet, encoding=encoding)
 

@@ -21,9 +21,9 @@ import pandas as pd
 
 from cipa.data.checks import require
 from cipa.data.dataset import Dataset
-from cipa.data.formats.kinds import damaged
+from cipa.data.formats.kinds import damaged, refuse_absent, without_pyarrow, without_rows
 from cipa.data.moments import SampleMoments
-from cipa.errors import CipaError, DataError, MissingPartError, SpecificationError, public
+from cipa.errors import CipaError, DataError, SpecificationError, public
 from cipa.numerics.algebra.linalg import Array
 
 try:
@@ -97,13 +97,10 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
     place, names = Path(path), list(columns)
     if not names or len(set(names)) < len(names) or group in names:
         raise SpecificationError(
-            f"ci.read_moments: columns={names!r}. Name each variable once, and the group column in group= only."
+            f"ci.read_moments: columns={names!r}. Without names, or with one that stands twice, the covariance matrix is none or "
+            "singular: name each variable once, and the group column in group= only."
         )
-    if not place.is_file():
-        raise DataError(
-            f"There is no file '{place.name}' in '{place.parent}'. Nothing can be read: check its name, and from which folder "
-            "the script runs."
-        )
+    refuse_absent(place)
     found: dict[str, Running] = {}
     origin: Array | None = None
     for block in _sound_blocks(place, [*names, *([group] if group else [])]):
@@ -120,7 +117,7 @@ def read_moments(path: str | Path, *, columns: Sequence[str], group: str | None 
     start = np.zeros(len(names)) if origin is None else origin
     moments = [_moments(one, start, names, label or None, place) for label, one in found.items()]
     if not moments:
-        raise DataError(f"'{place.name}' has a header but no row. There is nothing to analyse: export the data again.")
+        raise without_rows(place)
     return moments if group else moments[0]
 
 
@@ -146,7 +143,7 @@ def _blocks(place: Path, names: list[str]) -> Iterator[pd.DataFrame]:
     suffix = place.name.lower()
     if suffix.endswith(".parquet"):
         if parquet is None:
-            raise MissingPartError("Parquet files need pyarrow: python -m pip install pyarrow.")
+            raise without_pyarrow(place)
         file = parquet.ParquetFile(place, pre_buffer=False)  # otherwise the whole file is fetched ahead
         require(names, present=file.schema_arrow.names, name=place.name)
         for batch in file.iter_batches(batch_size=_BLOCK, columns=names):
@@ -156,7 +153,10 @@ def _blocks(place: Path, names: list[str]) -> Iterator[pd.DataFrame]:
         require(names, present=list(pd.read_csv(place, sep=separator, nrows=0, encoding="utf-8-sig").columns), name=place.name)
         yield from pd.read_csv(place, sep=separator, usecols=names, chunksize=_BLOCK, encoding="utf-8-sig")
     else:
-        raise DataError(f"'{place.name}': moments are read from .parquet, .csv and .tsv files. Read other formats with ci.read.")
+        raise DataError(
+            f"'{place.name}': moments are read from .parquet, .csv and .tsv files, which can be taken block by block. Read other "
+            "formats whole, with ci.read."
+        )
 
 
 def _groups(data: Dataset, group: str | None) -> list[tuple[str, Any]]:

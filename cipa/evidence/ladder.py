@@ -96,7 +96,8 @@ class Ladder:
             one_of(name, LEVELS, what="levels", where="ci.invariance")
         if names != sorted(set(names), key=list(LEVELS).index) or not names:
             raise SpecificationError(
-                f"ci.invariance: levels={names} are not in their order. Write them as {', '.join(LEVELS)}, each once."
+                f"ci.invariance: levels={names} are not in their order, in which each level is compared with the one before it. "
+                f"Write them as {', '.join(LEVELS)}, each once."
             )
         if "thresholds" in names and not self.categories:
             raise SpecificationError(

@@ -31,7 +31,7 @@ from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Structure
 from cipa.results.display import ResultTable
-from cipa.results.questions import cases, structure
+from cipa.results.questions import cases, refuse_group, structure
 from cipa.study.constructs import Construct
 
 
@@ -68,13 +68,13 @@ def _alpha(cov: Array) -> float:
 def _complete(data: Any, items: Sequence[str]) -> Array:
     if len(items) < 2 or len(set(items)) < len(items):
         raise SpecificationError(
-            f"Consistency needs at least two different items, and got {list(items)}. A single item has no alpha."
+            f"Consistency needs at least two different items, and got {list(items)}. A single item has no alpha: name all items "
+            "of the construct, each once."
         )
     dataset = _turned(as_dataset(data, columns=list(items)), items)
     values = dataset.numeric(items)
     complete = values[~np.isnan(values).any(axis=1)]
-    if len(complete) < 3:
-        raise DataError(f"{dataset.name}: {len(complete)} cases answered all of {', '.join(items)}. At least 3 are needed.")
+    _refuse_few(complete, items, name=dataset.name)
     return complete
 
 
@@ -190,8 +190,7 @@ def _position(drawn: Structure, group: str | None) -> int:
     """Which block of the fit a group is."""
     if group is None:
         return 0
-    if group not in drawn.groups:
-        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(map(str, drawn.groups))}.")
+    refuse_group(group, drawn.groups)
     return drawn.groups.index(group)
 
 
@@ -222,10 +221,7 @@ def htmt(data: Any, constructs: Any) -> ResultTable:
     dataset = _turned(as_dataset(data, columns=every), every)
     values = dataset.numeric(every)
     complete = values[~np.isnan(values).any(axis=1)]
-    if len(complete) < 3:
-        raise DataError(
-            f"{dataset.name}: {len(complete)} cases answered every item of the {len(groups)} constructs. At least 3 are needed."
-        )
+    _refuse_few(complete, every, name=dataset.name)
     r = np.abs(np.corrcoef(complete.T))
     where = {name: [every.index(item) for item in items] for name, items in groups.items()}
     within = {name: _mean_below(r[np.ix_(places, places)]) for name, places in where.items()}
@@ -238,6 +234,14 @@ def htmt(data: Any, constructs: Any) -> ResultTable:
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("first", "second", "htmt"))}
     note = EN("table.htmt.cases", cases=len(complete))
     return ResultTable(title=EN("table.htmt"), columns=columns, notes=(note,))
+
+
+def _refuse_few(complete: Array, items: Sequence[str], *, name: str) -> None:
+    if len(complete) < 3:
+        raise DataError(
+            f"{name}: {len(complete)} cases answered all of {', '.join(items)}. Correlations of fewer than 3 cases are 1, -1 or"
+            " none: leave out the items that few answered, or gather cases."
+        )
 
 
 def _mean_below(r: Array) -> float:
@@ -267,8 +271,8 @@ def _item_groups(constructs: Any) -> dict[str, list[str]]:
     if short or len(groups) < 2:
         named = f" Fewer than two items: {', '.join(short)}." if short else ""
         raise SpecificationError(
-            "HTMT compares at least two constructs of at least two items each, because it divides by the correlations within a"
-            f" construct.{named}"
+            "HTMT compares at least two constructs of at least two items each, because it divides by the correlations within a "
+            f"construct.{named} Leave out what has one item, or add items."
         )
     return groups
 
@@ -280,7 +284,10 @@ def _measures(fit: Any) -> dict[str, list[str]]:
         if row.term.op == "=~" and row.term.rhs not in found.setdefault(row.term.lhs, []):
             found[row.term.lhs].append(row.term.rhs)
     if not found:
-        raise InferenceError("This model measures no construct: it has no '=~'. Reliability is not defined for it.")
+        raise InferenceError(
+            "This model measures no construct: it has no '=~'. Reliability is that of the items of a construct: ask it of a "
+            "model with 'construct =~ items'."
+        )
     return found
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from cipa.errors import ConvergenceError, SpecificationError, one_of, public
+from cipa.errors import ConvergenceError, SpecificationError, one_of, public, whole_seed
 from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
 from cipa.progress import watched
@@ -151,8 +151,7 @@ def bootstrap(
         raise SpecificationError(
             f"ci.bootstrap: draws={draws!r}. Intervals rest on the tails of the draws: take at least 100, better 5,000."
         )
-    if seed is None:
-        raise SpecificationError("ci.bootstrap needs a seed, so that the result can be reproduced. Write seed=1.")
+    seed = whole_seed(seed, where="ci.bootstrap")
     again = refit(fit, kind, "ci.bootstrap")
     drawn = watched((_rows(again, rng) for rng in generators(seed, int(draws))), total=int(draws), what="ci.bootstrap")
     values, chisq, admissible = _refitted(again, drawn)

@@ -37,10 +37,15 @@ def compare(*fits: Fit, names: Sequence[str] | None = None) -> ResultTable:
     [0.358, 1.16, 0.046]
     """
     if not fits:
-        raise SpecificationError("ci.compare: give at least one fit, for example ci.compare(pooled, within).")
+        raise SpecificationError(
+            "ci.compare got nothing to compare. Give at least one fit, for example ci.compare(pooled, within)."
+        )
     heads = list(names) if names is not None else [f"({number})" for number in range(1, len(fits) + 1)]
     if len(heads) != len(fits) or len(set(heads)) < len(heads):
-        raise SpecificationError(f"ci.compare: {len(heads)} names for {len(fits)} fits. Give each fit a name of its own.")
+        raise SpecificationError(
+            f"ci.compare: {len(set(heads))} different names for {len(fits)} fits, whose columns could not be told apart. Give "
+            "each fit a name of its own."
+        )
     terms = list(dict.fromkeys(row.term for fit in fits for row in fit.estimates if row.status != "fixed"))
     columns: dict[str, tuple[Any, ...]] = {"term": tuple(str(term) for term in terms)}
     for head, fit in zip(heads, fits, strict=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cipa.errors import InferenceError, did_you_mean
+from cipa.errors import InferenceError, no_such
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.estimates import Estimate
 from cipa.results.fit import Fit
@@ -73,8 +73,5 @@ def _row(fit: Fit, term: Term) -> Estimate:
     row = fit.estimates.find(term)
     if row is None:
         known = [str(one.term) for one in fit.estimates if one.term.op == term.op]
-        raise InferenceError(
-            f"This fit has no coefficient '{term}'.{did_you_mean(str(term), known)} It has {', '.join(known[:12])}"
-            f"{' and others' if len(known) > 12 else ''}."
-        )
+        raise InferenceError(no_such("coefficient", term, known))
     return row

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cipa.errors import InferenceError, SpecificationError, public
+from cipa.errors import InferenceError, SpecificationError, public, whole_seed
 from cipa.inference.bootstrap import Bootstrapped, intervals
 from cipa.inference.effects import Coefficients, coefficients, groups_of
 from cipa.numerics.algebra.linalg import Array
@@ -69,10 +69,8 @@ def indirect(
         raise SpecificationError(
             f"ci.indirect: draws={draws} leaves the tails of the interval to chance. Use 0, or 1,000 and more."
         )
-    if draws and seed is None:
-        raise SpecificationError(
-            "ci.indirect: Monte Carlo draws need a seed, so that the result can be reproduced. Write seed=1."
-        )
+    if draws:
+        seed = whole_seed(seed, where="ci.indirect")
     level = fit.conf_level if conf_level is None else conf_level
     rows: list[Estimate] = []
     for group in groups_of(fit, chain.steps[0]):
@@ -127,7 +125,10 @@ def _draws(steps: Coefficients, draws: int, *, seed: int | None) -> Array:
     """Draws (draws, r) from N(b, V)."""
     values, vectors = np.linalg.eigh(steps.cov)
     if values.min(initial=0.0) < -1e-8 * max(float(values.max(initial=0.0)), 1e-300):
-        raise InferenceError("ci.indirect: the covariance of the coefficients is not positive semidefinite. Use draws=0.")
+        raise InferenceError(
+            "ci.indirect: the covariance of the coefficients is not positive semidefinite, so that nothing can be drawn from it. "
+            "Use draws=0, the interval by the delta method."
+        )
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = np.random.default_rng(seed).normal(size=(draws, len(values)))
     return np.asarray(steps.values + normal @ root.T)

@@ -156,7 +156,10 @@ def johnson_neyman(fit: Fit, path: str, *, by: str, level: float = 0.95) -> Resu
     ('outside',)
     """
     if not 0 < level < 1:
-        raise SpecificationError(f"ci.johnson_neyman: level={level} is not a confidence level between 0 and 1, such as 0.95.")
+        raise SpecificationError(
+            f"ci.johnson_neyman: level={level} is not a confidence level, so that no interval belongs to it. Give a number "
+            "between 0 and 1, such as 0.95."
+        )
     slope = slope_of(fit, path, by=by)
     low, high, word = _region(slope, level)
     inside = slope.moderator.share(low, high)
@@ -174,7 +177,9 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
     """The slope of `path` ("y ~ x") as a line in `by`; other moderators of x are held at their means."""
     main = Term.parse(path)
     if main.op != "~" or ":" in main.rhs:
-        raise InferenceError(f"'{path}' is not a slope. Write 'y ~ x', and the moderator as by=\"z\".")
+        raise InferenceError(
+            f"'{path}' is not a slope, and a moderator changes slopes. Write 'y ~ x', and the moderator as by=\"z\"."
+        )
     others = [row.term for row in fit.estimates if _moderates(row.term, main)]
     wanted = [term for term in others if _partner(term, main) == by]
     if not wanted:

@@ -34,7 +34,9 @@ from cipa.errors import (
     SpecificationError,
     did_you_mean,
     public,
+    whole_seed,
 )
+from cipa.inference.power_rmsea import refuse_probabilities
 from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.resample import generators
@@ -166,30 +168,29 @@ def power(
 
 
 def _refuse_numbers(draws: Any, seed: Any, alpha: float, target: float) -> None:
-    for name, value in (("alpha", alpha), ("target", target)):
-        if not 0 < value < 1:
-            raise SpecificationError(f"ci.power: {name}={value!r}. A probability lies above 0 and below 1.")
+    refuse_probabilities("ci.power", alpha=alpha, target=target)
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0 or 0 < draws < 20:
         raise SpecificationError(
-            f"ci.power: draws={draws!r}. Give 0 for the power by noncentrality, or 20 or more samples (500 give power to about "
-            ".02)."
+            f"ci.power: draws={draws!r} is no number of samples that shows how often a test rejects. Give 0 for the power by "
+            "noncentrality, or 20 or more samples (500 give power to about .02)."
         )
-    if draws and (seed is None or isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
-        raise SpecificationError(
-            f"ci.power: seed={seed!r}. Draws that cannot be repeated prove nothing: give a whole number, seed=1."
-        )
+    if draws:
+        whole_seed(seed, where="ci.power")
 
 
 def _claims(terms: Sequence[Any] | None, hypotheses: Sequence[str | Hypothesis] | None) -> list[_Claim]:
     if isinstance(terms, str) or isinstance(hypotheses, str):
-        raise SpecificationError('ci.power: terms and hypotheses are lists. Write terms=["y ~ x"].')
+        raise SpecificationError(
+            f"ci.power: terms={terms!r}, hypotheses={hypotheses!r}. A text would be read letter by letter, where a list is "
+            'needed. Write terms=["y ~ x"].'
+        )
     found = [_Claim(str(one)) for one in terms or ()]
     for number, one in enumerate(hypotheses or (), 1):
         claim = one if isinstance(one, Hypothesis) else Hypothesis.parse(f"H{number}", one)
         if isinstance(claim.claim, Path):
             raise InferenceError(
-                f"ci.power: '{claim}' is about an indirect effect. Define it in the model ('ind := a*b') and give "
-                'terms=["ind"] with draws.'
+                f"ci.power: '{claim}' is about an indirect effect, which is no parameter of the model. Define it in the model "
+                "('ind := a*b') and give terms=[\"ind\"] with draws."
             )
         found.append(_Claim(str(claim.claim), "" if claim.direction == "!=" else claim.direction))
     return found
@@ -206,7 +207,9 @@ def _noncentral(model: Any, law: Any, claims: Sequence[_Claim], *, alpha: float,
 def _paths(fit: Fit) -> list[_Claim]:
     found = [_Claim(str(term)) for term in fit.terms if term.op == "~"]
     if not found:
-        raise InferenceError('ci.power: the model has no free path. Say what is tested: terms=["f =~ x1"].')
+        raise InferenceError(
+            'ci.power: the model has no free path, so that it is open what is tested. Name a parameter: terms=["f =~ x1"].'
+        )
     return found
 
 
@@ -296,8 +299,8 @@ def _chosen(estimates: Estimates, claims: Sequence[_Claim]) -> list[_Claim]:
         row = None if "==" in claim.name else estimates.find(claim.name)
         if row is None or row.status == "fixed":
             raise InferenceError(
-                f"ci.power: '{claim.name}' is not a free parameter or defined effect of the model, so no draw tests it."
-                f"{did_you_mean(claim.name, names)} An equation of labels is tested without draws."
+                f"ci.power: '{claim.name}' is not a free parameter or defined effect of the model, so no draw tests "
+                f"it.{did_you_mean(claim.name, names)} Name one that is; an equation of labels is tested without draws."
             )
     return list(claims)
 

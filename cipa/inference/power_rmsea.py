@@ -71,9 +71,7 @@ def power_rmsea(
         )
     for one in (df, *(size for size in sizes if size is not None)):
         _refuse_count(one)
-    for name, value in (("alpha", alpha), ("target", target)):
-        if not 0 < value < 1:
-            raise SpecificationError(f"ci.power_rmsea: {name}={value!r}. A probability lies above 0 and below 1.")
+    refuse_probabilities("ci.power_rmsea", alpha=alpha, target=target)
     rows = []
     for name in tests:
         null, true = _pair(one_of(name, TESTS, what="test", where="ci.power_rmsea"), rmsea_null, rmsea)
@@ -87,11 +85,20 @@ def power_rmsea(
     )
 
 
+def refuse_probabilities(where: str, **values: float) -> None:
+    """Refuse an error rate or a power that is none."""
+    for name, value in values.items():
+        if not 0 < value < 1:
+            raise SpecificationError(
+                f"{where}: {name}={value!r} is no probability that a test can have. Give a number above 0 and below 1."
+            )
+
+
 def _refuse_count(value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise SpecificationError(
-            f"ci.power_rmsea: {value!r}: degrees of freedom and numbers of cases are whole numbers of 1 or more. A saturated "
-            "model (df = 0) has no test of fit."
+            f"ci.power_rmsea: {value!r} is no number of degrees of freedom or of cases. Nothing is tested without them, and a "
+            "saturated model (df = 0) has no test of fit: give whole numbers of 1 or more."
         )
 
 
@@ -102,7 +109,7 @@ def _pair(test: str, null: float | None, true: float | None) -> tuple[float, flo
         side = "below" if test == "not_close" else "above"
         raise SpecificationError(
             f'ci.power_rmsea: test="{test}" with rmsea_null={null:g} and rmsea={true:g}. The population\'s RMSEA lies {side} '
-            "that of the null hypothesis; otherwise there is nothing for the test to find."
+            "that of the null hypothesis, or there is nothing for the test to find. Give rmsea= and rmsea_null= in this order."
         )
     return null, true
 

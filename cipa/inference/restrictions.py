@@ -60,7 +60,10 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
     """
     chosen = one_of(method or "default", METHODS, what="method", where="ci.lr_test")
     if len(fits) < 2:
-        raise SpecificationError("ci.lr_test compares two or more fits: ci.lr_test(restricted, general).")
+        raise SpecificationError(
+            f"ci.lr_test got {len(fits)} fit{'s' * (not fits)}, and a difference takes two. Give the restricted and the general "
+            "one: ci.lr_test(restricted, general)."
+        )
     order = sorted(range(len(fits)), key=lambda k: (fits[k].df_resid, k))
     ordered = [fits[k] for k in order]
     rows: list[tuple[Any, ...]] = []
@@ -151,14 +154,16 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     ]
     parsed = [_restriction(line) for line in lines if line.strip()]
     if not parsed:
-        raise SpecificationError("ci.wald_test: no restriction is given. Write 'a == b' or 'a*b == 0'.")
+        raise SpecificationError(
+            "ci.wald_test: no restriction is given, so that there is nothing to test. Write 'a == b' or 'a*b == 0'."
+        )
     labels = _names(fit)
     for expression in parsed:
         for name in names_in(expression):
             if name not in labels:
                 raise InferenceError(
-                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of "
-                    f"one.{did_you_mean(name, labels)}"
+                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one, so that it has no "
+                    f"estimate.{did_you_mean(name, labels)} Name a term as the estimates print it, or label it: {name}*x."
                 )
     pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
     h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
@@ -166,7 +171,8 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     rank = int(np.linalg.matrix_rank(spread, hermitian=True))
     if rank < len(parsed):
         raise InferenceError(
-            f"ci.wald_test: {len(parsed)} restrictions, of which {rank} are independent of each other. Drop the others."
+            f"ci.wald_test: {len(parsed)} restrictions, of which {rank} are independent of each other. The rest says nothing "
+            "new, and would count as degrees of freedom: drop it."
         )
     wald = float(h @ np.linalg.solve(spread, h))
     return Statistic(
@@ -193,7 +199,10 @@ def _restriction(line: str) -> Expression:
     tokens = [token for token in tokenize(line) if token.kind != "newline"]
     split = [k for k, token in enumerate(tokens) if token.text == "=="]
     if len(split) != 1:
-        raise SpecificationError(f"ci.wald_test: '{line.strip()}' is not a restriction. Write one '==', for example 'a == b'.")
+        raise SpecificationError(
+            f"ci.wald_test: '{line.strip()}' is not a restriction, which says that two things are equal. Write one '==', for "
+            "example 'a == b'."
+        )
     left, right = _side(tokens[: split[0]], line), _side(tokens[split[0] + 1 :], line)
     return Binary("-", left, right)
 
@@ -243,13 +252,17 @@ def score_test(fit: Fit, release: Sequence[str] | None = None) -> ResultTable:
     """
     found = release_tests(fit, "ci.score_test")
     if not found:
-        raise InferenceError("ci.score_test: this model holds no parameters equal, so there is no constraint to test.")
+        raise InferenceError(
+            "ci.score_test: this model holds no parameters equal, so there is no constraint to test. Give two parameters one "
+            "label, or use group_equal=; ci.modification_indices tests what is fixed."
+        )
     if release is not None:
         known = {str(row[0]): row for row in found}
         for name in release:
             if name not in known:
                 raise InferenceError(
-                    f"ci.score_test: '{name}' is not held equal to another parameter.{did_you_mean(name, known)}"
+                    f"ci.score_test: '{name}' is not held equal to another parameter, so there is nothing to "
+                    f"release.{did_you_mean(name, known)} Name one of {', '.join(list(known)[:12])}."
                 )
         found = [known[name] for name in release]
     found = sorted(found, key=lambda row: -row[1])

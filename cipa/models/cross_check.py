@@ -95,7 +95,10 @@ def cross_check(fit: Fit) -> CrossCheck:
 
 def _engine_of(fit: Fit) -> str:
     if not isinstance(fit, Fit):
-        raise InferenceError(f"ci.cross_check: {type(fit).__name__} is not a fit. Give what model.fit(data) returns.")
+        raise InferenceError(
+            f"ci.cross_check: {type(fit).__name__} is not a fit, so that it has no estimates to check. Give what model.fit(data) "
+            "returns."
+        )
     if fit.engine != "native":
         raise InferenceError(
             f"ci.cross_check: this fit was made by {fit.engine}. The check goes from a native fit to the other program, so that "
@@ -106,7 +109,7 @@ def _engine_of(fit: Fit) -> str:
         families = ", ".join(dict.fromkeys(family for family, _ in ENGINES))
         raise InferenceError(
             f"ci.cross_check: no second program is known for {fit.kind} models. Without one there is nothing to compare with. "
-            f"Families that have one: {families}."
+            f"Leave it out; families that have one: {families}."
         )
     return engines[0]
 

@@ -17,6 +17,7 @@ from cipa.results.fit import Fit
 from cipa.study.constructs import Construct
 from cipa.study.measurement import unknown_name, whole_model
 from cipa.study.study import ModelSpec, Study
+from cipa.study.syntax import neither
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,8 @@ def formula(declaring: Declaring) -> str:
     spec = declaring.spec
     if not spec.formula or spec.structure or spec.syntax:
         raise SpecificationError(
-            f'{declaring.where}: a {spec.kind} model needs formula = "y ~ x + z", and neither structure nor syntax.'
+            f'{declaring.where}: a {spec.kind} model needs formula = "y ~ x + z", and neither structure nor syntax, which are '
+            "equations of constructs. Write formula alone."
         )
     return spec.formula
 
@@ -71,7 +73,8 @@ def structure_or_syntax(declaring: Declaring) -> str:
     spec = declaring.spec
     if bool(spec.structure) == bool(spec.syntax) or spec.formula:
         raise SpecificationError(
-            f"{declaring.where}: a structural equation model needs either structure = [...] or syntax = '''...'''."
+            f"{declaring.where}: a structural equation model needs either structure = [...] or syntax = '''...''', or it is open "
+            "what is fitted. Write one of them, and no formula."
         )
     return spec.syntax or _completed(declaring)
 
@@ -87,10 +90,8 @@ def _completed(declaring: Declaring) -> str:
     text = spec.structure[unknown.line]
     line = study.place.containing(text, "models", declaring.name) if study.place else None
     place = f"{study.place.file}, [models.{declaring.name}], line {line}" if study.place and line else declaring.where
-    raise SpecificationError(
-        f"{place}:\n    {text}\n    {' ' * (unknown.column - 1)}^\n'{unknown.name}' is neither a construct nor a column of"
-        f" '{declaring.data.name}'.{unknown.suggestion}"
-    )
+    reason = neither(unknown.name, source=declaring.data.name, near=unknown.suggestion)
+    raise SpecificationError(f"{place}:\n    {text}\n    {' ' * (unknown.column - 1)}^\n{reason}")
 
 
 KINDS: dict[str, Kind] = {

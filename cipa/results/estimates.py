@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from cipa.errors import InferenceError, did_you_mean, public
+from cipa.errors import InferenceError, no_such, public
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.display import Sections, clipped, frame, p_text, sections_html, sections_text
 from cipa.terms import Term
@@ -70,8 +70,8 @@ class Estimates(Sequence[Estimate]):
             return self.rows[key]
         found = self.find(key)
         if found is None:
-            names = [str(row.term) for row in self.rows] + [row.label for row in self.rows if row.label]
-            raise InferenceError(f"This fit has no parameter '{key}'.{did_you_mean(str(key), names)}")
+            names = [row.label for row in self.rows if row.label] + [str(row.term) for row in self.rows]
+            raise InferenceError(no_such("parameter", key, names))
         return found
 
     @public

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from cipa.errors import InferenceError
+from cipa.errors import InferenceError, did_you_mean
 from cipa.results.answers import Cases, Refit, Spread, Structure
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
@@ -28,6 +28,16 @@ def asked(fit: Fit, answer: Callable[..., T] | None, what: str) -> Callable[...,
 def refused(fit: Fit, what: str) -> NoReturn:
     """Refuse what was asked: naming it, the family, and what to do instead."""
     raise InferenceError(f"{what} is not derived for {fit.answers.family}: {fit.title or fit.kind}. {fit.answers.instead}")
+
+
+def refuse_group(group: str, labels: Sequence[str | None]) -> None:
+    """Refuse a group that a fit does not have."""
+    known = [label for label in labels if label is not None]
+    if group not in known:
+        has = f"Name one of {', '.join(known)}" if known else "It has one sample: leave group= out"
+        raise InferenceError(
+            f"This fit has no group '{group}', and another one would answer another question.{did_you_mean(group, known)} {has}."
+        )
 
 
 def spread(fit: Fit, name: str) -> Spread:

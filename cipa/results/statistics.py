@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from cipa.errors import InferenceError, did_you_mean
+from cipa.errors import InferenceError, no_such
 from cipa.frozen import FrozenDict
 from cipa.results.display import clipped, frame, render_html, render_text
 
@@ -60,7 +60,7 @@ class Statistics(Mapping[str, Statistic]):
         for row in self.rows:
             if row.name == name:
                 return row
-        raise InferenceError(f"This fit has no statistic '{name}'.{did_you_mean(name, self)} It has: {', '.join(self)}.")
+        raise InferenceError(no_such("statistic", name, self, most=100))
 
     def __contains__(self, name: object) -> bool:
         return any(row.name == name for row in self.rows)

@@ -59,9 +59,14 @@ def clustered(*columns: str, convention: str = "fixest") -> VCov:
     """
     one_of(convention, CONVENTIONS, what="convention", where="ci.clustered")
     if not columns or not all(isinstance(column, str) for column in columns):
-        raise SpecificationError('ci.clustered: name the column of the clusters, for example ci.clustered("firm").')
+        raise SpecificationError(
+            f"ci.clustered got {columns!r}, which names no column, and errors are clustered by one. Name it, for example "
+            'ci.clustered("firm").'
+        )
     if len(set(columns)) < len(columns):
-        raise SpecificationError(f"ci.clustered: {', '.join(columns)} names a column twice. Name each way once.")
+        raise SpecificationError(
+            f"ci.clustered: {', '.join(columns)} names a column twice, which adds nothing. Name each way once."
+        )
     return VCov(kind="clustered", clusters=tuple(columns), convention=convention)
 
 
@@ -106,5 +111,7 @@ def newey_west(lags: int, *, convention: str = "fixest") -> VCov:
 def _kernel(kind: str, lags: int, convention: str) -> VCov:
     one_of(convention, CONVENTIONS, what="convention", where=f"ci.{kind}")
     if isinstance(lags, bool) or not isinstance(lags, (int, np.integer)) or lags < 0:
-        raise SpecificationError(f"ci.{kind}: lags={lags!r} is not a number of periods. Give a whole number, 0 or more.")
+        raise SpecificationError(
+            f"ci.{kind}: lags={lags!r} is not a number of periods, over which errors go together. Give a whole number, 0 or more."
+        )
     return VCov(kind=kind, lags=int(lags), convention=convention)

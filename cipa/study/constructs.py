@@ -80,7 +80,8 @@ class Construct:
     def __post_init__(self) -> None:
         if not (self.items or self.dimensions or self.column):
             raise SpecificationError(
-                f"The construct '{self.name}' has no measure. Give it items = [...], dimensions = [...] or column = \"...\"."
+                f"The construct '{self.name}' has no measure, so that it has no values. Give it items = [...], dimensions = "
+                '[...] or column = "...".'
             )
         repeated = sorted({item for item in self.items if self.items.count(item) > 1})
         if repeated:
@@ -95,8 +96,8 @@ class Construct:
                 )
         if self.scale is not None and not self.scale[0] < self.scale[1]:
             raise SpecificationError(
-                f"The construct '{self.name}' has scale = {list(self.scale)}. A scale goes from its lowest to its highest "
-                "answer, as [1, 7]."
+                f"The construct '{self.name}' has scale = {list(self.scale)}. An item is turned round by its ends: write the "
+                "lowest answer before the highest, as [1, 7]."
             )
 
     @property

@@ -164,12 +164,15 @@ class Parser:
             )
         if len(self.tokens) > _LENGTH:
             self._refuse(
-                f"the expression has {len(self.tokens)} words, more than {_LENGTH}. Split it: define intermediate effects with "
-                "':='."
+                f"the expression has {len(self.tokens)} words, more than {_LENGTH}, which nobody can check. Split it: "
+                "define intermediate effects with ':='."
             )
         result = self._sum()
         if self.position < len(self.tokens):
-            self._refuse(f"'{self.tokens[self.position].text}' does not continue the expression.")
+            self._refuse(
+                f"'{self.tokens[self.position].text}' does not continue the expression, so that it is open what is "
+                "computed. Join terms by '+', '-', '*', '/' or '^'."
+            )
         return result
 
     def _peek(self) -> str:
@@ -177,7 +180,7 @@ class Parser:
 
     def _take(self) -> Token:
         if self.position >= len(self.tokens):
-            self._refuse("the expression ends too early.")
+            self._refuse("the expression ends too early, so that it is open what is computed. Write the rest.")
         self.position += 1
         return self.tokens[self.position - 1]
 
@@ -185,10 +188,16 @@ class Parser:
         token = self.tokens[min(self.position, len(self.tokens) - 1)]
         raise at(self.source, token.line, token.column, problem)
 
-    def _sum(self) -> Expression:
+    def _deeper(self) -> None:
         self.depth += 1
         if self.depth > _DEPTH:
-            self._refuse(f"the expression is nested deeper than {_DEPTH} levels. Define intermediate effects with ':='.")
+            self._refuse(
+                f"the expression is nested deeper than {_DEPTH} levels, which nobody can check. Define intermediate effects with "
+                "':='."
+            )
+
+    def _sum(self) -> Expression:
+        self._deeper()
         left = self._product()
         while self._peek() in ("+", "-"):
             left = Binary(self._take().text, left, self._product())
@@ -210,9 +219,7 @@ class Parser:
         base = self._atom()
         if self._peek() == "^":
             self._take()
-            self.depth += 1
-            if self.depth > _DEPTH:
-                self._refuse(f"the expression is nested deeper than {_DEPTH} levels.")
+            self._deeper()
             base = Binary("^", base, self._factor())
             self.depth -= 1
         return Binary("*", Number(-1.0), base) if negative else base
@@ -228,20 +235,21 @@ class Parser:
                 self.position -= 1
                 known = ", ".join(self.functions)
                 self._refuse(
-                    f"the function '{token.text}' is not known here.{did_you_mean(token.text, self.functions)} Known: {known}."
+                    f"the function '{token.text}' is not known here.{did_you_mean(token.text, self.functions)} Without it "
+                    f"nothing is computed: use one of {known}."
                 )
             self._take()
             return Call(token.text, self._closed())
         if token.kind == "name":
             return Name(token.text)
         self.position -= 1
-        self._refuse(f"a number, a label or '(' is expected here, not '{token.text}'.")
+        self._refuse(f"a number, a label or '(' is expected here, not '{token.text}', which has no value. Write one of them.")
         raise AssertionError
 
     def _closed(self) -> Expression:
         inner = self._sum()
         if self._peek() != ")":
             self.position = min(self.position, len(self.tokens) - 1)
-            self._refuse("a ')' is missing.")
+            self._refuse("a ')' is missing, so that it is open what belongs together. Close every '('.")
         self._take()
         return inner

@@ -54,13 +54,16 @@ class Hypothesis:
         match = _CLAIM.match(text)
         if match is None:
             raise SpecificationError(
-                f"Hypothesis {name}: '{text}' states no direction. Write '… > 0', '… < 0' or '… != 0',"
-                " for example 'performance ~ collaboration > 0'."
+                f"Hypothesis {name}: '{text}' states no direction, so that no estimate could contradict it. Write '… > 0', '… < "
+                "0' or '… != 0', for example 'performance ~ collaboration > 0'."
             )
         claim = match["claim"]
         parsed: Term | Path = Path.parse(claim) if "->" in claim or "→" in claim else Term.parse(claim)
         if isinstance(parsed, Term) and parsed.op not in ("~", "~~", "=~", ":="):
-            raise SpecificationError(f"Hypothesis {name}: '{claim}' is not an effect. Write 'y ~ x', 'y ~ x:z' or 'x -> m -> y'.")
+            raise SpecificationError(
+                f"Hypothesis {name}: '{claim}' is not an effect, and a verdict is about one. Write 'y ~ x', 'y ~ x:z' or 'x -> m "
+                "-> y'."
+            )
         side: Any = match["direction"]
         return cls(name=name, claim=parsed, direction=side, label=label, models=models, planned=planned)
 

@@ -58,7 +58,8 @@ def _modifier_call(head: Token, inner: list[Token], *, source: str) -> Modifiers
             source,
             head.line,
             head.column,
-            f"The modifier '{head.text}()' is not known.{hint} Known: start(), equal(), label(), lower(), upper(), c().",
+            f"The modifier '{head.text}()' is not known.{hint} It would change nothing: rename or drop it. Known: start(), "
+            "equal(), label(), lower(), upper(), c().",
         )
     if head.text != "c" and len(inner) > 2 and inner[0].text == "c" and inner[1].text == "(":
         inner = inner[2:-1]
@@ -68,7 +69,10 @@ def _modifier_call(head: Token, inner: list[Token], *, source: str) -> Modifiers
     if head.text in ("lower", "upper"):
         if not all(isinstance(entry, float) for entry in entries):
             raise at(
-                source, head.line, head.column, f"{head.text}() takes a number, or one for each group in c(): {head.text}(0)*x."
+                source,
+                head.line,
+                head.column,
+                f"{head.text}() takes a number, or one for each group in c(), and this is none. Write {head.text}(0)*x.",
             )
         bounds = tuple(entry for entry in entries if isinstance(entry, float))
         return Modifiers(lower=bounds) if head.text == "lower" else Modifiers(upper=bounds)
@@ -106,7 +110,8 @@ def _computed(tokens: list[Token], *, source: str) -> float:
             source,
             tokens[0].line,
             tokens[0].column,
-            f"'{text_of(tokens)}' is neither a number nor one label. Before the star stands one of them: '0.5*x' or 'b*x'.",
+            f"'{text_of(tokens)}' is neither a number nor one label, so that it neither holds nor names a parameter. Write "
+            "one of them before the star: '0.5*x' or 'b*x'.",
         )
     number = float(evaluate(expression, {}, size=0)[0])
     if not abs(number) <= LARGEST:

@@ -227,13 +227,15 @@ def _report(declared: toml.Declared) -> dict[str, Any]:
     if not isinstance(wanted, bool) and not (isinstance(wanted, list) and all(isinstance(one, str) for one in wanted)):
         raise declared.refuse(
             ("report", "cross_check"),
-            f"expected true, false or a list of models, got {wanted!r}. Write cross_check = true, or the names in [ ].",
+            f"expected true, false or a list of models, got {wanted!r}, so that it is open what is checked. Write "
+            "cross_check = true, or the names in [ ].",
         )
     models = declared.table("models")
     for name in wanted if isinstance(wanted, list) else ():
         if name not in models:
             raise declared.refuse(
-                ("report", "cross_check"), f"there is no model '{name}'.{did_you_mean(name, models)} Name declared models only."
+                ("report", "cross_check"),
+                f"there is no model '{name}'.{did_you_mean(name, models)} Nothing would be checked: name declared models only.",
             )
     return {key: _frozen(value) for key, value in line.items()}
 
@@ -291,7 +293,8 @@ def _construct(declared: toml.Declared, name: str) -> Construct:
         if not numbers:
             raise declared.refuse(
                 ("constructs", name, "scale"),
-                f"expected the two ends of a scale such as [1, 7], got {scale!r}. Without them an item cannot be turned round.",
+                f"expected the two ends of a scale such as [1, 7], got {scale!r}. Without them an item cannot be turned "
+                "round: write both.",
             )
         scale = (float(scale[0]), float(scale[1]))
     try:
@@ -315,12 +318,16 @@ def _model(declared: toml.Declared, name: str, *, only: str) -> ModelSpec:
     if "kind" not in line:
         raise declared.refuse(
             ("models", name),
-            'a model needs kind = "...", the family that it is of: it says how the rest is read. docs/study.md lists them.',
+            'a model needs kind = "...", the family that it is of: it says how the rest is read. Choose one that '
+            "docs/study.md lists.",
         )
     source = line.pop("source", only or (name if name in declared.table("sources") else ""))
     declared.of_type(("models", name, "source"), source, str)
     if not source:
-        raise declared.refuse(("models", name), 'the study has several sources: say which one with source = "...".')
+        raise declared.refuse(
+            ("models", name),
+            'the study has several sources, so that it is open which one the model is fitted to. Name it with source = "...".',
+        )
     structure = tuple(declared.words(("models", name, "structure"), line.pop("structure", [])))
     own = {key: declared.of_type(("models", name, key), line.pop(key, ""), str) for key in ("kind", "syntax", "formula", "label")}
     return ModelSpec(source=source, structure=structure, options=_mapping({k: _frozen(v) for k, v in line.items()}), **own)

@@ -8,9 +8,10 @@ Software, 48(2), section 3 and appendix; the manual page `model.syntax`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from cipa.errors import did_you_mean
 from cipa.study.expressions import Expression, Parser, names_in
 from cipa.study.modifiers import Modifiers, modifier, number_of, split_at, text_of
 from cipa.study.tokens import Token, at, tokenize
@@ -68,9 +69,27 @@ class Syntax:
         """Labels of `level:` blocks, in order."""
         return tuple(dict.fromkeys(row.level for row in self.formulas if row.level is not None))
 
+    def refuse_unknown(self, names: Iterable[str], columns: Iterable[str], *, source: str) -> None:
+        """Refuse a variable that is neither a construct nor a column, with its place."""
+        latent = {row.lhs for row in self.formulas if row.op in ("=~", "<~")}
+        known, wanted = list(columns), set(names)
+        strange = wanted - set(known)
+        for row in self.formulas:
+            for name in (row.lhs, row.rhs):
+                if name in strange:
+                    raise self.refuse(row, neither(name, source=source, near=did_you_mean(name, [*latent, *known])))
+
     def refuse(self, place: Formula | Constraint, problem: str) -> Exception:
         """An error at the place where a statement stands."""
         return at(self.source, place.line, place.column, problem)
+
+
+def neither(name: str, *, source: str, near: str) -> str:
+    """What is wrong with a name that nothing stands behind."""
+    return (
+        f"'{name}' is neither a construct of the model nor a column of {source}.{near} It has no values: check the spelling, or "
+        "measure it with '=~'."
+    )
 
 
 def parse(source: str) -> Syntax:
@@ -142,8 +161,7 @@ def _statements(source: str) -> list[list[Token]]:
                 source,
                 line[0].line,
                 line[0].column,
-                f"No operator in '{text_of(line)}', so it says nothing about its variables. A formula has one of =~ ~ ~~ <~ | := "
-                "== < >.",
+                f"No operator in '{text_of(line)}', so it says nothing about its variables. Write one of =~ ~ ~~ <~ | := == < >.",
             )
         if fresh:
             statements.append(line)
@@ -174,7 +192,10 @@ def _block(tokens: Sequence[Token], *, source: str) -> tuple[str, str]:
         )
     wrong = label.count(quote) != 2 or label[-1] != quote if quote else re.search("[~=|]", label)
     if wrong or not bare.strip() or len(tokens) > 3:
-        problem = f"write '{kind}: LABEL' alone on its line; a label with ~ = | ; # or ! in it stands in quotes."
+        problem = (
+            f"this block has no label that can be read, so that it is open whose it is. Write '{kind}: LABEL' alone on its "
+            "line; a label with ~ = | ; # or ! in it stands in quotes."
+        )
         raise at(source, tokens[0].line, tokens[0].column, problem)
     return ("level" if kind == "level" else "group"), bare
 
@@ -212,7 +233,12 @@ def _statement(tokens: list[Token], *, source: str) -> Constraint | list[Formula
 
 def _constraint(left: list[Token], op: Token, right: list[Token], *, source: str) -> Constraint:
     if op.text == ":=" and (len(left) != 1 or left[0].kind != "name"):
-        raise at(source, left[0].line, left[0].column, "The left side of ':=' is one new name, for example 'indirect := a*b'.")
+        raise at(
+            source,
+            left[0].line,
+            left[0].column,
+            "The left side of ':=' is one new name, which the effect gets. Write, for example, 'indirect := a*b'.",
+        )
     return Constraint(
         op=op.text,
         lhs=text_of(left),
@@ -256,7 +282,13 @@ def _formula(name: str, op: Token, element: list[Token], *, source: str) -> Form
     if not variable and not (op.text == "=~" and number_of(last) == 0.0 and not before):  # `f =~ 0` measures a phantom by nothing
         operator, modifiers = _intercept(op, last, modifiers, source=source)
     if operator == "|" and not variable.lower().startswith("t"):
-        raise at(source, last[0].line, last[0].column, "A threshold is written t1, t2, …: 'item | t1 + t2 + t3'.")
+        raise at(
+            source,
+            last[0].line,
+            last[0].column,
+            f"'{variable}' is no threshold, and only thresholds stand behind '|'. Write them as t1, t2, …: 'item | t1 + t2 "
+            "+ t3'.",
+        )
     return Formula(lhs=name, op=operator, rhs=variable, modifiers=modifiers, line=element[0].line, column=element[0].column)
 
 
@@ -281,7 +313,8 @@ def _intercept(op: Token, last: list[Token], modifiers: Modifiers, *, source: st
             source,
             last[0].line,
             last[0].column,
-            f"'{text_of(last)}' is not a variable name. A fixed value is written before a star: '0.5*x'.",
+            f"'{text_of(last)}' is not a variable name, so that it stands for nothing. Write a fixed value before a star: "
+            "'0.5*x'.",
         )
     return "~1", modifiers if number == 1.0 else modifiers.merged(Modifiers(fixed=(0.0,)))
 
@@ -297,6 +330,6 @@ def _variable(tokens: list[Token], *, source: str) -> str:
         source,
         tokens[0].line,
         tokens[0].column,
-        f"'{text_of(tokens)}' is not a variable name. Names hold letters, digits, dots and underscores; others stand in "
-        "backticks.",
+        f"'{text_of(tokens)}' is not a variable name, so that it stands for nothing. Names hold letters, digits, dots and "
+        "underscores: write others in backticks.",
     )

@@ -82,7 +82,10 @@ def tokenize(source: str) -> Iterator[Token]:
             raise at(source, line, position - start + 1, _meaningless(text[position:]))
         kind = str(match.lastgroup)
         if kind == "number" and float(match.group()) > LARGEST:
-            problem = f"the number {match.group()[:20]} is larger than any parameter: the limit is {LARGEST:g}."
+            problem = (
+                f"the number {match.group()[:20]} is larger than any parameter can be. Products of such numbers leave what a "
+                f"computer can hold: write one below {LARGEST:g}."
+            )
             raise at(source, line, position - start + 1, problem)
         if kind == "quoted":
             yield Token("name", _unquoted(match.group(), source, line, position - start + 1), line, position - start + 1)
@@ -123,8 +126,8 @@ def _meaningless(rest: str) -> str:
             "x), or '==' for two labels that are equal."
         )
     return (
-        f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; one with other "
-        "characters stands in backticks: `R&D (%)`."
+        f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; write one with "
+        "other characters in backticks: `R&D (%)`."
     )
 
 

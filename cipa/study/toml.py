@@ -64,7 +64,9 @@ class Declared:
             found = found.get(key, {})
         if not isinstance(found, dict):
             raise self.refuse(
-                keys, f"this is a table of keys and values, not {found!r}. Write its keys below [{'.'.join(keys)}], or in {{ }}."
+                keys,
+                f"this is a table of keys and values, not {found!r}, which declares nothing. Write its keys below "
+                f"[{'.'.join(keys)}], or in {{ }}.",
             )
         if known is not None:
             self.only(keys, known, found=found)
@@ -76,14 +78,19 @@ class Declared:
             if key not in known:
                 raise self.refuse(
                     (*keys, key),
-                    f"the key '{key}' is not known.{did_you_mean(key, known)} Known: {', '.join(known)}. Rename or drop it.",
+                    f"the key '{key}' is not known.{did_you_mean(key, known)} It would change nothing: rename or drop it. "
+                    f"Known: {', '.join(known)}.",
                 )
 
     def of_type(self, keys: Sequence[str], value: Any, kind: type | tuple[type, ...]) -> Any:
         """The value, when it is of the kind expected."""
         if isinstance(value, bool) or not isinstance(value, kind):
             names = {str: "text in quotes", int: "a whole number", (int, float): "a number"}
-            raise self.refuse(keys, f"expected {names.get(kind, 'another kind')}, got {value!r}. Mend the value at that line.")
+            raise self.refuse(
+                keys,
+                f"expected {names.get(kind, 'another kind')}, got {value!r}, which declares nothing here. Mend the value at "
+                "that line.",
+            )
         return value
 
     def words(self, keys: Sequence[str], value: Any) -> list[str]:
@@ -91,7 +98,8 @@ class Declared:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self.refuse(
                 keys,
-                f'expected a list of words such as ["col1", "col2"], got {value!r}. Put each word in quotes, between [ and ].',
+                f'expected a list of words such as ["col1", "col2"], got {value!r}, which names nothing. Put each word in '
+                "quotes, between [ and ].",
             )
         return value
 
@@ -101,13 +109,14 @@ def read(file: Path) -> Declared:
     if not file.is_file():
         near = did_you_mean(file.name, [one.name for one in file.parent.iterdir()]) if file.parent.is_dir() else ""
         raise SpecificationError(
-            f"There is no study file '{file.name}' in '{file.parent.name or '.'}'.{near} Check the path, or let `cipa init DIR` "
-            "write one."
+            f"There is no study file '{file.name}' in '{file.parent.name or '.'}'.{near} Without it nothing is declared: check "
+            "the path, or let `cipa init DIR` write one."
         )
     raw = file.read_bytes()
     if len(raw) > _MAX_BYTES:
         raise SpecificationError(
-            f"{file.name} has {len(raw):,} bytes; a study file is a page or two. Was a data file meant as a source?"
+            f"{file.name} has {len(raw):,} bytes; a study file is a page or two, so this is something else. Name a study.toml; "
+            "data files are named in its [sources]."
         )
     try:
         text = raw.decode("utf-8-sig")
@@ -117,7 +126,9 @@ def read(file: Path) -> Declared:
             "as UTF-8."
         ) from problem
     if not text.strip():
-        raise SpecificationError(f"{file.name} is empty, so it declares nothing. `cipa init DIR` writes a study to start from.")
+        raise SpecificationError(
+            f"{file.name} is empty, so it declares nothing. Write a study, or let `cipa init DIR` write one to start from."
+        )
     lines = text.replace("\r\n", "\n").split("\n")
     try:
         tables = tomllib.loads(text.replace("\r\n", "\n"))
@@ -129,7 +140,7 @@ def read(file: Path) -> Declared:
 def _syntax_message(name: str, lines: Sequence[str], problem: str) -> str:
     place = re.search(r"line (\d+), column (\d+)", problem)
     if place is None:
-        return f"{name} is not a TOML file: {problem}."
+        return f"{name} is not a TOML file: {problem}. It declares nothing: mend that place."
     line, column = int(place[1]), int(place[2])
     shown = lines[line - 1][:160] if line <= len(lines) else ""
     reason = problem.split(" (at")[0]
@@ -139,7 +150,10 @@ def _syntax_message(name: str, lines: Sequence[str], problem: str) -> str:
     if bare and ("key" in reason or "statement" in reason):
         quoted = shown.strip().replace(bare[1], f'"{bare[1]}"', 1)
         twice = f" A key with other letters than A to Z, digits, - and _ stands in quotes: {quoted.split('#')[0].strip()[:80]}"
-    return f"{name}, line {line}:\n    {shown}\n    {caret}\nNot TOML: {reason}.{twice} Text stands in quotes, lists in [ ]."
+    return (
+        f"{name}, line {line}:\n    {shown}\n    {caret}\nNot TOML: {reason}.{twice} The file declares nothing until this line "
+        "is mended: write text in quotes, lists in [ ]."
+    )
 
 
 def _index(lines: Sequence[str]) -> dict[tuple[str, ...], int]:

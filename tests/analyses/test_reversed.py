@@ -78,7 +78,7 @@ def test_without_a_scale_the_answers_given_are_its_ends(tmp_path: Path) -> None:
     ("more", "said"),
     [
         ('reversed = ["x22"]', r"\[constructs\.visual\].*reverses 'x22', which is not among its items.*Did you mean 'x2'"),
-        ('reversed = ["x2"]\nscale = [7, 1]', "goes from its lowest to its highest"),
+        ('reversed = ["x2"]\nscale = [7, 1]', "write the lowest answer before the highest"),
         ('scale = "7"', r"two ends of a scale such as \[1, 7\], got '7'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -61,6 +62,46 @@ def test_the_table_says_which_columns_are_scaled(options: dict[str, str], said: 
     table = found.to_frame()
     same = table.chisq_diff[1] == pytest.approx(table.chisq[1] - table.chisq[0], rel=1e-9)
     assert same == (not options)
+
+
+@cache
+def by_sex(*, search: bool) -> Any:
+    """Metric invariance is rejected by both criteria, with a fall of CFI of .016."""
+    levels = ("configural", "metric", "scalar", "strict", "means")
+    return ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="sex", levels=levels, search=search)
+
+
+def test_after_a_level_that_both_criteria_reject_none_is_judged() -> None:
+    table = by_sex(search=False).table.columns
+    assert 0.01 < -table["cfi_diff"][1] < 0.02
+    assert table["p_diff"][1] < 0.05
+    assert table["stands"] == (None, "no", *["not judged"] * 3)
+    notes = [note for note in by_sex(search=False).table.notes if "does not stand" in note]
+    assert [note.split()[0] for note in notes] == ["metric"]
+
+
+def test_where_the_criteria_disagree_the_level_is_in_doubt() -> None:
+    """Strict invariance across schools: rejected at .05, with a fall of CFI of .00998."""
+    table = ladder(search=True).table.columns
+    assert table["p_diff"][3] < 0.05
+    assert -0.01 < table["cfi_diff"][3] < -0.0099
+    assert table["stands"][3] == "in doubt"
+
+
+def test_the_search_stops_where_no_single_test_is_significant_after_correction() -> None:
+    found = by_sex(search=True)
+    assert found.steps.columns["parameter"] == ("speed =~ x9",)
+    scalar = [hint for hint in zip(*found.suggestions.columns.values(), strict=True) if hint[0] == "scalar"]
+    assert found.table.columns["stands"][2] == "no"
+    assert 0.05 / 9 < scalar[0][3] < 0.05
+
+
+def test_latent_means_are_never_freed_by_the_search() -> None:
+    data = ci.datasets.load("holzinger1939")
+    found = ci.invariance(ci.SEM(NINE), data, group="school", levels=("scalar", "means"), search=True)
+    assert found.table.columns["p_diff"][1] < 0.05
+    assert len(found.suggestions) == 3
+    assert len(found.steps) == 0
 
 
 def test_a_partial_level_that_stands_lets_the_next_be_judged() -> None:
@@ -154,15 +195,20 @@ def test_what_the_model_lets_free_stays_free_at_every_level_that_holds_it() -> N
         ci.invariance(ci.SEM(NINE, group_partial="x33 ~1"), data, group="school")
 
 
-def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_solution(monkeypatch: pytest.MonkeyPatch, those: Callable[[ci.SEM], bool]) -> None:
+    """Let the search for the estimates of some models not end."""
     fit = ci.SEM.fit
 
     def stubborn(model: ci.SEM, data: Any) -> Any:
-        if "intercepts" in model.group_equal:
+        if those(model):
             raise ci.ConvergenceError("The search did not end.")
         return fit(model, data)
 
     monkeypatch.setattr(ci.SEM, "fit", stubborn)
+
+
+def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_solution(monkeypatch, lambda model: "intercepts" in model.group_equal)
     found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school")
     assert found.table.columns["level"] == ("configural", "metric", "scalar")
     assert found.table.columns["stands"] == (None, "yes", "no fit")
@@ -176,14 +222,7 @@ def test_a_model_without_a_scale_is_refused_at_the_first_level() -> None:
 
 
 def test_a_search_without_a_solution_stops_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = ci.SEM.fit
-
-    def stubborn(model: ci.SEM, data: Any) -> Any:
-        if "x7 ~1" in model.group_partial:
-            raise ci.ConvergenceError("The search did not end.")
-        return fit(model, data)
-
-    monkeypatch.setattr(ci.SEM, "fit", stubborn)
+    without_solution(monkeypatch, lambda model: "x7 ~1" in model.group_partial)
     found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", search=True)
     assert found.steps.columns["parameter"] == ("x3 ~1",)
     assert found.table.columns["level"] == ("configural", "metric", "scalar", "strict")

@@ -116,6 +116,29 @@ def test_groups_have_their_own_thresholds_and_scales() -> None:
         assert table.loc[key, "alpha"] == alone.loc[key, "alpha"]
 
 
+def test_thresholds_of_a_later_group_count_from_its_own_mean() -> None:
+    """With thresholds and intercepts equal the construct of the second group has a mean, which moves every item's cut points."""
+    held = ("loadings", "thresholds", "intercepts")
+    found = ci.SEM("textual =~ x4 + x5 + x6", ordered=True, group="school", group_equal=held).fit(answers())
+    group = found.group_labels[1]
+
+    def of(op: str, lhs: str, rhs: str = "") -> list[float]:
+        rows = [row for row in found.estimates if (row.term.op, row.term.lhs, row.term.group) == (op, lhs, group)]
+        return [row.estimate for row in rows if rhs in ("", row.term.rhs)]
+
+    mean, variance = of("~1", "textual")[0], of("~~", "textual")[0]
+    assert abs(mean) > 0.3
+    scaled, thresholds = [], []
+    for item in ITEMS[3:]:
+        (loading,) = of("=~", "textual", item)
+        sd = np.sqrt(loading**2 * variance + of("~~", item)[0])
+        scaled.append(loading * np.sqrt(variance) / sd)
+        thresholds.append((np.array(of("|", item)) - loading * mean) / sd)
+    true, total = by_quadrature(np.array(scaled), thresholds)
+    table = ci.reliability(found).to_frame().set_index("group")
+    assert table.loc[group, "omega"] == pytest.approx(true / total, rel=1e-6)
+
+
 def test_continuous_items_have_no_ordinal_columns() -> None:
     table = ci.reliability(ci.SEM(MODEL).fit(ci.datasets.load("holzinger1939")))
     assert list(table.columns) == ["construct", "group", "items", "alpha", "omega", "cr", "ave"]

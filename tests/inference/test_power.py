@@ -206,7 +206,7 @@ def test_ordered_variables_by_draws_only() -> None:
         ({"terms": ["g ~ h"], "draws": 20, "seed": 1}, ci.InferenceError, "not a free parameter or defined effect"),
         ({"terms": ["b == c"], "draws": 20, "seed": 1}, ci.InferenceError, "tested without draws"),
         ({"terms": ["x1 ~~ x1"]}, ci.InferenceError, "the edge of what it can be"),
-        ({"terms": "g ~ f"}, ci.SpecificationError, "are lists"),
+        ({"terms": "g ~ f"}, ci.SpecificationError, "where a list is needed"),
         ({"hypotheses": ["f -> g -> h > 0"]}, ci.InferenceError, "indirect effect"),
         ({"draws": 5, "seed": 1}, ci.SpecificationError, "20 or more"),
         ({"draws": 50}, ci.SpecificationError, "seed=None"),

@@ -62,9 +62,9 @@ def test_names_in_a_notice_are_not_read_as_templates() -> None:
         (
             Notice(
                 code="heywood",
-                values={"variable": "x1", "residual": True, "level": "within", "estimate": -0.25, "error": None},
+                values={"variable": "x1", "residual": True, "group": "A", "level": "within", "estimate": -0.25, "error": None},
             ),
-            "The residual variance of x1 at level within is estimated at -0.25, from its loadings. Standard errors and fit indices"
+            "The residual variance of x1 in group A at level within is estimated at -0.25, from its loadings. Standard errors and fit indices"
             " of such a solution are not trustworthy. Look at its loading first; if its construct has two items only, fix the "
             "variance or add an item.",
         ),
@@ -102,7 +102,7 @@ def test_names_in_a_notice_are_not_read_as_templates() -> None:
             "3 of 10 rows of firms are not used, because a variable is missing. The estimates describe the 7 rows that remain.",
         ),
         (
-            Notice(code="between_cov", variant="bound"),
+            Notice(code="between_cov", variant="bound", values={"group": None}),
             "The unrestricted covariance matrix between clusters was held at the bound of what is possible: some variable hardly "
             "varies between clusters, or clusters are few. The chi-square compares with this matrix, and is approximate. Consider "
             "that variable at the within level only.",

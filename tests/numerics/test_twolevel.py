@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from difference_quotients import assert_derivatives
 from scipy.stats import multivariate_normal
 
 from cipa.numerics.algebra.linalg import Array
@@ -78,13 +79,9 @@ def place(W: Array, B: Array, mu: Array) -> Array:
 def test_gradient_hessian_and_scores_are_difference_quotients() -> None:
     c = clusters(SIZES)
     problem, eta, h = everything(c), place(*moments(np.random.default_rng(4))), 1e-5
+    assert_derivatives(problem, eta)
     here = problem.evaluate(eta)
     assert here is not None
-    up, down = ([problem.evaluate(eta + sign * h * e) for e in np.eye(len(eta))] for sign in (1, -1))
-    slope = [(a.value - b.value) / (2 * h) for a, b in zip(up, down, strict=True) if a and b]
-    assert here.gradient == pytest.approx(slope, abs=1e-8)
-    bend = np.array([(a.gradient - b.gradient) / (2 * h) for a, b in zip(up, down, strict=True) if a and b])
-    assert problem.curvature(here, exact=True) == pytest.approx(bend, abs=1e-7)
     values, codes = sample(SIZES)
     apart = [(dense(values, codes, *problem.moments(eta + h * e)) - dense(values, codes, *problem.moments(eta - h * e))) / (2 * h)
              for e in np.eye(len(eta))]  # fmt: skip
@@ -193,14 +190,7 @@ def test_with_missing_values_likelihood_and_scores_are_those_of_the_stacked_dens
 
 def test_with_missing_values_gradient_and_hessian_are_difference_quotients() -> None:
     c = incomplete.incomplete_clusters(*holed(SIZES), within=WITHIN, between=BETWEEN)
-    problem, eta, h = everything(c), place(*moments(np.random.default_rng(4))), 1e-5
-    here = problem.evaluate(eta)
-    assert here is not None
-    up, down = ([problem.evaluate(eta + sign * h * e) for e in np.eye(len(eta))] for sign in (1, -1))
-    slope = [(a.value - b.value) / (2 * h) for a, b in zip(up, down, strict=True) if a and b]
-    assert here.gradient == pytest.approx(slope, abs=1e-8)
-    bend = np.array([(a.gradient - b.gradient) / (2 * h) for a, b in zip(up, down, strict=True) if a and b])
-    assert problem.curvature(here, exact=True) == pytest.approx(bend, abs=1e-7)
+    assert_derivatives(everything(c), place(*moments(np.random.default_rng(4))))
 
 
 def test_without_missing_values_both_kernels_agree() -> None:

@@ -116,7 +116,7 @@ def test_variables_may_be_called_as_blocks_are() -> None:
     ],
 )
 def test_a_block_without_a_plain_label_is_refused(line: str) -> None:
-    with pytest.raises(ci.SpecificationError, match=r"(?s)line 1:.*write 'group: LABEL' alone on its line"):
+    with pytest.raises(ci.SpecificationError, match=r"(?s)line 1:.*Write 'group: LABEL' alone on its line"):
         parse(f"{line}\nf =~ x1 + x2")
 
 

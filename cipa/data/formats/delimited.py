@@ -144,8 +144,8 @@ def _check_widths(text: str, *, width: int, above: int, separator: str, path: Pa
             skipped += 1
         elif row and skipped and len(row) != width:
             raise DataError(
-                f"'{path.name}', line {line}: {len(row)} cells under {width} names. A separator inside a cell needs quotes "
-                "around the cell; a cell that is missing needs its separator."
+                f"'{path.name}', line {line}: {len(row)} cells under {width} names, so that it is open which name a cell belongs "
+                "to. Put quotes around a cell that holds a separator, and write the separator of a cell that is missing."
             )
 
 

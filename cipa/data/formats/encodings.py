@@ -79,9 +79,9 @@ def known(encoding: str, *, where: str) -> str:
     except (LookupError, TypeError, ValueError) as problem:
         names = sorted({*aliases.values(), *aliases})
         raise SpecificationError(
-            f'{where}: encoding={encoding!r} is not known.{did_you_mean(str(encoding), names)} Usual ones are "utf-8", '
-            '"gb18030", "big5", "cp1252" (Latin letters), "shift_jis" and "euc-kr"; the program that saved the file names it '
-            "when it saves."
+            f"{where}: encoding={encoding!r} is not known.{did_you_mean(str(encoding), names)} Read otherwise, letters would be "
+            'wrong: choose among "utf-8", "gb18030", "big5", "cp1252" (Latin letters), "shift_jis", "euc-kr" and others, as the '
+            "program that saved the file names it."
         ) from problem
     return encoding
 

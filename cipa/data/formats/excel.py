@@ -75,7 +75,8 @@ def _position(names: Sequence[str], sheet: str | int | None, *, path: Path) -> i
         return sheet
     hint = did_you_mean(str(sheet), names) if isinstance(sheet, str) else " Positions count from 0."
     raise SpecificationError(
-        f"ci.read: '{path.name}' has no sheet {sheet!r}; it has {_listed(names)}. Another sheet holds other data.{hint}"
+        f"ci.read: '{path.name}' has no sheet {sheet!r}; it has {_listed(names)}. Another sheet holds other data: choose one of "
+        f"them.{hint}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cipa.errors import DataError
+from cipa.errors import DataError, MissingPartError, did_you_mean
 
 _SIGNS: tuple[tuple[bytes, str, str, str], ...] = (
     (b"PK\x03\x04", ".xlsx", "a zip archive, as .xlsx files are", "name it .xlsx if it comes from Excel, or unpack it"),
@@ -53,6 +53,32 @@ def refuse_other_kind(content: bytes, *, path: Path, expected: str) -> None:
             f"'{path.name}', line {line}: expected {expected}, found a zero byte, which no text has. The file is damaged, or"
             " is UTF-16 without its mark, or of another kind: export the data again as CSV UTF-8."
         )
+
+
+def refuse_absent(path: Path) -> None:
+    """Refuse a file that is not there, with the nearest one that is."""
+    if path.is_file():
+        return
+    near = did_you_mean(path.name, [other.name for other in path.parent.iterdir()]) if path.parent.is_dir() else ""
+    place = path.parent.name or "."
+    missing = "" if path.parent.is_dir() else f" There is no folder '{place}' either."
+    raise DataError(
+        f"There is no file '{path.name}' in '{place}'.{near}{missing} Nothing can be read: check the spelling, and from "
+        "which folder the script runs."
+    )
+
+
+def without_rows(path: Path) -> DataError:
+    """The refusal of a table that holds names and nothing else."""
+    return DataError(f"'{path.name}' has a header but no row. There is nothing to analyse: export the data again.")
+
+
+def without_pyarrow(path: Path) -> MissingPartError:
+    """The refusal of a Parquet file where its library is not installed."""
+    return MissingPartError(
+        f"'{path.name}' is a Parquet file, which pyarrow reads, and pyarrow is not installed. Install it with python -m pip "
+        "install pyarrow."
+    )
 
 
 def damaged(path: Path, *, expected: str, problem: Exception | str) -> DataError:

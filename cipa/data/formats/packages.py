@@ -11,10 +11,10 @@ import pyreadstat
 
 from cipa.data.formats.dta import BrokenCountsError, check_counts
 from cipa.data.formats.encodings import known
-from cipa.data.formats.kinds import damaged
+from cipa.data.formats.kinds import damaged, without_pyarrow
 from cipa.data.formats.sav import BrokenDictionaryError, check_dictionary
 from cipa.data.formats.table import Read
-from cipa.errors import DataError, MissingPartError
+from cipa.errors import DataError
 from cipa.language.en import EN
 
 try:
@@ -72,7 +72,7 @@ def read_parquet(path: Path) -> Read:
         words = {name: object for name, kind in table.dtypes.items() if isinstance(kind, pd.StringDtype)}
         return Read(table=table.astype(words) if words and table.columns.is_unique else table)
     except ImportError as problem:
-        raise MissingPartError("Parquet files need pyarrow: python -m pip install pyarrow.") from problem
+        raise without_pyarrow(path) from problem
     except (ArrowException, *_BROKEN) as problem:
         raise damaged(path, expected="a Parquet file (.parquet)", problem=problem) from problem
 

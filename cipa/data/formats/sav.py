@@ -46,26 +46,26 @@ class _Walk:
         steps = {2: self._variable, 3: self._labels, 6: self._document, 7: self._extension}
         while (kind := self._number()) != 999:
             if kind not in steps:
-                self._refuse(f"a record of the unknown kind {kind}")
+                self._broken(f"a record of the unknown kind {kind}")
             steps[kind]()
         if not self.variables or self.continued:
-            self._refuse("no whole variable")
+            self._broken("no whole variable")
 
-    def _refuse(self, problem: str) -> None:
+    def _broken(self, problem: str) -> None:
         raise BrokenDictionaryError(f"{problem} before byte {self.place}")
 
     def _number(self, low: int = -(2**31), high: int = 2**31 - 1) -> int:
         if self.place + 4 > len(self.content):
-            self._refuse("the dictionary ends too early")
+            self._broken("the dictionary ends too early")
         (value,) = struct.unpack_from(f"{self.order}i", self.content, self.place)
         self.place += 4
         if not low <= value <= high:
-            self._refuse(f"the count {value}, which should lie between {low} and {high},")
+            self._broken(f"the count {value}, which should lie between {low} and {high},")
         return int(value)
 
     def _skip(self, size: int) -> None:
         if self.place + size > len(self.content):
-            self._refuse(f"{size} bytes announced and not there")
+            self._broken(f"{size} bytes announced and not there")
         self.place += size
 
     def _variable(self) -> None:
@@ -75,7 +75,7 @@ class _Walk:
             self._skip(-(-self._number(0, _LABEL) // 4) * 4)
         self._skip(8 * abs(missing))
         if (width == -1) != (self.continued > 0):
-            self._refuse("a variable in the place of another's continuation")
+            self._broken("a variable in the place of another's continuation")
         self.continued = self.continued - 1 if width == -1 else max(0, -(-width // 8) - 1)
         self.variables += 1
 
@@ -85,7 +85,7 @@ class _Walk:
             self._skip(1)
             self._skip((self.content[self.place - 1] + 8) // 8 * 8 - 1)
         if self._number() != 4:
-            self._refuse("labels of no variable")
+            self._broken("labels of no variable")
         for _ in range(self._number(1, self.variables)):
             self._number(1, self.variables)
 

@@ -15,7 +15,7 @@ from cipa.data.simulation.firms import firms_of
 from cipa.data.simulation.network import network_of
 from cipa.data.simulation.panel import panel_of
 from cipa.data.simulation.survey import survey_of
-from cipa.errors import SpecificationError
+from cipa.errors import SpecificationError, whole_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +63,15 @@ def simulate(
     """
     if n < 2 * clusters or clusters < regions or regions < 1:
         raise SpecificationError(
-            f"simulate: n={n}, clusters={clusters}, regions={regions}. Clusters are at least as many as regions, with two firms "
-            "each."
+            f"simulate: n={n}, clusters={clusters}, regions={regions}. Every region has a cluster and every cluster two firms, "
+            "or nothing would vary in it: give at least as many clusters as regions, and n of at least twice the clusters."
         )
     if not 0 <= careless < 1 or method_variance < 0:
         raise SpecificationError(
-            f"simulate: careless={careless} is a share (0 to 1), method_variance={method_variance} is not negative."
+            f"simulate: careless={careless}, method_variance={method_variance}. The one is a share of the answers and the other "
+            "a variance: give careless= from 0 to below 1, and method_variance= of 0 or more."
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_seed(seed, where="simulate"))
     firms = firms_of(rng, n=n, clusters=clusters, regions=regions, group_difference=group_difference, interactions=interactions)
     survey, truth = survey_of(
         rng,

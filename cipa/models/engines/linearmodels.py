@@ -94,11 +94,15 @@ def _refuse(model: Panel, design: Design) -> None:
     }  # fmt: skip
     for what, wanted in lacking.items():
         if wanted:
-            raise SpecificationError(f"{where}: {what} is not available there. Use the native engine, which does it.")
+            raise SpecificationError(
+                f"{where}: {what} is not available there, and without it this would be another model. Use the native engine, "
+                "which does it."
+            )
     assert isinstance(model.vcov, VCov)
     if model.vcov.kind not in ("iid", "hc0", "clustered"):
         raise SpecificationError(
-            f'{where}: vcov="{model.vcov}" is not available there. Choose "iid", "hc0" or ci.clustered(...).'
+            f'{where}: vcov="{model.vcov}" is not available there, and other errors would not check it. Choose "iid", "hc0" or '
+            "ci.clustered(...)."
         )
     if model.vcov.kind == "clustered" and (model.vcov.convention not in ("none", "plm") or len(model.vcov.clusters) > 2):
         raise SpecificationError(

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cipa.errors import InferenceError, did_you_mean
+from cipa.errors import InferenceError, no_such
 from cipa.models.sem.cases.sample import Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.options import Recipe
@@ -23,10 +23,7 @@ class Measures(dict[str, float]):
     """Fit measures by name; one that the fit does not have is refused with the nearest it has."""
 
     def __missing__(self, name: str) -> float:
-        raise InferenceError(
-            f"This fit has no measure '{name}'.{did_you_mean(str(name), self)} Another one would answer another question."
-            f" It has: {', '.join(self)}."
-        )
+        raise InferenceError(no_such("measure", name, self, most=100))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -103,12 +103,11 @@ def draw(
     structure = questions.structure(fit, "A path diagram")
     if structure.levels:
         raise InferenceError(
-            f"A path diagram of two levels ({' and '.join(structure.levels)}) is not drawn in this version. The "
-            "estimates are in fit.estimates, with their level; the model of one level can be drawn from a fit without 'level:' "
-            "blocks."
+            f"A path diagram of two levels ({' and '.join(structure.levels)}) is not drawn in this version. Look at "
+            "fit.estimates, which have their level, or draw a fit without 'level:' blocks."
         )
-    if group is not None and group not in structure.groups:
-        raise InferenceError(f"This fit has no group '{group}'. Groups: {', '.join(map(str, structure.groups))}.")
+    if group is not None:
+        questions.refuse_group(group, structure.groups)
     labels = structure.groups if group is None else (group,)
     rows = questions.standardized(fit, "A path diagram")
     scenes = {

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from oracle_files import HERE
 
 import cipa as ci
-from cipa.models.panel.common.formula import parse_formula, term_name
+from cipa.models.panel.common.atoms import term_name
+from cipa.models.panel.common.formula import parse_formula
 
 KEYS = {"entity": "firm", "time": "year"}
 EXACT = 1e-9  # relative; the same numbers by another road

@@ -13,6 +13,7 @@ from oracle_report import Pair, agree
 from scipy.special import ndtr
 
 import cipa as ci
+from cipa.inference import restrictions
 from cipa.numerics.algebra.derivatives import central_jacobian
 
 MODIFICATION = 1e-4
@@ -427,8 +428,20 @@ def test_models_that_are_not_nested_are_refused() -> None:
     fewer = ci.SEM("visual =~ x1 + x2 + 1*x3 + x4").fit(data.keep(np.arange(301) < 200, action="x", reason="y"))
     with pytest.raises(ci.InferenceError, match="different data or variables"):
         ci.lr_test(one, fewer)
-    with pytest.raises(ci.SpecificationError, match="two or more fits"):
+    with pytest.raises(ci.SpecificationError, match="got 1 fit, and a difference takes two"):
         ci.lr_test(one)
+
+
+@pytest.mark.parametrize(("gap", "p_value"), [(-1e-7, 1.0), (0.0, 1.0), (np.nan, np.nan)])
+def test_a_difference_that_rounding_leaves_below_zero_has_a_p_value(
+    gap: float, p_value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The upper tail of a chi-square is 1 from 0 down; a chi-square that is not known has none."""
+    data = ci.datasets.load("holzinger1939")
+    general, restricted = (ci.SEM(f"x4 ~ a*x1 + {label}*x2").fit(data) for label in "ba")
+    monkeypatch.setattr(restrictions, "_chisq", lambda fit: 10.0 + (gap if fit is restricted else 0.0))
+    table = ci.lr_test(restricted, general, method="none")
+    np.testing.assert_allclose([table.columns[name][1] for name in ("chisq_diff", "p_value")], [gap, p_value], rtol=1e-6)
 
 
 def test_scores_of_unused_cases_are_missing_and_keep_their_place() -> None:

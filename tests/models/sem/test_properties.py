@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from difference_quotients import assert_derivatives
 
 import cipa as ci
 from cipa.models.sem.likelihood.method import LIKELIHOOD
 from cipa.models.sem.likelihood.objective import Likelihood
-from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.study.syntax import parse
 
 NINE = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
@@ -141,21 +141,7 @@ def test_derivatives_against_difference_quotients(syntax: str, options: dict[str
     fit = ci.SEM(syntax, **options).fit(data)
     K = objective.layout.K
     eta = np.linalg.lstsq(K, fit.params - objective.layout.offset, rcond=None)[0] * 1.03 + 0.01
-
-    def value(at: np.ndarray) -> float:
-        point = objective.evaluate(at)
-        assert point is not None
-        return point.value
-
-    def slope(at: np.ndarray) -> np.ndarray:
-        point = objective.evaluate(at)
-        assert point is not None
-        return point.gradient
-
-    point = objective.evaluate(eta)
-    assert point is not None
-    assert point.gradient == pytest.approx(central_jacobian(value, eta)[0], abs=2e-7)
-    assert objective.curvature(point, exact=True) == pytest.approx(central_jacobian(slope, eta), abs=2e-6)
+    assert_derivatives(objective, eta)
 
 
 def test_scores_sum_to_the_gradient_which_is_zero_at_the_estimate() -> None:

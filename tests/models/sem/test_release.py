@@ -148,3 +148,55 @@ def test_the_robust_test_is_near_the_wald_test_of_the_freed_model() -> None:
 def test_without_robust_errors_there_is_no_robust_column() -> None:
     data = skewed(np.random.default_rng(8), n=500)
     assert "chisq_robust" not in ci.score_test(ci.SEM(SIX, group="group", group_equal=["loadings"]).fit(data)).columns
+
+
+def regression(rng: np.random.Generator, n: int = 300) -> pd.DataFrame:
+    """Two predictors of unlike effects, and an error whose spread follows the first."""
+    x = rng.normal(size=(n, 2)) @ np.array([[1.0, 0.4], [0.0, 1.0]]) + 1
+    return pd.DataFrame(x, columns=["u", "v"]).assign(y=x @ [0.5, 0.3] + rng.normal(size=n) * (0.4 + np.abs(x[:, 0])))
+
+
+HELD = "y ~ a*u + a*v"
+
+
+@pytest.mark.parametrize("information", ["observed", "expected"])
+def test_the_robust_test_of_a_regression_is_the_formula(information: str) -> None:
+    """T = n (c'g)^2 / (c'B c) with c = e - K (K'AK)^-1 K'A e (Boos 1992, eq. 5), A by hand for (constant, two slopes, variance)."""
+    data = regression(np.random.default_rng(3))
+    found = ci.score_test(ci.SEM(HELD, estimator="mlr", information=information).fit(data), release=["y ~ v"]).columns
+    n, x, total = len(data), np.column_stack([np.ones(len(data)), data[["u", "v"]]]), data.u + data.v
+    slope = np.cov(total, data.y)[0, 1] / total.var()
+    error = (data.y - data.y.mean() - slope * (total - total.mean())).to_numpy()
+    s2 = float(error @ error) / n
+    scores = np.column_stack([-x * error[:, None] / s2, (1 - error**2 / s2) / (2 * s2)])
+    A = np.zeros((4, 4))
+    A[:3, :3], A[3, 3] = x.T @ x / (n * s2), 1 / (2 * s2**2)
+    if information == "observed":
+        A[:3, 3] = A[3, :3] = x.T @ error / (n * s2**2)
+    K = np.array([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
+    e = np.array([0.0, 0, 1, 0])
+    c = e - K @ np.linalg.solve(K.T @ A @ K, K.T @ A @ e)
+    g, B = scores.mean(axis=0), scores.T @ scores / n
+    assert found["chisq_robust"][0] == pytest.approx(n * (c @ g) ** 2 / (c @ B @ c), rel=1e-6)
+
+
+def test_a_case_that_stands_twice_in_a_cluster_of_its_own_counts_once() -> None:
+    """But for the factor G / (G - 1) of G clusters, which the clustered errors have too."""
+    data = regression(np.random.default_rng(4)).assign(who=lambda frame: np.arange(len(frame)))
+    twice, factor = pd.concat([data, data], ignore_index=True), len(data) / (len(data) - 1)
+    alone, clustered, apart = (
+        np.array(ci.score_test(ci.SEM(HELD, estimator="mlr", **options).fit(frame)).columns["chisq_robust"])
+        for frame, options in ((data, {}), (twice, {"cluster": "who"}), (twice, {}))
+    )
+    assert clustered * factor == pytest.approx(alone, rel=1e-7)
+    assert apart == pytest.approx(2 * alone, rel=1e-7)
+
+
+def test_units_of_the_variables_do_not_matter() -> None:
+    data = regression(np.random.default_rng(5))
+    plain = released(ci.SEM(HELD).fit(data))
+    small = released(ci.SEM(HELD).fit(data.assign(u=1e-6 * data.u, v=1e-6 * data.v)))
+    assert {term: chisq for term, (chisq, _) in small.items()} == pytest.approx(
+        {term: chisq for term, (chisq, _) in plain.items()}
+    )
+    assert small["y ~ v"][1] == pytest.approx(1e6 * plain["y ~ v"][1])

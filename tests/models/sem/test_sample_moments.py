@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -34,3 +35,13 @@ def test_moments_of_several_groups_have_a_digest() -> None:
     assert len(digest) == 64
     assert digest not in {one.digest for one in groups}
     assert digest != ci.SEM(SIX).fit(groups[::-1]).provenance.data_digest
+
+
+def test_variables_that_do_not_correlate_have_a_baseline_that_fits() -> None:
+    """The baseline model is then the saturated one; rounding left its chi-square at -1.8e-12, which has no p-value."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        names = [f"x{k}" for k in range(5)]
+        moments = ci.SampleMoments(cov=np.diag(10 ** rng.uniform(-3, 3, 5)), names=names, nobs=int(rng.integers(50, 900)))
+        measures = ci.SEM("\n".join(f"{name} ~~ {name}" for name in names)).fit(moments).measures
+        assert (measures["baseline.chisq"], measures["baseline.pvalue"], measures["cfi"]) == (0.0, 1.0, 1.0)

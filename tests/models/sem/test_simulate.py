@@ -173,7 +173,7 @@ def test_a_fit_may_be_drawn_from_with_one_value_changed() -> None:
         ("f =~ 0.8*x1 + 0.7*x2", {"params": {"f =~ x2": 0.2}}, "holds it at 0.7"),
         ("f =~ start(0.8)*x2 + x1", {"params": {"f =~ x1": float("nan")}}, "finite number"),
         ("f =~ a*x1 + a*x2 + x3", {"std_lv": True, "params": {"f =~ x1": 0.5, "f =~ x2": 0.6, "f =~ x3": 0.5}}, "break an equality"),
-        ("f =~ a*x1 + b*x2 + x3\na > b", {"std_lv": True, "params": {"a": 0.5, "b": 0.6, "f =~ x3": 0.5}}, "break a constraint"),
+        ("f =~ a*x1 + b*x2 + x3\na > b", {"std_lv": True, "params": {"a": 0.5, "b": 0.6, "f =~ x3": 0.5}}, "break the constraint 'a > b'"),
         ("f =~ 0.8*x1 + 0.7*x2", {"ordered": ["x1"]}, "'x1' is ordered, and no threshold"),
         ("f =~ 0.8*x1 + 0.7*x2\nx1 | 1*t1 + 0*t2", {}, "thresholds of 'x1' are 1, 0"),
         ("f =~ 0.8*x1 + 0.7*x2", {"group": "g"}, "Give the groups their sizes"),

@@ -18,7 +18,8 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.panel import PanelKeys, category_codes, panel_keys, row_keys
 from cipa.data.values import categorical_columns
 from cipa.errors import DataError
-from cipa.models.panel.common.formula import Atom, Formula, Product, parse_atom
+from cipa.models.panel.common.atoms import Atom, Formula, Product
+from cipa.models.panel.common.formula import parse_atom
 from cipa.models.panel.common.variables import Learned, Variables, uses_sample
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.results.fit import Notice

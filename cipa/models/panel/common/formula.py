@@ -20,6 +20,7 @@ from functools import lru_cache
 from itertools import product
 
 from cipa.errors import SpecificationError, did_you_mean
+from cipa.models.panel.common.atoms import Atom, Call, Column, Formula, Product, term_name
 
 FUNCTIONS = {
     "log": "natural logarithm",
@@ -45,99 +46,6 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the data."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function of one argument.
-
-    Parameters
-    ----------
-    function : str
-        A key of FUNCTIONS.
-    argument : Column or Call
-    option : str
-        As it is printed: the number of periods, or the reference value of `i`; "" when not written.
-    """
-
-    function: str
-    argument: Atom
-    option: str = ""
-
-    @property
-    def periods(self) -> int:
-        """Number of periods of lag, lead and diff."""
-        return int(self.option or 1)
-
-    def __str__(self) -> str:
-        if self.function == "i":
-            return f"i({self.argument})"
-        return f"{self.function}({self.argument}{', ' + self.option if self.option else ''})"
-
-
-Atom = Column | Call
-Product = tuple[Atom, ...]
-"""Atoms that are multiplied; one atom is a main effect."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Formula:
-    """A formula, read.
-
-    Parameters
-    ----------
-    text : str
-    response : Column or Call
-    terms : tuple of Product
-        In the order written, interactions in the place where `*` puts them.
-    intercept : bool
-    endogenous, instruments : tuple of Product
-        The two sides of `[w ~ z]`.
-    """
-
-    text: str
-    response: Atom
-    terms: tuple[Product, ...]
-    intercept: bool = True
-    endogenous: tuple[Product, ...] = ()
-    instruments: tuple[Product, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the data that the formula needs, each once."""
-        return tuple(dict.fromkeys(column_of(atom) for term in self.products for atom in term))
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        """Outcome, regressors and instruments."""
-        return ((self.response,), *self.terms, *self.endogenous, *self.instruments)
-
-    @property
-    def regressor_columns(self) -> tuple[str, ...]:
-        """The columns of the data that the regressors need, each once."""
-        return tuple(dict.fromkeys(column_of(atom) for term in (*self.terms, *self.endogenous) for atom in term))
-
-
-def column_of(atom: Atom) -> str:
-    """The data column inside an atom."""
-    while isinstance(atom, Call):
-        atom = atom.argument
-    return atom.name
-
-
-def term_name(term: Product) -> str:
-    """A term as the estimates show it."""
-    return ":".join(str(atom) for atom in term)
-
-
 @lru_cache(maxsize=256)
 def parse_formula(text: str) -> Formula:
     """Read a formula.
@@ -148,7 +56,10 @@ def parse_formula(text: str) -> Formula:
         With the formula, a caret below the place and what may stand there.
     """
     if not isinstance(text, str):
-        raise SpecificationError(f"ci.Panel: the formula is {type(text).__name__}, not text. Write it as 'y ~ x + z'.")
+        raise SpecificationError(
+            f"ci.Panel: the formula is {type(text).__name__}, not text, and a model finds its columns by the names in it. Write "
+            "it as 'y ~ x + z'."
+        )
     return _Parser(unicodedata.normalize("NFC", text)).formula()
 
 
@@ -158,7 +69,9 @@ def parse_atom(text: str) -> Atom:
     parser = _Parser(unicodedata.normalize("NFC", text))
     atoms = parser.atom()
     if len(atoms) != 1 or parser.peek():
-        raise parser.refuse("one variable is expected here, such as 'x' or 'log(x)'.")
+        raise parser.refuse(
+            "one variable is expected here, and this is more or something else. Write 'x' or 'log(x)', for example."
+        )
     return atoms[0]
 
 
@@ -180,7 +93,11 @@ class _Parser:
             match = _TOKEN.match(text, place)
             if match is None:
                 self.tokens.append(_Token("bad", text[place], place))
-                raise self.refuse(f"the character {text[place]!r} has no meaning in a formula.", at=place)
+                raise self.refuse(
+                    f"the character {text[place]!r} has no meaning in a formula. Write a name with other characters in "
+                    "backticks: `R&D (%)`.",
+                    at=place,
+                )
             if match.lastgroup != "blank":
                 self.tokens.append(_Token(str(match.lastgroup), match.group(), place))
             place = match.end()
@@ -200,20 +117,28 @@ class _Parser:
     def take(self, expected: str = "") -> _Token:
         """The next token; refuses another one than `expected`."""
         if not self.peek():
-            raise self.refuse(f"the formula ends too early{f': {expected!r} is missing' if expected else ''}.")
+            raise self.refuse(
+                f"the formula ends too early{f': {expected!r} is missing' if expected else ''}. What it says is not settled: "
+                "write the rest."
+            )
         if expected and self.peek() != expected:
-            raise self.refuse(f"{expected!r} is expected here, not {self.peek()!r}.")
+            raise self.refuse(
+                f"{expected!r} is expected here, not {self.peek()!r}. What belongs together is not clear: write the one, or drop "
+                "the other."
+            )
         self.position += 1
         return self.tokens[self.position - 1]
 
     def formula(self) -> Formula:
         if self.peek() == "~" or not self.peek():
-            raise self.refuse("the outcome is missing. A formula reads 'outcome ~ regressors', for example 'y ~ x + z'.")
+            raise self.refuse(
+                "the outcome is missing, so that nothing is explained. Write 'outcome ~ regressors', for example 'y ~ x + z'."
+            )
         start = self.position
         responses = self.atom()
         if len(responses) != 1 or (isinstance(responses[0], Call) and responses[0].function == "i"):
             self.position = start
-            raise self.refuse("the outcome is one variable, such as 'y' or 'log(y)'.")
+            raise self.refuse("the outcome is one variable, and a model explains one. Write 'y' or 'log(y)' before the '~'.")
         self.take("~")
         terms, intercept, endogenous, instruments = self.right_side()
         if self.peek():
@@ -229,12 +154,20 @@ class _Parser:
 
     def _leftover(self) -> str:
         if self.peek() == "|":
-            return 'panel effects are not part of the formula. Write effects=("entity", "time") or absorb=("industry^year",).'
+            return (
+                'panel effects are not part of the formula, which names variables. Write effects=("entity", "time") or '
+                'absorb=("industry^year",).'
+            )
         if self.peek() == "^":
-            return "powers are not part of the grammar. Write square(x), or x:z for a product."
+            return (
+                "powers are not part of the grammar, so that nothing else is made of them. Write square(x), or x:z for a product."
+            )
         if self.peek() == "~":
-            return "a formula has one '~'. Instruments stand in brackets: [w ~ z]."
-        return f"{self.peek()!r} does not continue the formula. Terms are joined by '+', '*', ':' or '-'."
+            return "a formula has one '~', between the outcome and what explains it. Write instruments in brackets: [w ~ z]."
+        return (
+            f"{self.peek()!r} does not continue the formula, so that it is open how it enters. Join terms by '+', '*', ':' or "
+            "'-'."
+        )
 
     def right_side(self) -> tuple[list[Product], bool, list[Product], list[Product]]:
         terms: list[Product] = []
@@ -247,7 +180,7 @@ class _Parser:
                 intercept = (self.take().text == "1") != negative
             elif self.peek() == "[":
                 if negative:
-                    raise self.refuse("an instrumented part cannot be taken out: drop the '-'.")
+                    raise self.refuse("an instrumented part cannot be taken out, as it never was in. Drop the '-'.")
                 endogenous, instruments = self.bracket(endogenous)
             else:
                 self._merge(terms, self.product(), negative=negative)
@@ -266,11 +199,16 @@ class _Parser:
                 terms.remove(seen.pop(frozenset(term)))
             else:
                 self.position -= 1
-                raise self.refuse(f"'{term_name(term)}' is taken out, but it is not among the terms before it.")
+                raise self.refuse(
+                    f"'{term_name(term)}' is taken out, but it is not among the terms before it, so that nothing would change. "
+                    "Drop it, or write it after the term."
+                )
 
     def bracket(self, earlier: list[Product]) -> tuple[list[Product], list[Product]]:
         if earlier:
-            raise self.refuse("instruments are named in one bracket: [w1 + w2 ~ z1 + z2].")
+            raise self.refuse(
+                "a second bracket: all instruments serve all instrumented variables. Write them in one: [w1 + w2 ~ z1 + z2]."
+            )
         self.take("[")
         endogenous = self._plain_sum("the instrumented variable")
         self.take("~")
@@ -282,7 +220,10 @@ class _Parser:
         terms: list[Product] = []
         while True:
             if self.peek() in ("~", "]", ""):
-                raise self.refuse(f"{what} is missing. Write [w ~ z], with z outside the model and related to w.")
+                raise self.refuse(
+                    f"{what} is missing, and neither of the two serves without the other. Write [w ~ z], with z outside the "
+                    "model and related to w."
+                )
             self._merge(terms, self.product(), negative=False)
             if self.peek() != "+":
                 return terms
@@ -308,7 +249,9 @@ class _Parser:
         if both:
             self.position -= 1
             name = both.pop()
-            raise self.refuse(f"'{name}' is multiplied by itself. Write square({name}) for its square.")
+            raise self.refuse(
+                f"'{name}' is multiplied by itself, which a product of two variables is not. Write square({name}) for its square."
+            )
         return (*left, *right)
 
     def factor(self) -> list[Product]:
@@ -316,20 +259,26 @@ class _Parser:
             self.take()
             terms, intercept, endogenous, _ = self.right_side()
             if not intercept or endogenous:
-                raise self.refuse("parentheses hold a sum of terms, such as (a + b):z.")
+                raise self.refuse(
+                    "parentheses hold a sum of terms, to multiply them; there is no product with a constant or instruments. "
+                    "Write (a + b):z, for example."
+                )
             self.take(")")
             return terms
         return [(atom,) for atom in self.atom()]
 
     def atom(self) -> list[Atom]:
         if not self.peek():
-            raise self.refuse("a variable is missing here.")
+            raise self.refuse("a variable is missing here, so that the sign before it joins nothing. Write it, or drop the sign.")
         token = self.tokens[self.position]
         if token.kind == "quoted":
             self.take()
             return [Column(token.text[1:-1])]
         if token.kind != "name":
-            raise self.refuse(f"a variable or a function is expected here, not {token.text!r}.{_hint(token.text)}")
+            raise self.refuse(
+                f"a variable or a function is expected here, not {token.text!r}, which names no column.{_hint(token.text)} Write "
+                "a name; one with other characters stands in backticks."
+            )
         self.take()
         return self.call(token.text) if self.peek() == "(" else [Column(token.text)]
 
@@ -344,7 +293,10 @@ class _Parser:
         arguments = self.atom()
         if any(isinstance(argument, Call) and argument.function == "i" for argument in arguments):
             self.position -= 1
-            raise self.refuse("i(...) makes dummies and stands alone, or in a product such as i(sector):x.")
+            raise self.refuse(
+                "i(...) makes a dummy of each value, and a function takes one variable. Write it alone, or in a product such as "
+                "i(sector):x."
+            )
         options = self.option(function) if self.peek() == "," else [""]
         if self.peek() in ("+", "-", "*", "^", ":"):
             raise self.refuse(f"a function takes one variable; arithmetic inside {function}(...) is not part of the grammar."
@@ -362,11 +314,14 @@ class _Parser:
                 self.take("=")
             return [self.take().text.strip("\"'`")]
         self.position -= 1
-        raise self.refuse(f"{function}(...) takes one variable and no option.")
+        raise self.refuse(f"{function}(...) takes one variable and no option, so that it would change nothing. Drop it.")
 
     def range(self) -> range:
         if self.peek() == "-":
-            raise self.refuse("a number of periods is positive: lag(x, 1) looks back, lead(x, 1) looks ahead.")
+            raise self.refuse(
+                "a number of periods is positive, as the function says the direction. Write lag(x, 1) to look back, lead(x, 1) "
+                "to look ahead."
+            )
         first = self.whole()
         last = first
         if self.peek() == ":":
@@ -374,20 +329,23 @@ class _Parser:
             last = self.whole()
         if last < first:
             self.position -= 1
-            raise self.refuse(f"the range {first}:{last} is empty. Write it as {last}:{first}.")
+            raise self.refuse(f"the range {first}:{last} is empty, so that no period is meant. Write it as {last}:{first}.")
         return range(first, last + 1)
 
     def whole(self) -> int:
         text = self.peek()
         if not text.isdigit() or int(text) > 999:
-            raise self.refuse("a whole number of periods is expected here, for example lag(x, 2) or lag(x, 1:3).")
+            raise self.refuse(
+                "a whole number of periods below 1000 is expected here, as no row lies between two periods. Write lag(x, 2) or "
+                "lag(x, 1:3), for example."
+            )
         self.take()
         return int(text)
 
 
 def _hint(text: str) -> str:
     if text in ("|", "^"):
-        return ' Panel effects are declared as effects=("entity", "time").' if text == "|" else " Write square(x) for a power."
+        return ' Declare panel effects as effects=("entity", "time").' if text == "|" else " Write square(x) for a power."
     return ""
 
 

@@ -15,7 +15,7 @@ from cipa.data.dataset import Dataset
 from cipa.data.panel import PanelKeys, category_codes
 from cipa.data.values import level_names, numbers_of
 from cipa.errors import DataError
-from cipa.models.panel.common.formula import Atom, Call, Column, Product, column_of
+from cipa.models.panel.common.atoms import Atom, Call, Column, Product, column_of
 from cipa.numerics.algebra.linalg import Array, BoolArray
 
 _SIMPLE: Mapping[str, Callable[[Array], Array]] = {
@@ -115,8 +115,8 @@ class Variables:
         shown = self.learned.levels.setdefault(str(atom), self._levels(codes, texts))
         if option and option not in shown:
             raise DataError(
-                f"{self.data.name}: i({name}, ref={option}) names a value that '{name}' does not have in the estimation sample."
-                f" It has {', '.join(shown[:12])}. Choose one of them."
+                f"{self.data.name}: i({name}, ref={option}) names a value that '{name}' does not have in the estimation sample, "
+                f"so that nothing could be compared with it. It has {', '.join(shown[:12])}. Choose one of them."
             )
         reference = shown.index(option) if option else 0
         known = np.array([shown.index(text) if text in shown else -1 for text in texts], dtype=np.intp)

@@ -134,11 +134,7 @@ def crv3(column: str) -> VCov:
     >>> round(fit.estimates["inv ~ capital"].std_error, 5)
     0.14733
     """
-    if not isinstance(column, str):
-        raise SpecificationError(
-            f"ci.crv3: {column!r} is no column. The jackknife leaves out clusters of one column: ci.crv3('firm')."
-        )
-    return VCov(kind="crv3", clusters=(column,), convention="none")
+    return _of_column("crv3", column)
 
 
 @public
@@ -159,9 +155,15 @@ def cr2(column: str) -> VCov:
     >>> round(fit.estimates["inv ~ capital"].std_error, 5), round(fit.estimates["inv ~ capital"].df, 2)
     (0.11047, 2.86)
     """
+    return _of_column("cr2", column)
+
+
+def _of_column(kind: str, column: str) -> VCov:
     if not isinstance(column, str):
-        raise SpecificationError(f"ci.cr2: {column!r} is no column. The errors are clustered by one column: ci.cr2('firm').")
-    return VCov(kind="cr2", clusters=(column,), convention="none")
+        raise SpecificationError(
+            f"ci.{kind}: {column!r} is no column, and the clusters are those of one column. Name it: ci.{kind}('firm')."
+        )
+    return VCov(kind=kind, clusters=(column,), convention="none")
 
 
 def _no_bias_reduction(vcov: VCov, parts: Regression) -> str:

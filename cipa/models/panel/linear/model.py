@@ -14,8 +14,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from cipa.errors import SpecificationError, one_of, public
+from cipa.models.panel.common.atoms import Formula, term_name
 from cipa.models.panel.common.design import Design, build_design
-from cipa.models.panel.common.formula import Formula, parse_formula, term_name
+from cipa.models.panel.common.formula import parse_formula
 from cipa.models.panel.linear.answers import ANSWERS
 from cipa.models.panel.linear.covariance import KINDS
 from cipa.models.panel.linear.fit import METHODS, PanelFit, assemble
@@ -94,11 +95,13 @@ class Panel:
             )
         if self.weights and self.method not in ("pooled", "within"):
             raise SpecificationError(
-                f'{where} is not derived with weights here. Use method="pooled" or "within", or drop weights=.'
+                f"{where} is not derived with weights here, and without them it would weigh the rows otherwise. Use "
+                'method="pooled" or "within", or drop weights=.'
             )
         if formula.endogenous and self.method in ("random", "mundlak"):
             raise SpecificationError(
-                f'{where} is not derived with instruments here. Use method="within", "pooled" or "first_difference".'
+                f"{where} is not derived with instruments here, and without them its slopes would be others. Use "
+                'method="within", "pooled" or "first_difference".'
             )
         if len(formula.instruments) < len(formula.endogenous):
             raise SpecificationError(
@@ -111,7 +114,10 @@ class Panel:
                 f'{where} with no effects is pooled least squares. Say method="pooled", or effects=("entity",).'
             )
         if self.method == "between" and len(self.effects) > 1:
-            raise SpecificationError(f'{where} averages over one key: effects=("entity",) or effects=("time",).')
+            raise SpecificationError(
+                f'{where} averages over one key, as a mean over both is the row itself. Write effects=("entity",) or '
+                'effects=("time",).'
+            )
 
     def fit(self, data: Any, *, start: Any = None) -> PanelFit:
         """Estimate the model.

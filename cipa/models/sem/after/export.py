@@ -80,7 +80,8 @@ def to_lavaan(model: SEM | SEMFit, *, start: bool = False) -> str:
     """
     if not isinstance(model, (SEM, SEMFit)):
         raise SpecificationError(
-            f"ci.to_lavaan: {type(model).__name__} is not a structural equation model. Give a ci.SEM or its native fit."
+            f"ci.to_lavaan: {type(model).__name__} is not a structural equation model, and lavaan's syntax describes nothing "
+            "else. Give a ci.SEM or its native fit."
         )
     text = ExportedModel.of(model)
     values = _starts(model) if start else None
@@ -107,7 +108,7 @@ class ExportedModel:
         if lacking and not layout.levels:
             raise SpecificationError(
                 f"ci.to_lavaan: not every group has the variable '{lacking[0]}'. In c() a parameter stands in every group, so "
-                "such a model cannot be written there. Your own syntax with its 'group:' blocks is lavaan's."
+                "such a model cannot be written there. Give lavaan your own syntax, whose 'group:' blocks it reads."
             )
         labels, ties = _labels(declared, layout, taken={*names})
         return cls(layout=layout, model=declared, labels=labels, ties=ties, alias=_aliases(names, ascii_only=ascii_only))

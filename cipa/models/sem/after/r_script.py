@@ -66,7 +66,10 @@ def r_script(fit: SEMFit, *, data: str = "data.csv", tolerance: float | None = N
     _refuse_weighed_twice(fit)
     tolerance = (5e-3 if fit.levels else 1e-3) if tolerance is None else tolerance
     if not 0 < tolerance < 1:
-        raise SpecificationError(f"ci.r_script: tolerance={tolerance!r}. It is a share of a standard error, above 0 and below 1.")
+        raise SpecificationError(
+            f"ci.r_script: tolerance={tolerance!r}. What counts as agreement is a share of a standard error: give a number above "
+            "0 and below 1."
+        )
     text = ExportedModel.of(fit, ascii_only=True)
     moments = not hasattr(fit.data, "columns")
     return "\n".join(

@@ -46,6 +46,9 @@ def factor_scores(fit: SEMFit, *, method: str = "regression") -> ResultTable:
             "ci.factor_scores: the model was fitted to a covariance matrix, which has no cases to score. Fit it to the data."
         )
     if not any(roles.latent for roles in fit.layout.roles):
-        raise InferenceError("ci.factor_scores: the model measures no construct ('=~'), so there is nothing to score.")
+        raise InferenceError(
+            "ci.factor_scores: the model measures no construct ('=~'), so there is nothing to score. Ask for the scores of a "
+            "model with 'construct =~ items'."
+        )
     title, names, values = asked(fit, method_of(fit.model).scores, "ci.factor_scores")(fit, method)
     return ResultTable(title=title, columns={name: tuple(values[:, k].tolist()) for k, name in enumerate(names)})

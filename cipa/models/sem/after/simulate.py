@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from cipa.data.dataset import Dataset
-from cipa.errors import InferenceError, SpecificationError, public
+from cipa.errors import InferenceError, public, whole_seed
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.model import SEM
 from cipa.numerics.resample import generators
@@ -68,10 +66,7 @@ def simulate(
             f"ci.simulate: {type(model).__name__} has no law to draw from. Give a ci.SEM or its native fit; the panel data sets "
             "come from their own simulator."
         )
-    if seed is None or isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise SpecificationError(
-            f"ci.simulate: seed={seed!r}. A draw that cannot be repeated proves nothing: give a whole number, seed=1."
-        )
+    seed = whole_seed(seed, where="ci.simulate")
     what = "ci.simulate"
     law = model.population(params=params, nobs=nobs) if isinstance(model, SEM) else questions.law(model, params, nobs, what)
-    return law.draw(next(generators(int(seed), 1)), skewness=skewness, kurtosis=kurtosis)
+    return law.draw(next(generators(seed, 1)), skewness=skewness, kurtosis=kurtosis)

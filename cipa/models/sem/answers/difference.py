@@ -71,7 +71,8 @@ def _factor(restricted: SEMFit, general: SEMFit, method: str, df: float, factor_
     statistics = [fit.statistics.values_by_name for fit in (restricted, general)]
     if any("chisq.scaling.factor" not in values for values in statistics):
         raise InferenceError(
-            f'ci.lr_test: method="{method}" needs fits with a scaled test (estimator "mlm", "mlr", …). Use method="none".'
+            f'ci.lr_test: method="{method}" divides by scaling factors, which fits without a scaled test do not have. Fit with '
+            'estimator="mlm" or "mlr", or use method="none".'
         )
     if any(fit.recipe.test in _ADJUSTED_IN_VARIANCE for fit in (restricted, general)):
         raise InferenceError(

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from cipa.errors import InferenceError, did_you_mean
+from cipa.errors import InferenceError, no_such
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.indices import as_statistics
 from cipa.models.sem.steps.release import release_tests
@@ -23,7 +23,7 @@ def implied_spread(fit: SEMFit, name: str) -> Spread:
     """
     block, moments = fit.layout.blocks[0], fit.point.blocks[0]
     if name not in block.variables:
-        raise InferenceError(f"'{name}' is not a variable of this model.{did_you_mean(name, block.variables)}")
+        raise InferenceError(no_such("variable", name, block.variables))
     position = block.variables.index(name)
     unmodelled = not fit.layout.means and name in fit.observed
     mean = fit.sample.groups[0].saturated.mean[fit.observed.index(name)] if unmodelled else moments.tau[position]

@@ -9,7 +9,7 @@ import numpy as np
 
 from cipa.data.dataset import Dataset, as_dataset
 from cipa.data.moments import SampleMoments
-from cipa.errors import DataError, did_you_mean
+from cipa.errors import DataError
 from cipa.numerics.algebra.linalg import IntArray
 from cipa.study.syntax import Syntax
 
@@ -22,16 +22,7 @@ def require_columns(syntax: Syntax, names: Sequence[str], data: Any, *, source: 
     if not present:
         return
     source = source or getattr(data, "name", "the data")
-    known = set(present)
-    for row in syntax.formulas:
-        for name in (row.lhs, row.rhs):
-            if name in names and name not in known:
-                latent = {other.lhs for other in syntax.formulas if other.op in ("=~", "<~")}
-                raise syntax.refuse(
-                    row,
-                    f"'{name}' is neither a construct of the model nor a column of "
-                    f"{source}.{did_you_mean(name, [*latent, *present])}",
-                )
+    syntax.refuse_unknown(names, present, source=source)
 
 
 def refuse_names_taken(syntax: Syntax, data: Any) -> None:

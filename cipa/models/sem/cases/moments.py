@@ -46,7 +46,10 @@ def from_moments(
         patterns = complete_pattern(cov, mean, one.nobs)
         unrestricted = saturated(patterns)
         if unrestricted is None:
-            raise DataError("The covariance matrix is not positive definite.")
+            raise DataError(
+                "The covariance matrix is not positive definite, so that the likelihood has no maximum. Look for a variable that "
+                "is a sum of others, or for correlations computed from different cases."
+            )
         notices.extend(condition_notices(cov, variables, group=labels[position]))
         groups.append(
             GroupSample(
@@ -68,8 +71,8 @@ def refuse_means_without_means(layout: Layout, sample: Sample) -> None:
         getattr(one, "mean", 0) is None for one in (sample.data if isinstance(sample.data, tuple) else [sample.data])
     ):
         raise SpecificationError(
-            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=. Give the means, or drop "
-            "them."
+            "The model has means ('~1' or meanstructure=True), but SampleMoments came without mean=, and a mean that is not "
+            "given is not 0. Give the means, or drop them."
         )
 
 

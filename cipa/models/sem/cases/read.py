@@ -167,7 +167,8 @@ def _group_sample(
         values, rows = values[keep], rows[keep]
     if not len(values):
         raise DataError(
-            f'No case{place} has a value for every variable of the model. Use missing="fiml", or drop the emptiest variable.'
+            f'No case{place} has a value for every variable of the model, so that nothing can be fitted. Use missing="fiml", or '
+            "drop the emptiest variable."
         )
     own_weights = None if weights is None else weights[rows]
     patterns = patterns_of(values, own_weights)

@@ -75,7 +75,10 @@ class Declaration:
         object.__setattr__(self, "group_equal", equal)
         for word in words_of(self, "group_partial"):
             if not isinstance(word, str):
-                raise SpecificationError(f"{where}: group_partial lists terms such as 'x3 ~1', not {word!r}.")
+                raise SpecificationError(
+                    f"{where}: group_partial holds {word!r}, which names no parameter that could be let free. Write terms such "
+                    "as 'x3 ~1'."
+                )
 
     @property
     def ordered_names(self) -> tuple[str, ...]:

@@ -40,13 +40,15 @@ def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equa
     if row.op in ("|", "~*~"):
         if row.lhs not in categories:
             raise SpecificationError(
-                f"The model writes '{row.lhs} {row.op} {row.rhs}', but '{row.lhs}' is not declared ordered. Name it in ordered=."
+                f"The model writes '{row.lhs} {row.op} {row.rhs}', but '{row.lhs}' is not declared ordered, so that it has "
+                "neither thresholds nor a scale. Name it in ordered=."
             )
         number = _THRESHOLD.fullmatch(row.rhs)
         if row.op == "|" and (number is None or int(number[1]) >= categories[row.lhs]):
             last = categories[row.lhs] - 1
             raise SpecificationError(
-                f"'{row.lhs} | {row.rhs}': the thresholds of '{row.lhs}' are t1{f' to t{last}' if last > 1 else ''}."
+                f"'{row.lhs} | {row.rhs}' is no threshold of '{row.lhs}', which has {last + 1} categories. Thresholds stand "
+                f"between neighbours: write t1{f' to t{last}' if last > 1 else ''}."
             )
         return replace(row, value=1.0) if row.op == "~*~" and np.isnan(row.value) else row
     variance = row.op == "~~" and row.lhs == row.rhs

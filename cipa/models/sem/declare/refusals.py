@@ -43,7 +43,7 @@ def _refuse_products(declaration: Declaration) -> None:
             raise syntax.refuse(
                 row,
                 f"The product '{row.rhs}' is not available in this version: '{special}' is {kind}, whose values are not "
-                "observed. A product of observed variables is made from their columns.",
+                "observed. Leave it out, or write a product of observed variables, which is made from their columns.",
             )
 
 

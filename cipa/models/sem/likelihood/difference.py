@@ -20,7 +20,7 @@ def _parts(fit: SEMFit) -> Parts:
     complete = all(group.values is not None and group.patterns.complete for group in sample.groups)
     if not complete or sample.clusters is not None or sample.weights is not None:
         raise InferenceError(
-            'ci.lr_test: method="satorra_2000" is derived for complete, independent, unweighted cases. Use '
+            'ci.lr_test: method="satorra_2000" is derived for complete, independent, unweighted cases, and these are not. Use '
             '"satorra_bentler_2001".'
         )
     return moment_parts(*ends_of(fit), sample)
@@ -36,7 +36,8 @@ def _factor_at(general: SEMFit, restricted: SEMFit) -> float:
     point = objective.evaluate(general.layout.to_eta(theta))
     if point is None:
         raise InferenceError(
-            "The estimates of the restricted model imply no covariance matrix in the general one: the models are not nested."
+            "ci.lr_test: the estimates of the restricted model imply no covariance matrix in the general one, so the models are "
+            "not nested. Compare them by AIC or BIC."
         )
     test = Test(chisq=general.measures["chisq"], df=general.df_resid)
     scaled = scaled_measures(general.recipe, objective, point, general.sample, test=test, baseline=None, nobs=general.nobs)

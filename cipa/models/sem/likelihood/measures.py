@@ -73,7 +73,7 @@ def _measures(layout: Layout, sample: Sample, point: LikelihoodPoint, *, nobs: i
             )
         )  # fmt: skip
     return measures(
-        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=base_excess, df=base_df),
+        test=Test(chisq=chisq_rounded(excess, nobs), df=df), baseline=Test(chisq=chisq_rounded(base_excess, nobs), df=base_df),
         loglik=model_logl, loglik_saturated=saturated_logl, npar=layout.npar, nobs=nobs, total=sample.nobs, groups=groups,
         means=layout.means,
     )  # fmt: skip

@@ -54,8 +54,8 @@ def _refuse(declaration: Declaration) -> None:
     if fourth and (given.missing not in ("listwise", *TWO_STAGE) or design):
         what = f'estimator="{given.estimator}"' if given.estimator != "ml" else "robust_sem and its tests"
         raise SpecificationError(
-            f'ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases. Use estimator="mlr", '
-            "which is derived for missing values, clusters and weights."
+            f"ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases, and these are not. Use "
+            'estimator="mlr", which is derived for missing values, clusters and weights.'
         )
     if two_stage and (given.se in ("robust_huber_white", "first_order") or given.test in SCALED_TESTS[3:]):
         raise SpecificationError(
@@ -64,13 +64,13 @@ def _refuse(declaration: Declaration) -> None:
         )
     if (given.estimator == "mlf" or given.se == "first_order") and design:
         raise SpecificationError(
-            'ci.SEM: first-order errors (estimator="mlf") are the inverse of what independent, unweighted cases vary by. Use'
-            ' estimator="mlr", whose sandwich sums scores by cluster and takes weights.'
+            'ci.SEM: first-order errors (estimator="mlf") are the inverse of what independent, unweighted cases vary by, and '
+            'these are not. Use estimator="mlr", whose sandwich sums scores by cluster and takes weights.'
         )
     if given.likelihood == "wishart" and (given.estimator not in ("ml", "mlm", "mlmv", "mlmvs") or design):
         raise SpecificationError(
-            'ci.SEM: likelihood="wishart" goes with estimator="ml", "mlm", "mlmv" or "mlmvs" of independent, unweighted cases. '
-            'Leave likelihood="normal".'
+            'ci.SEM: likelihood="wishart" goes with estimator="ml", "mlm", "mlmv" or "mlmvs" of independent, unweighted cases: '
+            'it is the law of their covariance matrix. Leave likelihood="normal".'
         )
 
 

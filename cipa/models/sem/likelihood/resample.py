@@ -38,7 +38,7 @@ def refit(fit: SEMFit, kind: str | None) -> Refit:
     clusters = fit.sample.clusters if kind == "cluster" else None
     if kind == "cluster" and clusters is None:
         raise InferenceError(
-            'ci.bootstrap: kind="cluster" needs a model with cluster="column". Give the cluster column to the model.'
+            'ci.bootstrap: kind="cluster" draws whole clusters, and the model names none. Give it cluster="column".'
         )
     if fit.layout.curves:
         raise InferenceError(
@@ -69,7 +69,8 @@ class Resampler:
         if kind == "bollen_stine":
             if any(np.isnan(one).any() for one in values):
                 raise InferenceError(
-                    'ci.bootstrap: kind="bollen_stine" rotates complete cases. Use kind="case" with missing values.'
+                    'ci.bootstrap: kind="bollen_stine" rotates complete cases, and some of these have missing values. Use '
+                    'kind="case".'
                 )
             values = tuple(
                 _rotated(group, fit.point.blocks[g], means=fit.layout.means) for g, group in enumerate(fit.sample.groups)

@@ -127,12 +127,13 @@ def _margin(value: Any, group: GroupLaw, law: Population, what: str) -> Array:
     for name, one in given.items():
         if name not in known:
             raise SpecificationError(
-                f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the "
-                f"model.{did_you_mean(name, known)}"
+                f"ci.simulate: {what} names '{name}', which is not a continuous observed variable of the model, so that it has "
+                f"no margin to shape.{did_you_mean(name, known)} Name one that is."
             )
         if isinstance(one, bool) or not isinstance(one, (int, float, np.number)) or not np.isfinite(one):
             raise SpecificationError(
-                f"ci.simulate: {what}={one!r} is not a finite number. Give one number, or one for each variable."
+                f"ci.simulate: {what}={one!r} is not a finite number, which no data have. Give one number, or one for each "
+                "variable."
             )
     return np.array([float(given.get(name, 0.0)) for name in group.variables])
 
@@ -141,7 +142,8 @@ def checked(params: Any) -> Mapping[Any, float]:
     """Population values as a mapping."""
     if params is not None and not isinstance(params, Mapping):
         raise SpecificationError(
-            f'params={params!r} is not a mapping of labels or terms to numbers. Write params={{"y ~ x": 0.3, "a": 0.5}}.'
+            f"params={params!r} is not a mapping of labels or terms to numbers, so that it is open which value is whose. Write "
+            'params={"y ~ x": 0.3, "a": 0.5}.'
         )
     return params or {}
 
@@ -164,7 +166,8 @@ def group_names(model: Declaration, nobs: Any) -> tuple[tuple[str, ...], tuple[i
     if (len(labels) > 1) != bool(model.group):
         hint = 'Name the column with group="…".' if len(labels) > 1 else 'Give the groups their sizes: nobs={"label": 200, ...}.'
         raise SpecificationError(
-            f"The model has group={model.group!r} and {len(labels)} group{'s' * (len(labels) > 1)} of cases to draw. {hint}"
+            f"The model has group={model.group!r} and {len(labels)} group{'s' * (len(labels) > 1)} of cases to draw, so that it "
+            f"is open who belongs to which group. {hint}"
         )
     return (labels if len(labels) > 1 else ("",)), sizes_of(labels, nobs)
 
@@ -178,9 +181,9 @@ def sizes_of(labels: Sequence[str], nobs: Any) -> tuple[int, ...]:
     wrong = [one for one in sizes if isinstance(one, bool) or not isinstance(one, (int, np.integer)) or one < 2]
     if wrong or len(sizes) != len(labels):
         raise SpecificationError(
-            f"nobs={nobs!r}: a number of cases is a whole number of 2 or more, one for each of {len(labels)} group"
-            f"{'s' * (len(labels) > 1)}: 200, [200, 150] or a mapping by label"
-            f"{' (' + ', '.join(labels) + ')' if len(labels) > 1 else ''}."
+            f"nobs={nobs!r} does not say how many cases to draw. Give a whole number of 2 or more, one for each of {len(labels)} "
+            f"group{'s' * (len(labels) > 1)}: 200, [200, 150] or a mapping by "
+            f"label{' (' + ', '.join(labels) + ')' if len(labels) > 1 else ''}."
         )
     return tuple(int(one) for one in sizes if one is not None)
 

@@ -78,7 +78,7 @@ def _at_zero(claim: str, fit: SEMFit) -> str:
     if not wanted or bare is None:
         raise InferenceError(
             f"'{claim}' is not a free parameter of the model, so there is no test of "
-            f"it.{did_you_mean(claim, [*names, *fit.layout.labels])}"
+            f"it.{did_you_mean(claim, [*names, *fit.layout.labels])} Name a term as the estimates print it, or a label."
         )
     if len(wanted) < len(rows) and any(row.equal for row in wanted):
         raise InferenceError(

@@ -54,10 +54,11 @@ def given_values(layout: Layout, labels: Sequence[str], params: Mapping[str, flo
         if not found:
             known = [*layout.labels, *(str(row.term(labels)) for row in layout.rows)]
             raise SpecificationError(
-                f"params has '{key}', which is neither a label nor a parameter of the model.{did_you_mean(str(key), known)}"
+                f"params has '{key}', which is neither a label nor a parameter of the model, so that it would change "
+                f"nothing.{did_you_mean(str(key), known)} Name a label, or a term as the estimates print it."
             )
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-            raise SpecificationError(f"params gives '{key}' the value {value!r}. A population value is a finite number.")
+            raise SpecificationError(f"params gives '{key}' the value {value!r}. No population has it: give a finite number.")
         for position in found:
             row = layout.rows[position]
             if position in index:
@@ -167,7 +168,8 @@ def _solved(matrices: ram.Matrices, block: Block, rows: Array, target: Array) ->
     moments = ram.implied(matrices)
     if moments is None:
         raise SpecificationError(
-            "The paths of the population form a loop without end (I - A is singular). Give smaller values in the loop."
+            "The paths of the population form a loop without end (I - A is singular), so that its variances have no bound. Give "
+            "smaller values in the loop."
         )
     held = matrices.S.copy()
     held[block.exogenous, :], held[:, block.exogenous] = 0.0, 0.0
@@ -203,5 +205,6 @@ def refuse_broken(layout: Layout, labels: Sequence[str], theta: Array) -> None:
         value, _ = curve.at(theta)
         if (abs(value) if curve.equal else -value) > _TIED:
             raise SpecificationError(
-                "The population values break a constraint of the model (==, < or >). Give values that meet it."
+                f"The population values break the constraint '{curve.text}', so that they are no population of this model. Give "
+                "values that meet it."
             )

@@ -79,9 +79,13 @@ def check_identified(problem: Problem, objective: Objective, theta: Array, scale
             return
         null = found
     confounded = involved(layout.K @ null)
-    listed = ", ".join(problem.names[k] for k in confounded[:8])
-    listed += f" and {len(confounded) - 8} more" if len(confounded) > 8 else ""
-    raise IdentificationError(
+    raise unidentified([problem.names[k] for k in confounded])
+
+
+def unidentified(names: Sequence[str]) -> IdentificationError:
+    """The refusal of a model whose confounded parameters have these names."""
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return IdentificationError(
         f"The model is not identified: the data cannot tell these parameters apart: {listed}. Different values of them imply the"
         " same moments, so no estimate of them means anything. Give each construct a scale (a loading at 1, or std_lv=True) and "
         "at least two indicators together with a relation to something else (three when it stands alone), and each feedback loop "

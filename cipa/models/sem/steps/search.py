@@ -59,8 +59,8 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
     solution, point, binding = minimize_constrained(objective, start, lambda at: _curves(layout, at), equal)
     if point is not None and not solution.converged and _distance(layout, solution.eta) > _CONTRADICTION:
         raise SpecificationError(
-            f"No parameters were found that meet all of the constraints ('==', '<', '>'): {solution.message}. Look whether they "
-            "contradict each other, or give start values that meet them."
+            "No parameters were found that meet all of the constraints ('==', '<', '>'), so that there is no estimate: "
+            f"{solution.message}. Look whether they contradict each other, or give start values that meet them."
         )
     point, solution = _checked(solution, point)
     found = replace(objective, layout=at_tangent(layout, point.theta, binding))

@@ -101,11 +101,13 @@ def with_user_starts(theta: Array, start: Mapping[str, float], layout: Layout, n
         k = layout.labels.get(key, from_name.get(key))
         if k is None:
             raise SpecificationError(
-                f"start has '{key}', which is neither a label nor a free parameter of the "
-                f"model.{did_you_mean(key, [*layout.labels, *names])}"
+                f"start has '{key}', which is neither a label nor a free parameter of the model, so that it would change "
+                f"nothing.{did_you_mean(key, [*layout.labels, *names])} Name a label, or a term as the estimates print it."
             )
         if not isinstance(value, (int, float, np.number)) or not abs(value) <= LARGEST:
-            raise SpecificationError(f"start gives '{key}' the value {value!r}. Give a finite number below {LARGEST:g}.")
+            raise SpecificationError(
+                f"start gives '{key}' the value {value!r}, and no search begins there. Give a finite number below {LARGEST:g}."
+            )
         values[k] = value
     return values
 

@@ -286,11 +286,12 @@ def _notices(sample: GroupSample, layout: Layout, here: _Group) -> list[Notice]:
     if here.position == 0 and any(row.op == "~~" and not row.user and row.free and _is_split(row, layout) for row in layout.rows):
         found.append(Notice(code="split_exogenous"))
     own = sum(layout.rows[position].block == 2 * here.position + 1 for position in layout.theta)
-    few = {"clusters": count, "group": here.group}
     if count < own:
-        found.append(Notice(code="few_clusters", variant="parameters", values={**few, "parameters": own}, severity="warning"))
+        values = {"clusters": count, "group": here.group, "parameters": own}
+        found.append(Notice(code="few_clusters", variant="parameters", values=values, severity="warning"))
     elif count < FEW_CLUSTERS:
-        found.append(Notice(code="few_clusters", variant="between", values={**few, "enough": FEW_CLUSTERS}))
+        values = {"clusters": count, "group": here.group, "enough": FEW_CLUSTERS}
+        found.append(Notice(code="few_clusters", variant="between", values=values))
     return [*found, *_indefinite(free, here)]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cipa.errors import IdentificationError, SpecificationError
+from cipa.errors import SpecificationError
 from cipa.language.en import EN
 from cipa.models.sem.answers import factor_scores, structure
 from cipa.models.sem.answers.difference import Parts, scaled_difference
@@ -32,7 +32,7 @@ from cipa.models.sem.method import Method
 from cipa.models.sem.population.law import of_fit
 from cipa.models.sem.problem import Outcome, Problem
 from cipa.models.sem.steps.covariance import scaled_inverse
-from cipa.models.sem.steps.identification import moment_count, natural_units
+from cipa.models.sem.steps.identification import moment_count, natural_units, unidentified
 from cipa.models.sem.steps.starts import other_values, starting_values
 from cipa.models.sem.weighted.measures import weighted_measures
 from cipa.models.sem.weighted.objective import WeightedPoint, WeightedSquares, ends_of
@@ -73,9 +73,9 @@ def _refuse(declaration: Declaration) -> None:
     }
     for option in (name for name, asked in wrong.items() if asked):
         raise SpecificationError(
-            f'ci.SEM: {option} is not derived for least squares (estimator="{estimator}"). Robust errors are'
-            ' se="robust_sem", robust tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted"; exogenous variables are '
-            "random, as in lavaan."
+            f'ci.SEM: {option} is not derived for least squares (estimator="{estimator}"). What is derived are se="robust_sem", '
+            'the tests "satorra_bentler", "mean_var_adjusted" and "scaled_shifted", and random exogenous variables, as in '
+            "lavaan: use these, or maximum likelihood."
         )
 
 
@@ -83,8 +83,8 @@ def _refuse_ordered(declaration: Declaration) -> None:
     """Refuse estimators that do not fit ordered variables, and what least squares does not derive."""
     if declaration.estimator_used not in set(WEIGHTS) - {"gls"}:
         raise SpecificationError(
-            f'ci.SEM: estimator="{declaration.estimator}" does not fit ordered variables. Use "wlsmv" (the default), "wlsm",'
-            ' "ulsmv", "ulsm", "dwls", "uls" or "wls".'
+            f'ci.SEM: estimator="{declaration.estimator}" does not fit ordered variables, whose categories are no numbers. Use '
+            '"wlsmv" (the default), "wlsm", "ulsmv", "ulsm", "dwls", "uls" or "wls".'
         )
     _refuse(declaration)
     recipe, design = recipe_of(declaration), declaration.cluster or declaration.sampling_weight
@@ -171,10 +171,7 @@ def _check(problem: Problem, objective: WeightedSquares, theta: Array) -> None:
             return
         null = right[rank:].T
     involved = [names[int(k)] for k in np.flatnonzero(np.abs(K @ null).max(axis=1, initial=0.0) > 0.1)] if null.size else []
-    raise IdentificationError(
-        f"The model is not identified: the moments cannot tell these parameters apart: {', '.join(involved[:8])}. Give each "
-        "construct a scale and at least two indicators together with a relation to something else (three when it stands alone)."
-    )
+    raise unidentified(involved)
 
 
 def _outcome(problem: Problem, objective: WeightedSquares, point: WeightedPoint) -> Outcome:

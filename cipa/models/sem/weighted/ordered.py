@@ -73,7 +73,10 @@ def read_responses(
     ordered = declaration.ordered_names
     for name in ordered:
         if name not in names:
-            raise SpecificationError(f"ci.SEM: ordered={name!r} is not a variable of the declaration.{did_you_mean(name, names)}")
+            raise SpecificationError(
+                f"ci.SEM: ordered={name!r} is not a variable of the declaration, so that it would change "
+                f"nothing.{did_you_mean(name, names)} Name a variable of the model, or drop it."
+            )
         if any(name in here for here in held):
             raise SpecificationError(
                 f"ci.SEM: '{name}' is declared ordered, but it only predicts, and exogenous variables are conditioned on as they "
@@ -91,7 +94,10 @@ def read_responses(
     kept &= ~np.isnan(values[:, needed]).any(axis=1)
     values, group = values[kept].copy(), group[kept]
     if len(values) < 3:
-        raise DataError(f"{dataset.name}: {len(values)} cases answered all of the model's variables. Thresholds need many more.")
+        raise DataError(
+            f"{dataset.name}: {len(values)} cases answered all of the model's variables. Thresholds and correlations rest on "
+            "many more: use more cases, or drop the emptiest variable."
+        )
     categories = {name: _code(dataset, name, values[:, names.index(name)], group, labels) for name in names if name in ordered}
     clusters, weights = cluster_codes(dataset, declaration.cluster), sampling_weights(dataset, declaration.sampling_weight)
     if clusters is not None:

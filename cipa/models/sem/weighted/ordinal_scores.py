@@ -106,7 +106,9 @@ def _measurement(fit: SEMFit, g: int) -> tuple[Answers, Array, Array]:
     ):
         raise InferenceError(
             "ci.factor_scores: with ordered variables, scores are derived for models in which observed variables do not predict "
-            "each other, residuals do not covary and residual variances are positive."
+            "each other, residuals do not covary and residual variances are positive. Otherwise the answers of a case are not "
+            "independent given its constructs, and their probabilities no product: ask for the scores of a measurement model "
+            "without these."
         )
     values, covariates = group.values[:, y], group.values[:, x]
     sd = np.sqrt(theta.diagonal())

@@ -17,7 +17,7 @@ import numpy as np
 from cipa.data.dataset import Dataset
 from cipa.errors import InferenceError, did_you_mean
 from cipa.frozen import FrozenDict
-from cipa.models.panel.common.formula import Call, Column, column_of
+from cipa.models.panel.common.atoms import Call, Column, column_of
 from cipa.models.panel.linear.fit import PanelFit
 from cipa.models.panel.linear.statistics import linear_index
 from cipa.numerics.algebra.linalg import Array, frozen
@@ -95,8 +95,8 @@ def _refuse(fit: PanelFit, nobs: Any) -> None:
         what = f"{outcome} among its own regressors"
     if what:
         raise InferenceError(
-            f"A panel fit with {what} does not say how its outcome arises row by row, so there is nothing to draw from. Pooled, "
-            "within and random models of a column (or of its log) have a law."
+            f"A panel fit with {what} does not say how its outcome arises row by row, so there is nothing to draw from. Give a "
+            "pooled, within or random model of a column (or of its log), which has a law."
         )
     if nobs is not None and nobs != fit.nobs:
         raise InferenceError(
@@ -110,5 +110,8 @@ def _given(fit: PanelFit, params: Mapping[Any, float]) -> dict[Term, float]:
     names = [str(term) for term in fit.terms]
     for key in params:
         if str(key) not in names:
-            raise InferenceError(f"params names '{key}', which is no coefficient of this fit.{did_you_mean(str(key), names)}")
+            raise InferenceError(
+                f"params names '{key}', which is no coefficient of this fit, so that it would change "
+                f"nothing.{did_you_mean(str(key), names)} Name one as the estimates print it."
+            )
     return {fit.terms[names.index(str(key))]: float(value) for key, value in params.items()}

@@ -1,0 +1,124 @@
+"""Moments of ordered and continuous variables: derivatives against difference quotients, and what missing cases must not change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cipa.numerics.algebra.derivatives import central_jacobian
+from cipa.numerics.responses import polychoric, stages
+from cipa.numerics.responses.stages import Margin, Moments, moments_of
+
+SIZES = [4, 2, 0, 3, 0]
+
+
+def sample(*, n: int = 240, seed: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Two of three and four categories, one of two, two continuous ones of unlike scale; and two covariates."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2))
+    y = x @ rng.uniform(-0.4, 0.6, size=(2, 5)) + rng.normal(size=(n, 1)) * 0.7 + rng.normal(size=(n, 5)) * 0.8
+    cuts: list[Any] = [[-0.8, 0.1, 0.9], [0.3], None, [-0.4, 0.7], None]
+    columns = [100 * y[:, j] + 7 if cut is None else np.digitize(y[:, j], cut) for j, cut in enumerate(cuts)]
+    return np.column_stack(columns).astype(float), x
+
+
+def estimates(moments: Moments) -> np.ndarray:
+    return np.concatenate([moments.thresholds, moments.means, moments.slopes.ravel(), moments.cov.ravel()])
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
+@pytest.mark.parametrize("covariates", [False, True], ids=["alone", "covariates"])
+def test_cases_without_any_answer_change_no_estimate_and_no_error(covariates: bool, weighted: bool) -> None:
+    """Gamma is n times a covariance, so that it grows with the cases that are counted in n."""
+    values, x = sample()
+    n, empty = len(values), 60
+    weights = np.random.default_rng(1).uniform(0.5, 1.5, size=n + empty)
+    longer = np.vstack([values, np.full((empty, values.shape[1]), np.nan)])
+    wider = np.vstack([x, np.random.default_rng(6).normal(size=(empty, 2))])
+    seen = moments_of(values, SIZES, x if covariates else None, weights=weights[:n] if weighted else None)
+    found = moments_of(longer, SIZES, wider if covariates else None, weights=weights if weighted else None)
+    np.testing.assert_allclose(estimates(found), estimates(seen), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(found.gamma / (n + empty), seen.gamma / n, rtol=1e-8, atol=1e-10)
+
+
+def test_a_variable_that_some_did_not_answer_is_estimated_from_those_who_did() -> None:
+    values, x = sample()
+    holed = values.copy()
+    holed[::3, 0] = np.nan
+    holed[1::4, 2] = np.nan
+    found, alone = moments_of(holed, SIZES, x), moments_of(values, SIZES, x)
+    for j, kind in ((0, 4), (2, 0)):
+        some = ~np.isnan(holed[:, j])
+        own = moments_of(values[some][:, [j]], [kind], x[some])
+        assert found.slopes[j] == pytest.approx(own.slopes[0], rel=1e-10)
+        assert found.cov[j, j] == pytest.approx(own.cov[0, 0], rel=1e-12)
+        if kind:
+            np.testing.assert_allclose(found.gamma[:3, :3] / len(values), own.gamma[:3, :3] / some.sum(), rtol=1e-9)
+    both = ~np.isnan(holed[:, [0, 2]]).any(axis=1)
+    assert 0 < both.sum() < len(values)
+    np.testing.assert_allclose(found.cov[3, 4], alone.cov[3, 4], rtol=1e-12)  # a pair without holes
+
+
+def margins() -> list[Margin]:
+    values, x = sample(n=40)
+    return [stages._margin(values[:, j], SIZES[j], x, np.ones(len(values))) for j in range(len(SIZES))]
+
+
+def moved(margin: Margin, first: float, second: float) -> Margin:
+    """A variable whose edges, or whose mean and variance, are a little others."""
+    if margin.ordered:
+        return replace(margin, lower=margin.lower + first, upper=margin.upper + second)
+    mean, variance = margin.z * margin.sd - first, margin.params[-1] + second
+    return replace(margin, z=mean / np.sqrt(variance), params=np.append(margin.params[:-1], variance))
+
+
+PAIRS = {"ordered": (0, 3), "fourfold": (1, 3), "ordered and continuous": (0, 2), "continuous": (2, 4)}
+KINDS = {
+    "ordered": "_both_ordered",
+    "fourfold": "_both_ordered",
+    "ordered and continuous": "_polyserial",
+    "continuous": "_both_continuous",
+}
+
+
+@pytest.mark.parametrize("rho", [-0.5, 0.0, 0.35])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_derivatives_of_a_pair_are_those_of_its_density(pair: str, rho: float) -> None:
+    """At correlations at which no cell is so rare that the rounding of its probability shows."""
+    one, two = (margins()[j] for j in PAIRS[pair])
+    kind = getattr(stages, KINDS[pair])
+    _, slope, waves, others = kind(rho, one, two)
+    quotient = central_jacobian(lambda at: kind(float(at[0]), one, two)[0], np.array([rho]))[:, 0]
+    np.testing.assert_allclose(slope, quotient, rtol=1e-6, atol=1e-7)
+
+    def log_density(at: np.ndarray) -> np.ndarray:
+        scale = [1.0 if margin.ordered else margin.sd for margin in (one, one, two, two)]
+        steps = at * scale
+        return np.asarray(kind(rho, moved(one, steps[0], steps[1]), moved(two, steps[2], steps[3]))[0])
+
+    scale = np.array([1.0 if margin.ordered else margin.sd for margin in (one, one, two, two)])
+    quotients = central_jacobian(log_density, np.zeros(4))
+    np.testing.assert_allclose(np.column_stack([*waves, *others]) * scale, quotients, rtol=1e-5, atol=1e-6)
+
+
+def test_one_pair_without_a_maximum_is_enough_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, x = sample()
+    search, ends = stages._search, iter([False])
+
+    def stubborn(*pair: Any) -> tuple[float, bool]:
+        return search(*pair)[0], next(ends, True)
+
+    monkeypatch.setattr(stages, "_search", stubborn)
+    assert not moments_of(values, SIZES, x).converged  # the first pair only
+
+
+def test_every_mended_table_is_counted() -> None:
+    """Items 0 and 1 are never both 0, items 2 and 3 never both 1; the other pairs have all four cells."""
+    cells = [(0, 1, 0, 0), (1, 0, 0, 1), (1, 1, 1, 0), (1, 1, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0), (1, 0, 0, 0), (0, 1, 0, 1)]
+    found = moments_of(np.array(cells * 9, dtype=float), [2, 2, 2, 2])
+    assert found.mended == 2
+    assert found.converged
+    assert np.abs(found.cov[np.tril_indices(4, -1)]).max() < polychoric.LIMIT
