@@ -222,21 +222,18 @@ def _summary(analysis: Any, files: Sequence[Path]) -> dict[str, Any]:
         "files": [file.as_posix() for file in files],
         "verdicts": [
             {
-                "hypothesis": one.hypothesis.name, "claim": str(one.hypothesis), "model": one.model, "group": _group(one),
-                "verdict": one.verdict,
+                "hypothesis": one.hypothesis.name, "claim": str(one.hypothesis), "model": one.model,
+                "group": None if one.estimate is None else one.estimate.term.group,
+                "level": None if one.estimate is None else one.estimate.term.level, "verdict": one.verdict,
             }
             for one in analysis.verdicts
         ],
     }  # fmt: skip
 
 
-def _group(verdict: Any) -> str | None:
-    return None if verdict.estimate is None else verdict.estimate.term.group
-
-
 def _say(analysis: Any, files: Sequence[Path]) -> None:
-    """One line for each verdict: of which model, and of which group."""
-    places = [f"{one.model}{f' [{_group(one)}]' if _group(one) else ''}" for one in analysis.verdicts]
+    """One line for each verdict: of which model, of which group and level."""
+    places = [f"{one.model} {one.estimate.term.place if one.estimate else ''}".rstrip() for one in analysis.verdicts]
     wide = max(map(len, places), default=0)
     for one, place in zip(analysis.verdicts, places, strict=True):
         row = one.estimate

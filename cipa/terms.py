@@ -95,11 +95,19 @@ class Term:
 
     def __str__(self) -> str:
         text = f"{self.lhs} ~1" if self.op == "~1" else f"{self.lhs} {self.op} {self.rhs}"
-        if self.group is not None:
-            text += f" [{self.group}]"
-        if self.level is not None:
-            text += f" [level {self.level}]"
-        return text
+        return f"{text} {self.place}".rstrip()
+
+    @property
+    def place(self) -> str:
+        """Its group and level, "[Pasteur] [level within]"; "" where there is one of each."""
+        group = "" if self.group is None else f"[{self.group}]"
+        level = "" if self.level is None else f"[level {self.level}]"
+        return f"{group} {level}".strip()
+
+    def covers(self, other: Term) -> bool:
+        """Whether another term is this one, where this one names no group (or level) in any of them."""
+        same = self.key[:3] == other.key[:3]
+        return same and self.group in (None, other.group) and self.level in (None, other.level)
 
 
 @public_value

@@ -73,7 +73,14 @@ def test_json_and_quiet(place: Path, capsys: pytest.CaptureFixture[str]) -> None
     found = json.loads(out)
     assert code == 0
     assert found["verdicts"] == [
-        {"hypothesis": "H1", "claim": "textual ~ visual > 0", "model": "main", "group": None, "verdict": "supported"}
+        {
+            "hypothesis": "H1",
+            "claim": "textual ~ visual > 0",
+            "model": "main",
+            "group": None,
+            "level": None,
+            "verdict": "supported",
+        }
     ]
     assert found["files"][0] == "here/report.html"
     assert not (place / "here/report.pdf").exists()

@@ -81,7 +81,7 @@ def _verdicts(
 
 
 def estimates_of(hypothesis: Hypothesis, fit: Fit, *, seed: int) -> list[Estimate]:
-    """The estimates of a hypothesis in a fit, one for each group; none when the fit does not hold the effect.
+    """The estimates of a hypothesis in a fit, one for each group and level; none when the fit does not hold the effect.
 
     Raises
     ------
@@ -92,11 +92,8 @@ def estimates_of(hypothesis: Hypothesis, fit: Fit, *, seed: int) -> list[Estimat
     if isinstance(claim, Path):
         held = {row.term.key[:3] for row in fit.estimates}
         return list(indirect(fit, claim, draws=DRAWS, seed=seed)) if all(step.key[:3] in held for step in claim.steps) else []
-    if claim.group is not None:
-        row = fit.estimates.find(claim)
-        return [] if row is None else [row]
-    same = [row for row in fit.estimates if (row.term.key[:3], row.term.level) == (claim.key[:3], claim.level)]
-    return [row for row in same if row.status != "fixed"]
+    named = claim.group is not None
+    return [row for row in fit.estimates if claim.covers(row.term) and (named or row.status != "fixed")]
 
 
 def _judge(hypothesis: Hypothesis, row: Estimate, fit: Fit, smallest: float) -> tuple[VerdictWord, str, float]:

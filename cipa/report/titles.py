@@ -18,7 +18,7 @@ def construct_head(say: Language, titles: dict[str, str], construct: str, group:
     """A construct at the head of its rows: label, name, and which group and level."""
     title = titles.get(construct, construct)
     name = title if title == construct else f"{title} ({construct})"
-    return f"{name}{in_group(say, group)}{in_level(say, level)}"
+    return f"{name}{in_block(say, group, level)}"
 
 
 def in_group(say: Language, group: str | None) -> str:
@@ -26,9 +26,9 @@ def in_group(say: Language, group: str | None) -> str:
     return "" if group is None else say("in_group", group=group)
 
 
-def in_level(say: Language, level: str | None) -> str:
-    """The end of a title that is about one level."""
-    return "" if level is None else say("in_level", level=level)
+def in_block(say: Language, group: str | None, level: str | None) -> str:
+    """The end of a title that is about one level of one group."""
+    return f"{in_group(say, group)}{'' if level is None else say('in_level', level=level)}"
 
 
 def table_key(exhibit: str, key: Key) -> str:

@@ -71,15 +71,25 @@ def test_an_interval_that_ends_at_zero_covers_it() -> None:
         assert found.verdict == "inconclusive"
 
 
-def test_a_fixed_parameter_and_another_level_hold_no_effect() -> None:
+def test_a_fixed_parameter_holds_no_effect() -> None:
     term = ci.Term.parse("y ~ x")
     fixed = tabulate([term], np.array([1.0]), np.array([np.nan]), statuses=["fixed"], standardized=np.array([1.0]))
-    levels = [replace(term, level=name) for name in ("within", "between")]
-    both = tabulate(levels, np.array([0.3, 0.5]), np.array([0.1, 0.1]), standardized=np.array([0.3, 0.5]))
-    for rows in (fixed, both):
-        fits = {"m": SimpleNamespace(estimates=rows, conf_level=0.95)}
-        found = judge((ci.Hypothesis.parse("H", "y ~ x > 0"),), fits, smallest_effect=0.1, seed=1, failures={})
-        assert [(one.verdict, one.reason) for one in found] == [("not tested", "No fitted model holds this effect.")]
+    fits = {"m": SimpleNamespace(estimates=fixed, conf_level=0.95)}
+    found = judge((ci.Hypothesis.parse("H", "y ~ x > 0"),), fits, smallest_effect=0.1, seed=1, failures={})
+    assert [(one.verdict, one.reason) for one in found] == [("not tested", "No fitted model holds this effect.")]
+
+
+@pytest.mark.parametrize(
+    ("place", "values"), [("", [0.3, 0.5, 0.7, 0.9]), (" [north]", [0.3, 0.5]), (" [level between]", [0.5, 0.9]),
+                          (" [north] [level between]", [0.5]), (" [level top]", [])],
+)  # fmt: skip
+def test_a_claim_is_judged_in_every_group_and_level_that_it_names_or_in_all(place: str, values: list[float]) -> None:
+    terms = [ci.Term.parse(f"y ~ x [{group}] [level {level}]") for group in ("north", "south") for level in ("within", "between")]
+    rows = tabulate(terms, np.array([0.3, 0.5, 0.7, 0.9]), np.full(4, 0.1), standardized=np.array([0.3, 0.5, 0.7, 0.9]))
+    fits = {"m": SimpleNamespace(estimates=rows, conf_level=0.95)}
+    found = judge((ci.Hypothesis.parse("H", f"y ~ x{place} > 0"),), fits, smallest_effect=0.1, seed=1, failures={})
+    assert [one.estimate.estimate for one in found if one.estimate] == values
+    assert {one.verdict for one in found} == ({"supported"} if values else {"not tested"})
 
 
 def test_what_is_not_tested_says_why() -> None:

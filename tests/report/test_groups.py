@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import cipa as ci
@@ -120,3 +121,47 @@ def test_there_is_a_panel_for_each_group(analysis: Any) -> None:
         assert f">{row.estimate:.3f}<".replace("0.", ".") in figure.svg
         assert f">Group {group}<" in figure.svg
         assert f"Group {group}: " in figure.alt
+
+
+def test_two_levels_of_two_groups_stand_apart_in_the_report_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    cluster = np.repeat(np.arange(60), rng.integers(6, 12, 60))
+    x, part = rng.normal(size=len(cluster)), rng.normal(size=60)[cluster]
+    frame = pd.DataFrame({"cluster": cluster, "region": np.where(cluster % 2, "inland", "coast"), "x": x})
+    for name in ("y1", "y2", "y3"):
+        frame[name] = 0.5 * x + part + rng.normal(size=len(cluster))
+    frame.to_csv(tmp_path / "firms.csv", index=False)
+    (tmp_path / "study.toml").write_text(LEVELS)
+    assert main(["run", str(tmp_path), "--to", "html", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    for region in ("coast", "inland"):
+        assert f"firms [{region}] [level within]" in said
+    assert "level between" not in said
+    tables = {block.key: block for block in outline(ci.run(tmp_path)).blocks if isinstance(block, Table)}
+    for key in ("measurement-firms", "structural-firms", "verdicts"):
+        text = str(tables[key].rows)
+        assert all(f", group {region}, level within" in text for region in ("coast", "inland")), key
+
+
+LEVELS = """
+[study]
+title = "Regions"
+[sources]
+firms = "firms.csv"
+[hypotheses]
+H1 = "f ~ x > 0"
+[models.firms]
+kind = "sem"
+source = "firms"
+cluster = "cluster"
+group = "region"
+syntax = '''
+level: within
+f =~ y1 + y2 + y3
+f ~ x
+level: between
+g =~ y1 + y2 + y3
+'''
+"""

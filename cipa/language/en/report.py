@@ -11,7 +11,7 @@ from cipa.language.words import per_cent, unit
 
 def _verdicts(*, hypotheses: int, several: bool, counts: Sequence[tuple[str, int]]) -> str:
     parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts]
-    each = " (a hypothesis has a verdict in each model and group that holds it)" if several else ""
+    each = " (a hypothesis has a verdict in each model, group and level that holds it)" if several else ""
     return f"The study declares {counted(hypotheses, 'hypothesis')}{each}: {listed(parts)}."
 
 

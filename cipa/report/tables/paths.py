@@ -5,7 +5,7 @@ from __future__ import annotations
 from cipa.evidence.findings import Analysis
 from cipa.language.speech import Language
 from cipa.report.document import Block, Cell, Row, Table, body, columns, group
-from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term, in_group, in_level
+from cipa.report.titles import construct_titles, errors_note, hypotheses_by_term, in_block
 from cipa.report.view import View
 from cipa.report.words import arrow
 from cipa.results.estimates import Estimate
@@ -42,7 +42,7 @@ def _part(row: Estimate) -> tuple[str, str | None, str | None]:
 
 def _head(say: Language, titles: dict[str, str], outcome: str, label: str | None, level: str | None) -> str:
     head = titles.get(outcome, outcome) if outcome else say("paths.defined")
-    return f"{head}{in_group(say, label)}{in_level(say, level)}"
+    return f"{head}{in_block(say, label, level)}"
 
 
 def _row(row: Estimate, titles: dict[str, str], about: dict[object, str]) -> Row:

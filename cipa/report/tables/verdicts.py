@@ -8,7 +8,7 @@ from cipa.evidence.findings import Analysis, Verdict, VerdictWord
 from cipa.evidence.verdicts import DRAWS
 from cipa.language.speech import Language
 from cipa.report.document import Block, Paragraph, Row, Table, body, columns, group
-from cipa.report.titles import construct_titles, in_group, model_title
+from cipa.report.titles import construct_titles, in_block, model_title
 from cipa.report.view import View
 from cipa.report.words import arrow
 
@@ -56,8 +56,13 @@ def _named(analysis: Analysis, verdict: Verdict, say: Language) -> str:
     same = [other for other in analysis.verdicts if other.hypothesis.name == verdict.hypothesis.name]
     if len(same) == 1:
         return verdict.hypothesis.name
-    label = None if verdict.estimate is None else verdict.estimate.term.group
-    return f"{verdict.hypothesis.name} ({model_title(analysis, verdict.model)}{in_group(say, label)})"
+    return f"{verdict.hypothesis.name} ({model_title(analysis, verdict.model)}{_place(verdict, say)})"
+
+
+def _place(verdict: Verdict, say: Language) -> str:
+    """Its group and level."""
+    row = verdict.estimate
+    return "" if row is None else in_block(say, row.term.group, row.term.level)
 
 
 def _row(analysis: Analysis, verdict: Verdict, say: Language) -> Row:
@@ -65,7 +70,7 @@ def _row(analysis: Analysis, verdict: Verdict, say: Language) -> Row:
     model = verdict.model or next(iter(analysis.fits), "") or next(iter(analysis.study.models))
     claim = arrow(hypothesis.claim, construct_titles(analysis, model))
     sign = {">": "+", "<": "\N{MINUS SIGN}", "!=": "±"}[hypothesis.direction]
-    text = f"{hypothesis.label or claim} ({sign}){in_group(say, None if row is None else row.term.group)}"
+    text = f"{hypothesis.label or claim} ({sign}){_place(verdict, say)}"
     if row is None:
         return body(hypothesis.name, text, None, None, None, None, word)
     return body(hypothesis.name, text, row.estimate, row.standardized, (row.conf_low, row.conf_high), row.p_value, word)
