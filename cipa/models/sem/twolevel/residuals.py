@@ -1,11 +1,12 @@
-"""Residual moments of a two-level fit, raw, as correlations, and over the standard errors of the unrestricted moments.
+"""Residual moments of a two-level fit, raw, as correlations, and over standard errors.
 
+    standardized   r / se,  cov(r) = Q G Q',  Q = I - D (D'W D)^-1 D'W    (`residual_errors.py`)
     normalized     r / se of the unrestricted moment alone (conservative)
 
 The moments are vech Sigma_W, vech Sigma_B and mu of the unrestricted model, their covariance its inverse information, or under
-robust errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual; a variable of both
-levels has one mean, whose residual stands between. Residuals over their own standard errors are refused: where a moment is
-reproduced to first order their variance is a difference of nearly equal numbers.
+robust errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual (0); a variable of
+both levels has one mean, whose residual stands between. A moment that the model reproduces to first order has no standardized
+residual (NaN).
 
 Source: Lee, S.-Y. (1990). Biometrika, 77, 763-772 (the unrestricted two-level model).
 """
@@ -23,11 +24,11 @@ from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.residuals import residual_rows
 from cipa.models.sem.twolevel.read import level_moments
+from cipa.models.sem.twolevel.residual_errors import residual_variances, unrestricted_covariance
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.kernel import Unrestricted
 from cipa.results.display import ResultTable
-from cipa.results.questions import refused
 
 
 def residuals(fit: SEMFit, kind: str | None) -> ResultTable:
@@ -40,11 +41,9 @@ def _of_level(fit: SEMFit, level: int, kind: str) -> Iterator[tuple[str, str, st
     assert fit.sample.levels is not None
     levels, names = fit.sample.levels, fit.layout.blocks[level].observed
     variances = None
-    if kind == "standardized":
-        refused(fit, 'ci.residuals(kind="standardized")')
-    if kind == "normalized":
+    if kind in ("normalized", "standardized"):
         _refuse_bounded(levels.free, kind)
-        variances = _of_rows(_variances(fit, levels), levels, level)
+        variances = _of_rows(_variances(fit, levels, kind), levels, level)
     moments = level_moments(levels, fit.point.blocks[0].mean, level)
     return residual_rows(names, moments, fit.point.blocks[level], kind, means=fit.layout.means, variances=variances)
 
@@ -59,18 +58,17 @@ def _refuse_bounded(free: Unrestricted, kind: str) -> None:
         )
 
 
-def _variances(fit: SEMFit, levels: Levels) -> Array:
-    """Variances (m,) of the unrestricted moments, in their order; 0 for one that is held."""
-    free, c, recipe = levels.free, levels.clusters, fit.recipe
-    observed = recipe.information == "observed"
+def _variances(fit: SEMFit, levels: Levels, kind: str) -> Array:
+    """Variances (m,) of the residuals of the unrestricted moments, in their order; 0 for one that is held."""
+    free, c = levels.free, levels.clusters
     keep = np.flatnonzero(~held_moments(levels, free, fit.layout))
-    A = kernel.curvature(free.found, free.parts, c, observed=observed)[np.ix_(keep, keep)] * c.nobs
-    acov = np.linalg.inv(A)
-    if recipe.se != "standard":
-        scores = kernel.scores(free.found, free.parts, c)[:, keep]
-        acov = acov @ (scores.T @ scores) @ acov
     variances = np.zeros(free.parts.U.shape[1])
-    variances[keep] = acov.diagonal()
+    if kind == "standardized":
+        variances[keep] = residual_variances(fit, levels, keep)
+        return variances
+    observed = fit.recipe.information == "observed"
+    A = kernel.curvature(free.found, free.parts, c, observed=observed)[np.ix_(keep, keep)] * c.nobs
+    variances[keep] = unrestricted_covariance(fit, levels, keep, A).diagonal()
     return variances
 
 
