@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from two_levels import CFA, EQUAL, drawn, spread_of_residuals
+from two_levels import CFA, EQUAL, ITEMS, drawn, spread_of_residuals
 
 import cipa as ci
 from cipa.models.sem.twolevel.residual_errors import residual_covariance
@@ -169,16 +169,40 @@ def test_moments_that_are_held_have_the_residual_zero() -> None:
     assert here[["between: ~1  y1", "between: ~1  y4"]].isna().all()
 
 
-def test_a_variance_share_below_a_hundredth_with_much_of_second_order_is_blank() -> None:
-    """Equal means that are true: between covariances take up what the means miss, by squares of their residuals."""
-    syntax = SATURATED_BETWEEN.replace("y1 ~~ y2 + y3 + y4\ny2 ~~ y3 + y4\ny3 ~~ y4\n", "fb =~ y1 + y2 + y3 + y4\n")
-    syntax += "".join(f"y{k} ~ m*1\n" for k in (1, 2, 3, 4))
-    table = drawn(np.random.default_rng(9), 40)
-    level = table.assign(**{f"y{k}": table[f"y{k}"] - k for k in (1, 2, 3, 4)})
-    here = residuals(fit(syntax, level))
-    assert here[["between: ~1  y1", "between: ~1  y4"]].notna().all()
-    assert here[["between: ~~ y1 y1", "between: ~~ y4 y4"]].isna().all()
-    assert np.abs(here.dropna()).max() < 4
+@pytest.mark.parametrize(("apart", "there"), [(0.0, True), (0.06, False), (0.2, False)])
+def test_what_means_that_miss_leave_to_the_covariances_is_blank(apart: float, there: bool) -> None:
+    """Means held equal: the covariance of y1 and y4 between takes up the product of what they miss, which is of second order."""
+    syntax = "level: within\nfw =~ y1 + y2 + y3 + y4\nlevel: between\nfb =~ y1 + y2 + y3 + y4\n"
+    table = drawn(np.random.default_rng(9), 100)
+    means = fit(syntax, table).sample.levels.free.mean
+    level = table.assign(**{name: table[name] - mean for name, mean in zip(ITEMS, means, strict=True)})
+    equal = syntax + "".join(f"{name} ~ m*1\n" for name in ITEMS)
+    here = residuals(fit(equal, level.assign(y1=level.y1 + apart, y4=level.y4 - apart)))
+    assert np.isnan(here["between: ~~ y1 y4"]) != there
+    assert here[["between: ~1  y1", "between: ~1  y4", "between: ~~ y1 y2", "between: ~~ y2 y4"]].notna().all()
+    assert here[["between: ~~ y1 y1", "between: ~~ y4 y4"]].isna().all()  # parameters of their own
+
+
+def test_a_misfit_of_the_covariances_is_no_reason_to_be_blank() -> None:
+    """A covariance whose residual has little variance, and more than four standard errors of misfit."""
+    rng = np.random.default_rng(0)
+    table = drawn(rng, 300)
+    common, shared = 0.4 * rng.normal(size=len(table)), 0.4 * rng.normal(size=300)[table.cluster]
+    here = residuals(
+        fit(CFA, table.assign(y1=table.y1 + common, y2=table.y2 + common, y3=table.y3 + shared, y4=table.y4 + shared))
+    )
+    assert here["between: ~~ y3 y4"] > 4
+
+
+@pytest.mark.parametrize("estimator", ["ml", "mlr"])
+def test_with_complete_cases_they_rest_on_expected_information(estimator: str) -> None:
+    """Also where the standard errors of the estimates are from observed information."""
+    table = drawn(np.random.default_rng(12), 40)
+    observed, expected = (
+        fit(CFA, table, estimator=estimator, information=information) for information in ("observed", "expected")
+    )
+    assert residuals(observed).to_numpy() == pytest.approx(residuals(expected).to_numpy(), rel=1e-6, nan_ok=True)
+    assert observed.vcov != pytest.approx(expected.vcov, rel=1e-3)
 
 
 def test_information_that_is_not_positive_definite_is_refused() -> None:
