@@ -20,7 +20,8 @@ def residual_rows(
     sample : covariance (p, p) and mean (p,)
     kind : {"raw", "cor_bentler", "cor", "normalized", "standardized"}
     variances : (p (p + 1) / 2 + p,) array, optional
-        Of the residuals (row-wise vech, then means), for the last two kinds; 0 for a moment that is reproduced whatever the data.
+        Of the residuals (row-wise vech, then means), for the last two kinds; 0 for a moment that is reproduced whatever the data
+        (its residual is 0), NaN for one whose residual has no standard error (it is NaN).
     """
     cov, mean = _in_units(sample, implied, kind, means=means, variances=variances)
     for i, name in enumerate(names):
@@ -47,6 +48,6 @@ def _in_units(
     spread = np.zeros_like(S)
     spread[rows, cols] = spread[cols, rows] = variances[: len(rows)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(spread > 0, raw / np.sqrt(spread), 0.0)
-        z_mean = np.where(variances[len(rows) :] > 0, mean / np.sqrt(variances[len(rows) :]), 0.0)
+        z = np.where(spread == 0, 0.0, raw / np.sqrt(spread))
+        z_mean = np.where(variances[len(rows) :] == 0, 0.0, mean / np.sqrt(variances[len(rows) :]))
     return z, z_mean

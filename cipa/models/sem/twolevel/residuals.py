@@ -1,18 +1,20 @@
-"""Residual moments of a two-level fit, raw, as correlations, and over the standard errors of the unrestricted moments.
+"""Residual moments of a two-level fit, raw, as correlations, and over standard errors.
 
+    standardized   r / se,  cov(r) = Q G Q',  Q = I - D (D'W D)^-1 D'W    (`residual_errors.py`)
     normalized     r / se of the unrestricted moment alone (conservative)
 
 The moments are vech Sigma_W, vech Sigma_B and mu of the unrestricted model, their covariance its inverse information, or under
-robust errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual; a variable of both
-levels has one mean, whose residual stands between. Residuals over their own standard errors are refused: where a moment is
-reproduced to first order their variance is a difference of nearly equal numbers.
+robust errors the sandwich with the scores of clusters. Moments of held exogenous variables have no residual (0); a variable of
+both levels has one mean, whose residual stands between. A moment that the model reproduces to first order has no standardized
+residual (NaN).
 
 Source: Lee, S.-Y. (1990). Biometrika, 77, 763-772 (the unrestricted two-level model).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 
@@ -23,28 +25,28 @@ from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.residuals import residual_rows
 from cipa.models.sem.twolevel.read import level_moments
+from cipa.models.sem.twolevel.residual_errors import residual_variances, unrestricted_variances
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
-from cipa.numerics.twolevel import kernel
 from cipa.numerics.twolevel.kernel import Unrestricted
 from cipa.results.display import ResultTable
-from cipa.results.questions import refused
 
 
 def residuals(fit: SEMFit, kind: str | None) -> ResultTable:
-    """The table of both levels."""
-    return residual_table(fit, kind, _of_level)
+    """The table of both levels of each group."""
+    variances_of = cache(partial(_variances, fit))  # of all groups at once
+    return residual_table(fit, kind, partial(_of_level, variances_of=variances_of))
 
 
-def _of_level(fit: SEMFit, block: int, kind: str) -> Iterator[tuple[str, str, str, float]]:
+def _of_level(
+    fit: SEMFit, block: int, kind: str, *, variances_of: Callable[[str], Sequence[Array]]
+) -> Iterator[tuple[str, str, str, float]]:
     """(lhs, op, rhs, residual) of a level of a group."""
     g, level = divmod(block, 2)
     levels, names = fit.sample.levels[g], fit.layout.blocks[block].observed
     variances = None
-    if kind == "standardized":
-        refused(fit, 'ci.residuals(kind="standardized")')
-    if kind == "normalized":
+    if kind in ("normalized", "standardized"):
         _refuse_bounded(levels.free, kind)
-        variances = _of_rows(_variances(fit, g), levels, level)
+        variances = _of_rows(variances_of(kind)[g], levels, level)
     moments = level_moments(levels, fit.point.blocks[2 * g].mean, level)
     return residual_rows(names, moments, fit.point.blocks[block], kind, means=fit.layout.means, variances=variances)
 
@@ -59,20 +61,16 @@ def _refuse_bounded(free: Unrestricted, kind: str) -> None:
         )
 
 
-def _variances(fit: SEMFit, g: int) -> Array:
-    """Variances (m,) of a group's unrestricted moments, in their order; 0 for one that is held."""
-    levels, recipe = fit.sample.levels[g], fit.recipe
-    free, c = levels.free, levels.clusters
-    observed = recipe.information == "observed"
-    keep = np.flatnonzero(~held_moments(levels, free, fit.layout, g))
-    A = kernel.curvature(free.found, free.parts, c, observed=observed)[np.ix_(keep, keep)] * c.nobs
-    acov = np.linalg.inv(A)
-    if recipe.se != "standard":
-        scores = kernel.scores(free.found, free.parts, c)[:, keep]
-        acov = acov @ (scores.T @ scores) @ acov
-    variances = np.zeros(free.parts.U.shape[1])
-    variances[keep] = acov.diagonal()
-    return variances
+def _variances(fit: SEMFit, kind: str) -> list[Array]:
+    """Variances (m,) of the residuals of each group's unrestricted moments, in their order; 0 for one that is held."""
+    keep = [np.flatnonzero(~held_moments(one, one.free, fit.layout, g)) for g, one in enumerate(fit.sample.levels)]
+    errors = residual_variances if kind == "standardized" else unrestricted_variances
+    found = []
+    for levels, own, values in zip(fit.sample.levels, keep, errors(fit, keep), strict=True):
+        variances = np.zeros(levels.free.parts.U.shape[1])
+        variances[own] = values
+        found.append(variances)
+    return found
 
 
 def _of_rows(variances: Array, levels: Levels, level: int) -> Array:

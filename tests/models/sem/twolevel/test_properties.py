@@ -255,7 +255,6 @@ def test_moments_without_cases_are_refused() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        lambda one: ci.residuals(one, kind="standardized"),
         lambda one: ci.reliability(one),
         lambda one: ci.fornell_larcker(one),
         lambda one: ci.path_diagram(one),

@@ -75,13 +75,14 @@ def test_residuals_keep_their_sign_and_do_not_depend_on_units(estimator: str) ->
     assert residuals(there, "normalized") == pytest.approx(z, rel=1e-5, abs=1e-6)
 
 
-def test_normalized_residuals_are_refused_where_the_unrestricted_moments_are_on_their_bound() -> None:
+def test_residuals_over_errors_are_refused_where_the_unrestricted_moments_are_on_their_bound() -> None:
     table = data().assign(y3=lambda d: d.y3.sample(frac=1, random_state=0).to_numpy())  # nothing between clusters
     free = "level: 1\ny1 ~~ y2\ny1 ~~ y3\ny2 ~~ y3\nlevel: 2\ny1 ~~ y2\ny3 ~~ 0*y3\ny3 ~~ 0*y1\ny3 ~~ 0*y2\n"
     here = fit(free, table)
     assert here.sample.levels[0].free.bounded
-    with pytest.raises(ci.InferenceError, match="on the bound of what is possible"):
-        ci.residuals(here, kind="normalized")
+    for kind in ("normalized", "standardized"):
+        with pytest.raises(ci.InferenceError, match=f'kind="{kind}".*on the bound of what is possible'):
+            ci.residuals(here, kind=kind)
 
 
 def test_what_a_saturated_model_reproduces_has_no_residual() -> None:
