@@ -7,9 +7,14 @@ Sigma_B K (z - mu_z),
 
     Omega~ = A - A M A,   M = (S^-1 + A)^-1,   g = sum_i P_r (x_i - b0),   alpha~ = g - A M g,   h = b0 + S alpha~  (= E b)
     -2 log L_j = sum_i [log|Sigma_W,i| + (x_i - b0)' P_r (x_i - b0)] - g' M g + log|I + A S| + log|Sigma_zz| + (z - mu_z)' K (z -
-    mu_z) + const,
+    mu_z) + const.
 
-and the derivatives are, with Q = I - K Sigma_B and e_i = x_i - h,
+Where Sigma_B is much larger than Sigma_W these differences lose their digits, twice over. With A = F F', C = I + F' S F and F k =
+g they are
+
+    Omega~ = F C^-1 F',   alpha~ = F C^-1 k,   g' M g = k' k - k' C^-1 k,
+
+and only one is left. The derivatives are, with Q = I - K Sigma_B and e_i = x_i - h,
 
     in Sigma_B    Omega - alpha alpha',  Omega = K + Q Omega~ Q',  alpha = K (z - mu_z) + Q alpha~            in mu    -alpha
     in Sigma_W    sum_i P_r - P_r (M + e_i e_i') P_r
@@ -38,9 +43,7 @@ from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, batched_inv
 from cipa.numerics.twolevel.complete import Parts, smooth, sums
 
 _DIGITS = 1e-9  # share of a sum of squares that its difference must keep
-_SINGULAR = (
-    1e4  # largest eigenvalue of (I + F S F)^-1, F F = A: 1 when Sigma_B is positive; beyond it the likelihood is unbounded
-)
+_SINGULAR = 1e4  # trace of C^-1: at most p when Sigma_B is positive; beyond it the likelihood is unbounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,15 +164,14 @@ def evaluate(c: IncompleteClusters, within: Array, between: Array, mean: Array) 
     inner = _given_z(c, P, B - B @ K @ B)
     if inner is None:
         return None
-    A, omega, logdet_b = inner
     x = np.where(c.seen[c.pattern], c.mean - mean, 0.0)
-    pulled = _pulled(c, P, A, omega, K, B, x, np.where(c.known[c.kind], c.z - mean, 0.0))
+    pulled = _pulled(c, P, inner, K, B, x, np.where(c.known[c.kind], c.z - mean, 0.0))
     if pulled is None:
         return None
     alpha, outer, quadratic = pulled
     pooled = _by_pattern(c, c.scatter)
     quadratic += float(np.einsum("rij,rij->", P, pooled))
-    value = (float(c.cases @ logdet) + float(logdet_b.sum()) + float(logdet_z[c.kind].sum()) + quadratic) / (2 * c.nobs)
+    value = (float(c.cases @ logdet) + float(inner.logdet.sum()) + float(logdet_z[c.kind].sum()) + quadratic) / (2 * c.nobs)
     part, M = alpha @ B, B - B @ outer @ B
     e = np.where(c.seen[c.pattern], x - part[c.cluster], 0.0)
     spread = pooled + _by_pattern(c, c.count[:, None, None] * e[:, :, None] * e[:, None, :])
@@ -183,34 +185,48 @@ def evaluate(c: IncompleteClusters, within: Array, between: Array, mean: Array) 
     )  # fmt: skip
 
 
-def _given_z(c: IncompleteClusters, P: Array, S: Array) -> tuple[Array, Array, Array] | None:
-    """A, Omega~ (J, p, p) and log|I + A S| (J,), with S (S, p, p) for each kind of known between-only values."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """Of each cluster, given z: F, C^-1 (J, p, p), log|C| (J,); `root`, lower triangular, is F with I where nothing is seen."""
+
+    F: Array
+    inverse: Array
+    logdet: Array
+    root: Array
+
+
+def _given_z(c: IncompleteClusters, P: Array, S: Array) -> _Given | None:
+    """With S (S, p, p) for each kind of known between-only values; None where C is not (clearly) positive definite."""
     A = (c.table @ P.reshape(len(P), -1)).reshape(-1, c.variables, c.variables)
-    values, vectors = np.linalg.eigh(A)
-    F = (vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    found = batched_inverse_and_logdet(np.eye(c.variables) + F @ S[c.kind] @ F)
+    eye, seen = np.eye(c.variables), np.diagonal(A, axis1=1, axis2=2) > 0
+    try:
+        root = np.linalg.cholesky(np.where(seen[:, :, None], A, eye))
+    except np.linalg.LinAlgError:  # Sigma_W is positive definite only up to rounding
+        return None
+    F = root * seen[:, None, :]
+    found = batched_inverse_and_logdet(eye + np.swapaxes(F, 1, 2) @ S[c.kind] @ F)
     if found is None or (np.einsum("jaa->j", found[0]) > _SINGULAR).any():
         return None
-    return A, F @ found[0] @ F, found[1]
+    return _Given(F=F, inverse=found[0], logdet=found[1], root=root)
 
 
 def _pulled(
-    c: IncompleteClusters, P: Array, A: Array, omega: Array, K: Array, B: Array, x: Array, z: Array
+    c: IncompleteClusters, P: Array, given: _Given, K: Array, B: Array, x: Array, z: Array
 ) -> tuple[Array, Array, float] | None:
     """Alpha (J, p), Omega (J, p, p), and the quadratic form of the cells' means x (C, p) and the between-only values z (J, p).
 
-    None where the form, a difference, has lost its digits: far from any maximum, with means that are thousands of deviations off.
+    None where the form, a difference, has lost its digits: where clusters vary some 1e9 times as much as their means should.
     """
     BK = (B @ K)[c.kind]
-    S, Kz = B - BK @ B, _times(K[c.kind], z)
-    apart = x - _times(BK, z)[c.cluster]
+    Kz, apart = _times(K[c.kind], z), x - _times(BK, z)[c.cluster]
     Px = _times(P[c.pattern], apart)
     g = np.add.reduceat(c.count[:, None] * Px, c.first, axis=0)
-    Mg = _times(S, g - _times(omega, _times(S, g)))
-    Q = np.eye(c.variables) - np.swapaxes(BK, 1, 2)
-    alpha, outer = Kz + _times(Q, g - _times(A, Mg)), K[c.kind] + Q @ omega @ np.swapaxes(Q, 1, 2)
+    k = np.linalg.solve(given.root, g[:, :, None])[:, :, 0]
+    Ck, Q = _times(given.inverse, k), np.eye(c.variables) - np.swapaxes(BK, 1, 2)
+    QF = Q @ given.F
+    alpha, outer = Kz + _times(QF, Ck), K[c.kind] + QF @ given.inverse @ np.swapaxes(QF, 1, 2)
     whole = float(c.count @ np.einsum("ci,ci->c", apart, Px)) + float(np.sum(z * Kz))
-    quadratic = whole - float(np.sum(g * Mg))
+    quadratic = whole - float(np.sum(k * k)) + float(np.sum(k * Ck))
     return (alpha, outer, quadratic) if quadratic >= _DIGITS * whole else None
 
 

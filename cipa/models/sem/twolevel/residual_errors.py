@@ -125,7 +125,7 @@ def _slopes(fit: SEMFit, g: int) -> Array:
         slopes = ram.jacobian(ram.factors(moments, block.places), with_means=True)
         size = len(slopes) - len(rows)
         full[first : first + size, block.free] = slopes[:size]
-        full[np.ix_(inner + outer + rows, block.free)] += slopes[size:]
+        full[np.ix_(inner + outer + rows, block.free)] = slopes[size:]
     return np.asarray(full @ layout.K)
 
 

@@ -229,3 +229,13 @@ def test_information_that_is_not_positive_definite_is_refused() -> None:
     spoilt = replace(here, sample=replace(here.sample, groups=(moved,)))
     with pytest.raises(ci.InferenceError, match="the information of the unrestricted moments is not positive definite"):
         residual_covariance(spoilt, [keep])
+
+
+def test_parameters_that_move_the_same_moments_are_refused() -> None:
+    """As they would be by a model that is not identified, which no fit is: here a parameter counted twice."""
+    here = fit(CFA, drawn(np.random.default_rng(2), 60))
+    K = here.layout.K
+    twice = replace(here, layout=replace(here.layout, K=np.hstack([K, K[:, :1]])))
+    keep = np.flatnonzero(~held_moments(here.sample.levels[0], here.sample.levels[0].free, here.layout, 0))
+    with pytest.raises(ci.InferenceError, match="or some parameters move the same moments"):
+        residual_covariance(twice, [keep])
