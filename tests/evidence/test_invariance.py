@@ -94,6 +94,7 @@ def test_where_the_criteria_disagree_the_level_is_in_doubt() -> None:
 def test_the_search_stops_where_no_single_test_is_significant_after_correction() -> None:
     found = by_sex(search=True)
     assert found.steps.columns["parameter"] == ("speed =~ x9",)
+    assert found.table.columns["df"] == (48, 53, 59, 68, 71)  # what one level frees, the later ones do not hold
     tests = 6  # loadings but the markers; two groups have one test between them
     assert found.steps.columns["p_value"][0] == pytest.approx(tests * found.suggestions.columns["p_value"][0], rel=1e-9)
     scalar = [hint for hint in zip(*found.suggestions.columns.values(), strict=True) if hint[0] == "scalar"]
@@ -217,6 +218,8 @@ def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch)
     found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school")
     assert found.table.columns["level"] == ("configural", "metric", "scalar")
     assert found.table.columns["stands"] == (None, "yes", "no fit")
+    numbers = [found.table.columns[head][2] for head in found.table.columns if head not in ("level", "stands")]
+    assert np.isnan(numbers).all()
     assert len(found.fits) == 2
     assert "scalar: The search did not end. Later levels are not fitted." in str(found)
 
