@@ -30,6 +30,7 @@ from typing import Any
 
 from cipa.errors import ConvergenceError, IdentificationError, public
 from cipa.evidence.ladder import LEVELS, Ladder
+from cipa.inference.power_rmsea import refuse_probabilities
 from cipa.inference.restrictions import lr_test, score_test
 from cipa.language.en import EN
 from cipa.results.display import ResultTable, Tabular
@@ -132,6 +133,7 @@ def invariance(
     >>> found.table.columns["df_diff"][1:]
     (6.0, 4.0, 4.0, 6.0)
     """
+    refuse_probabilities("ci.invariance", alpha=alpha)
     ladder = Ladder.of(model, data, group=group)
     climb = _Climb(ladder=ladder, search=search, alpha=alpha, method=method)
     partial = (model.group_partial,) if isinstance(model.group_partial, str) else tuple(model.group_partial)
@@ -217,7 +219,7 @@ def _freed(climb: _Climb, data: Any, rung: _Rung, below: str) -> _Rung:
         fit, problem = _fitted(climb, data, rung.level, (*rung.free, name), first=False)
         if fit is None:
             return replace(rung, problem=EN("table.invariance.stopped", name=name, problem=problem))
-        step = (rung.level, len(rung.steps) + 1, name, chisq, min(1.0, p * count), _difference(climb, fit, rung.before)[2])
+        step = (rung.level, len(rung.steps) + 1, name, chisq, p * count, _difference(climb, fit, rung.before)[2])
         rung = replace(rung, fit=fit, free=(*rung.free, name), steps=(*rung.steps, step))
     return rung
 

@@ -12,6 +12,9 @@ import pytest
 from oracle_files import HERE, case
 
 import cipa as ci
+from cipa.evidence import invariance
+from cipa.evidence.ladder import Ladder
+from cipa.terms import Term
 
 pytestmark = pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
 
@@ -91,6 +94,9 @@ def test_where_the_criteria_disagree_the_level_is_in_doubt() -> None:
 def test_the_search_stops_where_no_single_test_is_significant_after_correction() -> None:
     found = by_sex(search=True)
     assert found.steps.columns["parameter"] == ("speed =~ x9",)
+    assert found.table.columns["df"] == (48, 53, 59, 68, 71)  # what one level frees, the later ones do not hold
+    tests = 6  # loadings but the markers; two groups have one test between them
+    assert found.steps.columns["p_value"][0] == pytest.approx(tests * found.suggestions.columns["p_value"][0], rel=1e-9)
     scalar = [hint for hint in zip(*found.suggestions.columns.values(), strict=True) if hint[0] == "scalar"]
     assert found.table.columns["stands"][2] == "no"
     assert 0.05 / 9 < scalar[0][3] < 0.05
@@ -212,6 +218,8 @@ def test_a_level_without_a_solution_is_reported(monkeypatch: pytest.MonkeyPatch)
     found = ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school")
     assert found.table.columns["level"] == ("configural", "metric", "scalar")
     assert found.table.columns["stands"] == (None, "yes", "no fit")
+    numbers = [found.table.columns[head][2] for head in found.table.columns if head not in ("level", "stands")]
+    assert np.isnan(numbers).all()
     assert len(found.fits) == 2
     assert "scalar: The search did not end. Later levels are not fitted." in str(found)
 
@@ -232,3 +240,58 @@ def test_a_search_without_a_solution_stops_and_says_where(monkeypatch: pytest.Mo
 def test_another_kind_of_model_is_refused() -> None:
     with pytest.raises(ci.SpecificationError, match=r"this is a Panel.*Give a ci.SEM"):
         ci.invariance(ci.Panel("y ~ x", method="pooled"), ci.datasets.load("holzinger1939"), group="school")
+
+
+MIXED = "f =~ x1 + x2 + x3 + x4\ng =~ x5 + x6"
+
+
+def rungs(**categories: int) -> Ladder:
+    return Ladder(model=ci.SEM(MIXED, ordered=list(categories)), group="group", ngroups=2, categories=categories)
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "below", "added"),
+    [
+        ("f =~ x2", "metric", "configural", True),
+        ("f =~ x2", "scalar", "metric", False),
+        ("f =~ x2", "scalar", "configural", True),
+        ("x1 | t1", "thresholds", "configural", True),
+        ("x2 ~1", "scalar", "metric", True),
+        ("f ~1", "scalar", "metric", False),
+        ("f ~1", "means", "strict", True),
+        ("x2 ~~ x2", "strict", "scalar", True),
+        ("x2 ~~ x3", "strict", "scalar", False),
+        ("x6 | t1", "thresholds", "configural", False),
+        ("g =~ x6", "metric", "configural", False),
+        ("x6 ~1", "scalar", "metric", True),
+    ],
+)
+def test_what_a_level_adds(text: str, level: str, below: str, added: bool) -> None:
+    """A threshold and a loading of an item of two categories cannot be told from its intercept; a covariance belongs to no level."""
+    assert invariance._added(rungs(x1=3, x6=2), Term.parse(text), level, below) == added
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "kept"),
+    [
+        (("f =~ x2", "f =~ x3"), "metric", True),
+        (("f =~ x2", "f =~ x3", "f =~ x4"), "metric", False),
+        (("f =~ x2", "x1 | t1", "x1 | t2"), "metric", True),
+        (("f =~ x2", "f =~ x3", "x1 | t1"), "metric", False),
+        (("f =~ x2", "x2 ~1", "f =~ x3"), "scalar", True),
+        (("f =~ x2", "x3 ~1", "x4 ~1"), "scalar", False),
+        (("f =~ x2", "x3 ~1", "x4 ~1"), "metric", True),
+        (("g =~ x6",), "metric", False),
+        (("x2 ~~ x2", "x3 ~~ x3", "x4 ~~ x4"), "strict", True),
+    ],
+)
+def test_every_construct_keeps_two_indicators_that_are_equal(free: tuple[str, ...], level: str, kept: bool) -> None:
+    climb = invariance._Climb(ladder=rungs(x1=3), search=True, alpha=0.05, method=None)
+    assert invariance._keeps_anchors(climb, level, free) == kept
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.5, -0.1])
+def test_a_level_of_significance_that_is_none_is_refused(alpha: float) -> None:
+    """It was taken as it was given: at 0 nothing is rejected, at 1.5 everything."""
+    with pytest.raises(ci.SpecificationError, match=r"ci\.invariance: alpha=.* is no probability"):
+        ci.invariance(ci.SEM(NINE), ci.datasets.load("holzinger1939"), group="school", alpha=alpha)

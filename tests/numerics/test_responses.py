@@ -122,3 +122,24 @@ def test_every_mended_table_is_counted() -> None:
     assert found.mended == 2
     assert found.converged
     assert np.abs(found.cov[np.tril_indices(4, -1)]).max() < polychoric.LIMIT
+
+
+@pytest.mark.parametrize("holes", [False, True], ids=["complete", "holes"])
+def test_what_a_table_adds_up_is_what_its_cases_add_up(holes: bool) -> None:
+    """The scores of the correlation and their sums with those of the thresholds, of a table with an empty cell too."""
+    rng = np.random.default_rng(9)
+    values = np.column_stack([rng.integers(0, 2, 90), rng.integers(0, 3, 90), rng.integers(0, 2, 90)]).astype(float)
+    values[:, 2] = np.minimum(values[:, 2], values[:, 0])  # never 1 where the first is 0
+    if holes:
+        values[::7, 0] = values[3::11, 1] = values[5::13, 2] = np.nan
+    x, weights = np.empty((90, 0)), rng.uniform(0.5, 1.5, 90)
+    each = [stages._margin(values[:, j], size, x, weights) for j, size in enumerate((2, 3, 2))]
+    pairs = [(1, 0), (2, 0), (2, 1)]
+    for k, (rho, state, scores, sums) in stages._by_table(each, pairs).items():
+        one, two = (each[j] for j in pairs[k])
+        assert state.mended == (k == 1)
+        _, slope, waves, others = stages._both_ordered(rho, one, two)
+        both = one.seen & two.seen
+        np.testing.assert_allclose(scores, np.where(both, slope, 0.0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(sums[0], stages._onto(one, waves, scores * weights, x), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(sums[1], stages._onto(two, others, scores * weights, x), rtol=1e-9, atol=1e-9)

@@ -129,6 +129,11 @@ class Layout:
         return np.asarray(np.linalg.lstsq(self.K, theta - self.offset, rcond=None)[0]) if self.tied else theta
 
 
+def levels_of_group(group: int) -> slice:
+    """Where the two levels of a group stand among the blocks of a two-level model."""
+    return slice(2 * group, 2 * group + 2)
+
+
 def build_layout(
     rows: Sequence[Parameter], roles: Sequence[Roles], syntax: Syntax, *, means: bool, effect_coding: bool = False,
     theta: bool = False,

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cipa.errors import SpecificationError
+from cipa.models.sem.declare.compile import rules_of
 from cipa.models.sem.declare.declaration import Declaration, words_of
-from cipa.models.sem.declare.layout import Layout, build_layout
+from cipa.models.sem.declare.layout import Layout, build_layout, levels_of_group
 from cipa.models.sem.declare.parameters import (
     Parameter,
     Roles,
-    Rules,
     block_rows,
     formulas_of,
     hold_equal,
@@ -115,9 +115,9 @@ def declare_levels(declaration: Declaration, groups: Sequence[str]) -> Layout:
     ]
     _refuse_missing_level(formulas, groups, levels)
     roles = [roles_of(rows) for rows in formulas]
-    pairs = [(roles[block], roles[block + 1]) for block in range(0, len(roles), 2)]
+    pairs = [roles[levels_of_group(position)] for position in range(len(groups))]
     for position, pair in enumerate(pairs):
-        _refuse_unmeasured(syntax, formulas[2 * position : 2 * position + 2], pair, levels)
+        _refuse_unmeasured(syntax, formulas[levels_of_group(position)], pair, levels)
     split = [name for pair in pairs for name in split_exogenous(pair)]
     if split and declaration.fixed_x and declaration.missing != "fiml_x":
         raise SpecificationError(
@@ -125,21 +125,18 @@ def declare_levels(declaration: Declaration, groups: Sequence[str]) -> Layout:
             "not observed. Leave fixed_x out (all exogenous variables are then random), or put the variable on one level (for "
             "example its cluster mean between and its deviation within)."
         )
-    rules = Rules(
-        defaults=declaration.defaults, means=True, std_lv=declaration.std_lv, orthogonal=declaration.orthogonal,
-        fixed_x=declaration.fixed_x is not False and declaration.missing != "fiml_x" and not split,
-        effect_coding=declaration.effect_coding,
-    )  # fmt: skip
+    held = declaration.fixed_x is not False and declaration.missing != "fiml_x" and not split
+    rules = replace(rules_of(declaration, means=True), fixed_x=held)
     rows = [
         _within_mean(row, pairs[row.group])
         for block, (own, here) in enumerate(zip(formulas, roles, strict=True))
         for row in block_rows(syntax, own, here, rules=rules, block=block, ngroups=len(groups), level=levels[block % 2])
     ]
-    held = hold_equal(
+    tied = hold_equal(
         rows, roles, classes=words_of(declaration, "group_equal"), partial=words_of(declaration, "group_partial"),
         automatic=declaration.defaults != "lavaan",
     )  # fmt: skip
-    return replace(build_layout(held, roles, syntax, means=True, effect_coding=declaration.effect_coding), levels=levels)
+    return replace(build_layout(tied, roles, syntax, means=True, effect_coding=declaration.effect_coding), levels=levels)
 
 
 def _refuse_missing_level(formulas: Sequence[Sequence[Formula]], groups: Sequence[str], levels: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 
 from cipa.models.sem.cases.sample import Levels
-from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.layout import Layout, levels_of_group
 from cipa.models.sem.fit import SEMFit
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.moments import ram
@@ -84,7 +84,7 @@ class TwoLevelLikelihood:
             blocks.append(moments)
         groups = []
         for g, c in enumerate(self.clusters):
-            inner, outer = blocks[2 * g : 2 * g + 2]
+            inner, outer = blocks[levels_of_group(g)]
             mean = np.zeros(c.variables)
             mean[c.within] += inner.mean
             mean[c.between] += outer.mean
@@ -109,11 +109,10 @@ class TwoLevelLikelihood:
         total = self._information(self.layout, point.groups, observed=observed)
         if observed:
             for g, (c, share, one) in enumerate(zip(self.clusters, self.shares, point.groups, strict=True)):
-                found = one.likelihood
-                for b, W, w in ((2 * g, found.W, found.w[c.within]), (2 * g + 1, found.B, found.w[c.between])):
-                    block = self.layout.blocks[b]
-                    second = ram.second_order(point.blocks[b], block.places, W, w)
-                    total[np.ix_(block.free, block.free)] += share * second
+                found, pair = one.likelihood, levels_of_group(g)
+                weights = ((found.W, found.w[c.within]), (found.B, found.w[c.between]))
+                for block, moments, (W, w) in zip(self.layout.blocks[pair], point.blocks[pair], weights, strict=True):
+                    total[np.ix_(block.free, block.free)] += share * ram.second_order(moments, block.places, W, w)
             total -= 0.0 if self.layout.bend is None else self.layout.bend
         return symmetric(total)
 
@@ -165,7 +164,7 @@ def ends_of(fit: SEMFit) -> tuple[TwoLevelLikelihood, TwoLevelPoint]:
 
 def stacked(layout: Layout, blocks: Sequence[ram.Implied], clusters: Sampled, group: int) -> tuple[Parts, IntArray]:
     """The factors of a group's parameters over the p variables of both its levels, and where (k_g,) these stand in theta."""
-    pair = slice(2 * group, 2 * group + 2)
+    pair = levels_of_group(group)
     inner, outer = layout.blocks[pair]
     free = np.concatenate([inner.free, outer.free])
     U, V, t = np.zeros((clusters.variables, len(free))), np.zeros((clusters.variables, len(free))), np.zeros(len(free))

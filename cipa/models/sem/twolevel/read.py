@@ -19,7 +19,7 @@ from cipa.errors import DataError, SpecificationError
 from cipa.models.sem.cases.columns import group_codes, label_of, require_columns
 from cipa.models.sem.cases.conditions import code_notices, placed_rows
 from cipa.models.sem.cases.sample import GroupSample, Levels, Sample
-from cipa.models.sem.declare.layout import Block, Layout
+from cipa.models.sem.declare.layout import Block, Layout, levels_of_group
 from cipa.models.sem.declare.parameters import Parameter, Roles
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
 from cipa.numerics.moments.normal import Saturated, complete_pattern, patterns_of, saturated
@@ -47,16 +47,16 @@ class _Group:
     position: int
     group: str | None
     names: tuple[str, ...]
-    blocks: tuple[Block, Block]
-    roles: tuple[Roles, Roles]
+    blocks: tuple[Block, ...]
+    roles: tuple[Roles, ...]
 
     @classmethod
     def of(cls, layout: Layout, position: int, group: str | None) -> _Group:
         """The group at a position of a layout."""
-        first, second = 2 * position, 2 * position + 1
-        blocks = layout.blocks[first], layout.blocks[second]
+        pair = levels_of_group(position)
+        blocks, roles = layout.blocks[pair], layout.roles[pair]
         names = tuple(dict.fromkeys(name for block in blocks for name in block.observed))
-        return cls(position=position, group=group, names=names, blocks=blocks, roles=(layout.roles[first], layout.roles[second]))
+        return cls(position=position, group=group, names=names, blocks=blocks, roles=roles)
 
     @property
     def place(self) -> str:
@@ -285,7 +285,7 @@ def _notices(sample: GroupSample, layout: Layout, here: _Group) -> list[Notice]:
     found.append(Notice(code="levels", values=values))
     if here.position == 0 and any(row.op == "~~" and not row.user and row.free and _is_split(row, layout) for row in layout.rows):
         found.append(Notice(code="split_exogenous"))
-    own = sum(layout.rows[position].block == 2 * here.position + 1 for position in layout.theta)
+    own = sum(layout.rows[k].group == here.position and layout.rows[k].block % 2 for k in layout.theta)
     if count < own:
         values = {"clusters": count, "group": here.group, "parameters": own}
         found.append(Notice(code="few_clusters", variant="parameters", values=values, severity="warning"))
@@ -297,7 +297,7 @@ def _notices(sample: GroupSample, layout: Layout, here: _Group) -> list[Notice]:
 
 def _is_split(row: Parameter, layout: Layout) -> bool:
     """Whether a variable is exogenous at a level of its group and stands at the other too."""
-    pair = slice(2 * row.group, 2 * row.group + 2)
+    pair = levels_of_group(row.group)
     exogenous = any(row.lhs in roles.exogenous for roles in layout.roles[pair])
     return exogenous and all(row.lhs in block.observed for block in layout.blocks[pair])
 

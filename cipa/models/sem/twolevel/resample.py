@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from cipa.errors import InferenceError
+from cipa.models.sem.declare.layout import levels_of_group
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.draws import admissible_draws, stacked
 from cipa.models.sem.steps.table import values_at
@@ -88,7 +89,7 @@ class Resampler:
     def _simulated(self, rng: np.random.Generator, g: int) -> tuple[Array, IntArray]:
         values, levels = self.fit.sample.groups[g].values, self.fit.sample.levels[g]
         assert values is not None
-        c, pair = levels.clusters, slice(2 * g, 2 * g + 2)
+        c, pair = levels.clusters, levels_of_group(g)
         (inner, outer), (within, between) = self.fit.point.blocks[pair], self.roots[pair]
         parts = outer.mean + rng.normal(size=(c.nclusters, len(c.between))) @ between.T
         drawn = np.zeros_like(values)

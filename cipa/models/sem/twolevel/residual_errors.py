@@ -31,6 +31,7 @@ from scipy.linalg import block_diag, solve_triangular
 
 from cipa.errors import InferenceError
 from cipa.models.sem.cases.sample import Levels
+from cipa.models.sem.declare.layout import levels_of_group
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.covariance import scaled_inverse
 from cipa.models.sem.twolevel.objective import ends_of
@@ -120,7 +121,7 @@ def _slopes(fit: SEMFit, g: int) -> Array:
     c, layout, point = fit.sample.levels[g].clusters, fit.layout, ends_of(fit)[1]
     inner, outer = (len(rows) * (len(rows) + 1) // 2 for rows in (c.within, c.between))
     full = np.zeros((inner + outer + c.variables, layout.nfree))
-    pair, places = slice(2 * g, 2 * g + 2), ((c.within, 0), (c.between, inner))
+    pair, places = levels_of_group(g), ((c.within, 0), (c.between, inner))
     for block, moments, (rows, first) in zip(layout.blocks[pair], point.blocks[pair], places, strict=True):
         slopes = ram.jacobian(ram.factors(moments, block.places), with_means=True)
         size = len(slopes) - len(rows)

@@ -21,7 +21,7 @@ import numpy as np
 from cipa.errors import InferenceError
 from cipa.models.sem.answers.residuals import residual_table
 from cipa.models.sem.cases.sample import Levels
-from cipa.models.sem.declare.layout import Layout
+from cipa.models.sem.declare.layout import Layout, levels_of_group
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.steps.residuals import residual_rows
 from cipa.models.sem.twolevel.read import level_moments
@@ -47,7 +47,7 @@ def _of_level(
     if kind in ("normalized", "standardized"):
         _refuse_bounded(levels.free, kind)
         variances = _of_rows(variances_of(kind)[g], levels, level)
-    moments = level_moments(levels, fit.point.blocks[2 * g].mean, level)
+    moments = level_moments(levels, fit.point.blocks[levels_of_group(g)][0].mean, level)
     return residual_rows(names, moments, fit.point.blocks[block], kind, means=fit.layout.means, variances=variances)
 
 
@@ -88,7 +88,7 @@ def held_moments(levels: Levels, free: Unrestricted, layout: Layout, g: int) -> 
     c, parts = levels.clusters, free.parts
     held = np.zeros((2, c.variables))
     places: tuple[IntArray, IntArray] = (c.within, c.between)
-    for level, (block, rows) in enumerate(zip(layout.blocks[2 * g : 2 * g + 2], places, strict=True)):
+    for level, (block, rows) in enumerate(zip(layout.blocks[levels_of_group(g)], places, strict=True)):
         held[level, rows[block.exogenous]] = 1.0
     own = np.where(parts.within, held[0][:, None], held[1][:, None])
     covariance = ((own * parts.U).sum(axis=0) > 0) & ((own * parts.V).sum(axis=0) > 0)

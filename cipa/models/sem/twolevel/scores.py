@@ -17,6 +17,7 @@ import numpy as np
 
 from cipa.language.en import EN
 from cipa.models.sem.answers.factor_scores import scoring
+from cipa.models.sem.declare.layout import levels_of_group
 from cipa.models.sem.fit import SEMFit
 from cipa.models.sem.twolevel.objective import ends_of
 from cipa.numerics.algebra.linalg import Array
@@ -30,8 +31,9 @@ def of_levels(fit: SEMFit, method: str) -> tuple[str, tuple[str, ...], Array]:
     for g, group in enumerate(fit.sample.groups):
         codes = fit.sample.levels[g].codes
         for level, values in enumerate(level_values(fit, g)):
-            latent = fit.layout.roles[2 * g + level].latent
-            scores = _scored(fit, 2 * g + level, latent, values, method)
+            block = 2 * g + level
+            latent = fit.layout.roles[block].latent
+            scores = _scored(fit, block, latent, values, method)
             places = np.array([names[level].index(name) for name in latent], dtype=np.intp)
             found[level][np.ix_(group.rows, places)] = scores if level == 0 else scores[codes]
     heads = [
@@ -56,7 +58,7 @@ def _scored(fit: SEMFit, block: int, latent: Sequence[str], values: Array, metho
 def level_values(fit: SEMFit, g: int) -> tuple[Array, Array]:
     """A group's cases less their cluster's part (n, q), its clusters' expected parts (J, r), each with its level's means."""
     objective, point = ends_of(fit)
-    c, found, outer = objective.clusters[g], point.groups[g].likelihood, point.blocks[2 * g + 1]
+    c, found, outer = objective.clusters[g], point.groups[g].likelihood, point.blocks[levels_of_group(g)][1]
     B, means = np.zeros((c.variables, c.variables)), np.zeros(c.variables)
     B[np.ix_(c.between, c.between)], means[c.between] = outer.cov, outer.mean
     expected = found.part if isinstance(found, IncompleteTwoLevel) else _expected(c, found, B)
