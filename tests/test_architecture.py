@@ -173,8 +173,6 @@ BUDGETS = {
 }  # fmt: skip
 
 OVER_BUDGET = {
-    "cipa/data/simulation/network.py: network_of": 52,
-    "cipa/data/simulation/panel.py: panel_of": 47,
     "cipa/models/panel/linear/transform.py: Transformed": 19,
     "cipa/models/sem/declare/declaration.py: Declaration": 24,
     "cipa/numerics/twolevel/incomplete.py: IncompleteClusters": 17,

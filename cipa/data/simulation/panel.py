@@ -22,10 +22,7 @@ def panel_of(rng: np.random.Generator, firms: Firms, partners: Array) -> Dataset
     t = np.arange(T)
     FIRM, COL, ENV = (column_of(firms.latent[name]) for name in ("FIRM", "COL", "ENV"))
     size, lp = column_of(firms.size), np.log1p(partners)
-    D = ((column_of(firms.adoption) > 0) & (column_of(firms.adoption) <= YEARS)).astype(np.float64)
-    k = np.where(D == 1, YEARS - column_of(firms.adoption), 0)
-    strength = np.array([TREATMENT.get(int(year), 0.0) for year in firms.adoption])
-    tau = D * column_of(strength) * np.minimum(k + 1, 4) / 4
+    D, _, tau = _adopted(firms)
     ln_emp = 5 + 0.9 * size + 0.03 * t + _autoregressive(rng, 0.8, 0.15, rows=n, years=T)
     ln_rd = 1.75 + 0.95 * ln_emp + 0.25 * FIRM + 0.04 * t + 0.06 * D + _autoregressive(rng, 0.5, 0.30, rows=n, years=T)
     granted = rng.random((n, T)) < logistic(-0.2 + 0.4 * ENV + 0.5 * column_of(firms.soe))
@@ -42,13 +39,8 @@ def panel_of(rng: np.random.Generator, firms: Firms, partners: Array) -> Dataset
     )
     patents = rng.poisson(np.exp(ln_mu) * rng.gamma(4.0, 0.25, (n, T)))
     joint = rng.binomial(patents, logistic(-1.6 + 0.35 * (lp - 1.8) + 0.30 * D + 0.2 * COL))
-    users = np.array(NET_USERS)
-    hidden = rng.normal(size=(clusters, T))[firms.cluster]
-    index = 10 + 1.5 * t + 5 * column_of(firms.internet_cluster) / np.sqrt(0.2) + 8 * D * np.minimum(k + 1, 3) / 3
-    index = index + 2 * column_of(firms.telephones) * users + 4 * hidden + (1.5 * rng.normal(size=(clusters, T)))[firms.cluster]
+    index, ln_productivity = _productive(rng, firms, ln_rd)
     employees = np.maximum(np.round(np.exp(ln_emp)), 1.0)
-    ln_productivity = 2.6 + 0.3 * size + column_of(normal(rng, 0.04, n)) + 0.03 * t + 0.010 * index + 0.05 * ln_rd + 0.10 * hidden
-    ln_productivity = ln_productivity + 0.15 * rng.normal(size=(n, T))
     kept = _survivors(rng, firms, T)
     unreported = rng.random((n, T)) < logistic(-3.6 - 0.3 * (ln_emp - 5.2))
     i, j = np.nonzero(kept)
@@ -56,7 +48,7 @@ def panel_of(rng: np.random.Generator, firms: Firms, partners: Array) -> Dataset
     values = {
         "core": column_of(firms.core), "soe": column_of(firms.soe), "age": YEARS - column_of(firms.founded),
         "cohort": column_of(firms.adoption), "iplus": D,
-        "iplus_index": np.round(index, 3), "tel1984": np.round(column_of(firms.telephones), 2), "net_users": users,
+        "iplus_index": np.round(index, 3), "tel1984": np.round(column_of(firms.telephones), 2), "net_users": np.array(NET_USERS),
         "employees": employees,
         "rd_exp": np.where(unreported, np.nan, np.round(np.exp(ln_rd), 2)), "subsidy": np.round(subsidy, 2), "partners": partners,
         "new_product_sales": np.round(np.exp(ln_nps), 3), "revenue": np.round(np.exp(ln_productivity) * employees, 2),
@@ -65,6 +57,28 @@ def panel_of(rng: np.random.Generator, firms: Firms, partners: Array) -> Dataset
     year = {"year": YEARS[j].astype(np.float64)}
     numbers = {name: np.broadcast_to(value, (n, T))[i, j].astype(np.float64) for name, value in values.items()}
     return Dataset(columns={"firm_id": columns.pop("firm_id"), **year, **columns, **numbers}, name="cluster_panel")
+
+
+def _adopted(firms: Firms) -> tuple[Array, Array, Array]:
+    """Whether a firm has adopted Internet+, for how many years, and what that adds to its sales, (n, T) each."""
+    year = column_of(firms.adoption)
+    D = ((year > 0) & (year <= YEARS)).astype(np.float64)
+    k = np.where(D == 1, YEARS - year, 0)
+    strength = np.array([TREATMENT.get(int(first), 0.0) for first in firms.adoption])
+    return D, k, D * column_of(strength) * np.minimum(k + 1, 4) / 4
+
+
+def _productive(rng: np.random.Generator, firms: Firms, ln_rd: Array) -> tuple[Array, Array]:
+    """The index of Internet+ and log productivity (n, T), both driven by what the years of a cluster hide."""
+    (n, T), (D, k, _) = ln_rd.shape, _adopted(firms)
+    t, clusters = np.arange(T), int(firms.cluster.max()) + 1
+    hidden = rng.normal(size=(clusters, T))[firms.cluster]
+    index = 10 + 1.5 * t + 5 * column_of(firms.internet_cluster) / np.sqrt(0.2) + 8 * D * np.minimum(k + 1, 3) / 3
+    index = index + 2 * column_of(firms.telephones) * np.array(NET_USERS) + 4 * hidden
+    index = index + (1.5 * rng.normal(size=(clusters, T)))[firms.cluster]
+    own = 0.3 * column_of(firms.size) + column_of(normal(rng, 0.04, n))
+    ln_productivity = 2.6 + own + 0.03 * t + 0.010 * index + 0.05 * ln_rd + 0.10 * hidden
+    return index, ln_productivity + 0.15 * rng.normal(size=(n, T))
 
 
 def _survivors(rng: np.random.Generator, firms: Firms, years: int) -> Array:
