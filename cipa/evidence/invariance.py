@@ -334,7 +334,7 @@ def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
         f"stands: the difference test does not reject at {climb.alpha:g} and CFI falls by no more than {FALL}; in doubt: the two "
         "disagree."
     ]
-    failed = next((rung.level for rung, after in pairwise(rungs) if rung.judged and not after.judged), "")
+    failed = next((rung.level for rung, after in pairwise(rungs) if not after.judged), "")
     if failed:
         notes.append(f"{failed} does not stand. The levels after it hold what it holds, so they are shown and not judged.")
     same = [rung.level for rung in rungs if rung.fit and rung.before and rung.fit.df_resid == rung.before.df_resid]

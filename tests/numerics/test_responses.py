@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr
 
 from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.numerics.responses import polychoric, stages
@@ -102,6 +104,41 @@ def test_the_derivatives_of_a_pair_are_those_of_its_density(pair: str, rho: floa
     scale = np.array([1.0 if margin.ordered else margin.sd for margin in (one, one, two, two)])
     quotients = central_jacobian(log_density, np.zeros(4))
     np.testing.assert_allclose(np.column_stack([*waves, *others]) * scale, quotients, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.5, -0.5, 0.6, 0.75, -0.75, 0.9, 0.925, -0.925, 0.97, -0.99])
+def test_the_bivariate_normal_distribution_is_exact_to_rounding(rho: float) -> None:
+    """At and between the limits of the rules, against adaptive quadrature of the same integral (Plackett 1954)."""
+    places = np.random.default_rng(0).normal(size=(2, 25)) * 1.5
+
+    def integral(x: float, y: float) -> float:
+        def height(angle: float) -> float:
+            return float(np.exp(-(x * x + y * y - 2 * x * y * np.sin(angle)) / (2 * np.cos(angle) ** 2)))
+
+        return float(ndtr(x) * ndtr(y)) + quad(height, 0, np.arcsin(rho), epsabs=1e-14, epsrel=1e-12)[0] / (2 * np.pi)
+
+    expected = [integral(x, y) for x, y in places.T]
+    np.testing.assert_allclose(polychoric.bivariate_normal(*places, np.array(rho)), expected, rtol=0, atol=1e-13)
+
+
+def test_variables_that_are_one_or_each_other_reversed() -> None:
+    x, y = np.meshgrid(np.linspace(-3, 3, 13), np.linspace(-3, 3, 13))
+    found = [polychoric.bivariate_normal(x, y, np.array(rho)) for rho in (1.0, -1.0)]
+    np.testing.assert_allclose(found[0], ndtr(np.minimum(x, y)), atol=1e-12)
+    np.testing.assert_allclose(found[1], np.maximum(ndtr(x) + ndtr(y) - 1, 0), atol=1e-12)
+
+
+def test_a_step_that_is_too_long_is_halved() -> None:
+    """Two cases that pull apart: their squared scores understate the curvature, so that near the top steps are far too long."""
+    one, two = (replace(margin, z=np.array([-1.0, 1.0]), weights=np.ones(2)) for margin in margins()[2::2])
+
+    def kind(rho: float, *_: Any) -> tuple[Any, ...]:
+        away = np.arctanh(rho) - np.array([0.49, 0.51])
+        return -(away**2), -2 * away / (1 - rho**2), (), ()
+
+    rho, converged = stages._search(kind, one, two, np.ones(2, dtype=np.bool_))
+    assert converged
+    assert rho == pytest.approx(np.tanh(0.5), abs=1e-7)  # a value that is flat to rounding
 
 
 def test_one_pair_without_a_maximum_is_enough_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
