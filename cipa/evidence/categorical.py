@@ -21,6 +21,8 @@ from scipy.special import ndtr
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.responses.polychoric import bivariate_normal
 
+_ROUNDING = 1e-9  # a correlation of 1 that is computed
+
 
 def sum_reliability(loadings: Array, thresholds: Sequence[Array], correlations: Array) -> float:
     """Reliability of the sum of ordered items.
@@ -37,12 +39,17 @@ def sum_reliability(loadings: Array, thresholds: Sequence[Array], correlations: 
     Returns
     -------
     float
-        NaN where the sum has no variance.
+        NaN where the sum has no variance, and where a loading above 1 (a negative residual variance) gives two answers to one
+        item a correlation above 1, which no variables have.
     """
+    explained = np.outer(loadings, loadings)
+    if max(float(np.abs(explained).max()), float(np.abs(correlations).max())) > 1 + _ROUNDING:
+        return float("nan")
+    explained, correlations = np.clip(explained, -1, 1), np.clip(correlations, -1, 1)
     true = total = 0.0
     for j, one in enumerate(thresholds):
         for k, other in enumerate(thresholds):
-            true += _covariance(one, other, float(loadings[j] * loadings[k]))
+            true += _covariance(one, other, float(explained[j, k]))
             total += _covariance(one, other, float(correlations[j, k])) if j != k else _variance(one)
     return true / total if total > 0 else float("nan")
 

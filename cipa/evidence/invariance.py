@@ -324,7 +324,7 @@ def _scaling(climb: _Climb, fit: Fit) -> str:
 
 def _notes(climb: _Climb, rungs: Sequence[_Rung]) -> list[str]:
     notes: list[str] = [EN("table.invariance.stands", alpha=climb.alpha, fall=FALL)]
-    failed = next((rung.level for rung, after in pairwise(rungs) if rung.judged and not after.judged), "")
+    failed = next((rung.level for rung, after in pairwise(rungs) if not after.judged), "")
     if failed:
         notes.append(EN("table.invariance.not_judged", level=failed))
     same = [rung.level for rung in rungs if rung.fit and rung.before and rung.fit.df_resid == rung.before.df_resid]

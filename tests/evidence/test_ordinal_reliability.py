@@ -67,6 +67,25 @@ def test_reliability_of_a_sum_is_the_variance_that_the_construct_explains(seed: 
     assert sum_reliability(loadings, thresholds, correlations) == pytest.approx(true / total, rel=1e-9)
 
 
+def test_a_loading_above_one_has_no_reliability_and_one_of_one_has() -> None:
+    """It ended the run with a StopIteration that said nothing."""
+    rng = np.random.default_rng(2)
+    y = rng.normal(size=(150, 1)) * [0.97, 0.5, 0.3] + rng.normal(size=(150, 3)) * [0.24, 0.86, 0.95]
+    data = pd.DataFrame(np.digitize(y, [-0.6, 0.6]), columns=["a", "b", "c"])
+    with pytest.warns(ci.CipaWarning):
+        found = ci.SEM("f =~ a + b + c", ordered=True, std_lv=True).fit(data)
+    assert found.estimates["f =~ a"].standardized > 1.05
+    assert np.isnan(rows(found).loc["f", "omega"])
+    assert 0 < rows(found).loc["f", "alpha"] < 1
+    thresholds = [np.array([-0.6, 0.6])] * 3
+    near, exact, rounded = (
+        sum_reliability(loadings, thresholds, np.outer(loadings, loadings) + np.diag(1 - loadings**2))
+        for loadings in (np.array([first, 0.6, 0.5]) for first in (1 - 1e-9, 1.0, 1 + 1e-15))
+    )
+    assert rounded == pytest.approx(exact, rel=1e-12)
+    assert near == pytest.approx(exact, abs=1e-5)
+
+
 @pytest.mark.parametrize("construct", ["visual", "textual"])
 def test_omega_is_that_of_the_sum_of_answers(construct: str) -> None:
     found = fit()

@@ -224,3 +224,59 @@ def test_a_group_without_a_category_is_refused() -> None:
     data.loc[(data.group == "b") & (data.x2 == 0), "x2"] = 1
     with pytest.raises(ci.DataError, match="nobody in group b answered 0 to 'x2'"):
         ci.invariance(ci.SEM(SIX, ordered=True), data, group="group")
+
+
+MIXED = "f =~ x1 + x2 + x3 + x4\ng =~ x5 + x6"
+
+
+def written(level: str, *free: str, **categories: int) -> list[str]:
+    """What the ladder adds to the syntax of a model."""
+    rungs = Ladder(model=ci.SEM(MIXED, ordered=list(categories)), group="group", ngroups=3, categories=categories)
+    return rungs.at(level, free).syntax.splitlines()[2:]
+
+
+@pytest.mark.parametrize(
+    ("level", "free", "movable"),
+    [
+        ("thresholds", (), False),
+        ("metric", (), True),
+        ("metric", ("g =~ x6",), False),
+        ("metric", ("f =~ x2",), True),
+        ("metric", ("x6 | t1",), False),
+        ("scalar", (), True),
+        ("scalar", ("g =~ x6",), True),
+        ("scalar", ("x6 ~1",), True),
+        ("scalar", ("g =~ x6", "x6 ~1"), False),
+    ],
+)
+def test_the_residual_variance_of_two_categories_is_free_where_something_tells_it_apart(
+    level: str, free: tuple[str, ...], movable: bool
+) -> None:
+    """Its one equal threshold takes one parameter; loading or intercept have to be equal for the other (Wu & Estabrook 2016)."""
+    lines = [line for line in written(level, *free, x6=2) if line.startswith("x6 ~~")]
+    assert lines == [f"x6 ~~ c(1, {', '.join(['NA' if movable else '1'] * 2)})*x6"]
+
+
+def test_a_latent_mean_that_is_spared_is_not_held() -> None:
+    lines = written("means", "f ~1")
+    assert [line for line in lines if line.startswith("f ~")] == ["f ~ c(0, NA, NA)*1"]
+    assert [line for line in lines if "==" in line] == ["mean_g_2 == 0", "mean_g_3 == 0"]
+
+
+def test_a_model_that_writes_every_parameter_itself_gets_no_latent_means() -> None:
+    rungs = Ladder(model=ci.SEM(MIXED, defaults="lavaan"), group="group", ngroups=2, categories={})
+    assert rungs.at("means", ()).syntax == MIXED
+
+
+def test_groups_and_categories_are_those_of_the_cases_that_are_used() -> None:
+    data = answers(n=60).astype({"x1": float, "x2": float, "group": object})
+    data.loc[data.x1 == 3, "x2"] = np.nan  # the highest answer to x1 stands in incomplete rows only
+    data.loc[[0, 1], "group"] = None
+    counted = {
+        missing: Ladder.of(ci.SEM(SIX, ordered=True, missing=missing), data, group="group")
+        for missing in ("listwise", "pairwise")
+    }
+    assert {missing: (rungs.ngroups, rungs.categories["x1"]) for missing, rungs in counted.items()} == {
+        "listwise": (2, 3),
+        "pairwise": (2, 4),
+    }

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr, ndtri
 
 from cipa.numerics.algebra.derivatives import central_jacobian
 from cipa.numerics.responses import polychoric, stages
@@ -102,6 +104,107 @@ def test_the_derivatives_of_a_pair_are_those_of_its_density(pair: str, rho: floa
     scale = np.array([1.0 if margin.ordered else margin.sd for margin in (one, one, two, two)])
     quotients = central_jacobian(log_density, np.zeros(4))
     np.testing.assert_allclose(np.column_stack([*waves, *others]) * scale, quotients, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.5, -0.5, 0.6, 0.75, -0.75, 0.9, 0.925, -0.925, 0.97, -0.99])
+def test_the_bivariate_normal_distribution_is_exact_to_rounding(rho: float) -> None:
+    """At and between the limits of the rules, against adaptive quadrature of the same integral (Plackett 1954)."""
+    places = np.random.default_rng(0).normal(size=(2, 25)) * 1.5
+
+    def integral(x: float, y: float) -> float:
+        def height(angle: float) -> float:
+            return float(np.exp(-(x * x + y * y - 2 * x * y * np.sin(angle)) / (2 * np.cos(angle) ** 2)))
+
+        return float(ndtr(x) * ndtr(y)) + quad(height, 0, np.arcsin(rho), epsabs=1e-14, epsrel=1e-12)[0] / (2 * np.pi)
+
+    expected = [integral(x, y) for x, y in places.T]
+    np.testing.assert_allclose(polychoric.bivariate_normal(*places, np.array(rho)), expected, rtol=0, atol=1e-13)
+
+
+def test_variables_that_are_one_or_each_other_reversed() -> None:
+    x, y = np.meshgrid(np.linspace(-3, 3, 13), np.linspace(-3, 3, 13))
+    found = [polychoric.bivariate_normal(x, y, np.array(rho)) for rho in (1.0, -1.0)]
+    np.testing.assert_allclose(found[0], ndtr(np.minimum(x, y)), atol=1e-12)
+    np.testing.assert_allclose(found[1], np.maximum(ndtr(x) + ndtr(y) - 1, 0), atol=1e-12)
+
+
+def test_a_step_that_is_too_long_is_halved() -> None:
+    """Two cases that pull apart: their squared scores understate the curvature, so that near the top steps are far too long."""
+    one, two = (replace(margin, z=np.array([-1.0, 1.0]), weights=np.ones(2)) for margin in margins()[2::2])
+
+    def kind(rho: float, *_: Any) -> tuple[Any, ...]:
+        away = np.arctanh(rho) - np.array([0.49, 0.51])
+        return -(away**2), -2 * away / (1 - rho**2), (), ()
+
+    rho, converged = stages._search(kind, one, two, np.ones(2, dtype=np.bool_))
+    assert converged
+    assert rho == pytest.approx(np.tanh(0.5), abs=1e-12)
+
+
+ODD = {
+    "opposite ends": ([[3, 0, 0, 2], [0, 7, 32, 0]], 0.13878),
+    "against the order": ([[0, 23, 0], [11, 0, 1]], -0.69457),
+    "a diagonal out of order": ([[36, 0, 0], [0, 0, 3], [0, 16, 0]], 0.82630),
+    "two stray cases": ([[7, 0, 14, 0], [0, 0, 34, 0], [0, 2, 0, 30]], 0.85115),
+}
+"""Tables that two normal variables hardly give: the likelihood is bent up to three times as much as it is expected to be."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_likelihood_of_an_odd_table_is_stationary(name: str) -> None:
+    """Steps by the expected information went to and fro past these maxima, and ended beside them (.14015 for .13878)."""
+    counts, rho = np.array(ODD[name][0], dtype=float), ODD[name][1]
+    edges = [
+        np.concatenate([[-np.inf], ndtri(np.cumsum(counts.sum(axis=side))[:-1] / counts.sum()), [np.inf]])[None]
+        for side in (1, 0)
+    ]
+    found, converged = polychoric.table_correlations(counts[None], *edges)
+    assert converged.all()
+    assert found[0] == pytest.approx(rho, abs=1e-5)
+    assert abs(polychoric._likelihood(np.arctanh(found), counts[None], *edges)[1][0]) < 1e-8
+    rows = np.array([cell for cell, count in np.ndenumerate(counts) for _ in range(int(count))], dtype=float)
+    each = [stages._margin(rows[:, j], counts.shape[j], np.empty((len(rows), 0)), np.ones(len(rows))) for j in (0, 1)]
+    alone, ended = stages._search(stages._both_ordered, *each, np.ones(len(rows), dtype=np.bool_))
+    assert ended
+    assert alone == pytest.approx(found[0], abs=1e-9)
+
+
+def test_a_table_of_one_variable_ends_at_the_limit() -> None:
+    edges = np.array([[-np.inf, ndtri(0.3), ndtri(0.7), np.inf]])
+    found, converged = polychoric.table_correlations(np.diag([30.0, 40.0, 30.0])[None], edges, edges)
+    assert (float(found[0]), bool(converged[0])) == (pytest.approx(polychoric.LIMIT, abs=1e-12), True)
+
+
+def test_a_search_that_is_cut_short_has_not_converged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polychoric, "_ITERATIONS", 1)
+    values, _ = sample()
+    assert not moments_of(values[:, [0, 3]], [4, 3]).converged
+
+
+def test_the_information_of_a_table_is_that_of_its_probabilities() -> None:
+    """Sum of p (d log p / dz)^2, and the gradient of the log-likelihood, in Fisher's z; cells that are rare too."""
+    edges = np.array([[-np.inf, -3.4, 0.3, np.inf]]), np.array([[-np.inf, -0.5, 3.3, np.inf]])
+    counts, z = np.random.default_rng(1).integers(1, 9, size=(1, 3, 3)).astype(float), np.array([0.45])
+
+    def logs(at: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(polychoric._cells(np.tanh(at), *edges)[0])).ravel()
+
+    slope = central_jacobian(logs, z)[:, 0]
+    probability = np.exp(logs(z))
+    assert probability.min() < 1e-6
+    _, gradient, information = polychoric._likelihood(z, counts, *edges)
+    assert gradient[0] == pytest.approx(counts.ravel() @ slope, rel=1e-5)
+    assert information[0] == pytest.approx(probability @ slope**2, rel=1e-6)
+
+
+def test_half_a_case_goes_into_one_empty_cell_and_not_into_an_empty_row() -> None:
+    tables = np.array(
+        [[[0, 4], [5, 6]], [[4, 0], [5, 6]], [[4, 5], [6, 0]], [[0, 0], [5, 6]], [[0, 4], [5, 0]], [[1, 2], [3, 4]]], dtype=float
+    )
+    mended, which = polychoric.without_empty_cells(tables)
+    assert which.tolist() == [True, True, True, False, True, False]
+    np.testing.assert_array_equal((mended - tables)[:, 0, 0], [0.5, -0.5, 0.5, 0, 0.5, 0])
+    np.testing.assert_array_equal(mended.sum(axis=(1, 2)), tables.sum(axis=(1, 2)))
 
 
 def test_one_pair_without_a_maximum_is_enough_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ LIMIT = 0.9999
 
 TINY = 1e-12  # floor of a cell's probability
 _ITERATIONS = 60
+SHORT = 1e-6  # a step in Fisher's z; gradients differ by more than their rounding over it
 
 
 def bivariate_normal(x: Array, y: Array, rho: Array) -> Array:
@@ -59,7 +60,10 @@ def _cells(rho: Array, one: Array, two: Array) -> tuple[Array, Array]:
 
 
 def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, BoolArray]:
-    """Maximum-likelihood correlations (P,) of tables (P, K1, K2), by Fisher steps in Fisher's z with halving.
+    """Maximum-likelihood correlations (P,) of tables (P, K1, K2), by steps in Fisher's z with halving.
+
+    A step divides the gradient by the expected information; once a step has gone beyond the maximum, by the slope of the gradient
+    that the step before met (secant), as the curvature of a table that normal variables do not give is far from the expected one.
 
     Parameters
     ----------
@@ -76,9 +80,10 @@ def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, Bo
     found, moved = z.copy(), np.full(len(z), np.inf)
     active = np.arange(len(z))
     state = _likelihood(z, tables, one, two)
+    bend, beyond = total * state[2], np.zeros(len(z), dtype=np.bool_)
     for _ in range(_ITERATIONS):
-        value, gradient, information = state
-        step = gradient / np.maximum(total[active] * information, 1e-300)
+        value, gradient, _ = state
+        step = gradient / np.maximum(bend, 1e-300)
         for _halving in range(30):
             trial = np.clip(z + step, -limit, limit)
             state = _likelihood(trial, tables[active], one[active], two[active])
@@ -87,11 +92,20 @@ def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, Bo
                 break
             step = np.where(worse, step / 2, step)
         moved[active], found[active] = np.abs(trial - z), trial
+        beyond = beyond | (gradient * state[1] < 0)
+        met = _curvature_met(trial - z, gradient - state[1], bend)
+        bend = np.where(beyond & (met > 0), met, total[active] * state[2])
         left = moved[active] >= 1e-12
         z, state, active = trial[left], tuple(part[left] for part in state), active[left]
+        bend, beyond = bend[left], beyond[left]
         if not active.size:
             break
     return np.tanh(found), moved < 1e-8
+
+
+def _curvature_met(moved: Array, fall: Array, before: Array) -> Array:
+    """Fall of the gradient over a step (P,); over one so short that rounding decides it, that of the step before."""
+    return np.where(np.abs(moved) < SHORT, before, fall / np.where(moved == 0, 1.0, moved))
 
 
 def without_empty_cells(tables: Array) -> tuple[Array, BoolArray]:

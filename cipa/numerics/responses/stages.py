@@ -29,6 +29,7 @@ from scipy.special import ndtr, ndtri
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
 from cipa.numerics.responses.polychoric import (
     LIMIT,
+    SHORT,
     TINY,
     bivariate_density,
     bivariate_normal,
@@ -276,25 +277,35 @@ def _pair(one: Margin, two: Margin, x: Array) -> Found:
 
 
 def _search(kind: Kind, one: Margin, two: Margin, both: BoolArray) -> tuple[float, bool]:
-    """Maximum-likelihood correlation given step one, by scoring steps in Fisher's z with halving."""
+    """Maximum-likelihood correlation given step one, by scoring steps in Fisher's z with halving, then secants.
+
+    As `table_correlations`, with the sum of squared scores in the place of the expected information.
+    """
     limit = math.atanh(LIMIT)
     a, b = _rough(one)[both], _rough(two)[both]
     z = math.atanh(min(max(float(np.corrcoef(a, b)[0, 1]), -0.9), 0.9)) if a.std() > 0 < b.std() else 0.0
     w = one.weights[both]
-    value, score, _, _ = kind(math.tanh(z), one, two)
-    total, score = float(w @ value[both]), score[both]
-    moved = math.inf
+
+    def at(place: float) -> tuple[float, float, float]:
+        """Log-likelihood, its derivative in z, and the sum of squared scores."""
+        value, score, _, _ = kind(math.tanh(place), one, two)
+        inner = 1 - math.tanh(place) ** 2
+        return float(w @ value[both]), float(w @ score[both]) * inner, float(w @ score[both] ** 2) * inner**2
+
+    total, gradient, bend = at(z)
+    moved, beyond = math.inf, False
     for _ in range(_ITERATIONS):
-        inner = 1 - math.tanh(z) ** 2
-        step = float(w @ score) / max(float(w @ score**2) * inner, 1e-300)
+        step = gradient / max(bend, 1e-300)
         for _halving in range(40):
             trial = min(max(z + step, -limit), limit)
-            found = kind(math.tanh(trial), one, two)
-            reached = float(w @ found[0][both])
+            reached, there, squares = at(trial)
             if reached >= total - 1e-13 * abs(total):
                 break
             step /= 2
-        moved, z, total, score = abs(trial - z), trial, reached, found[1][both]
+        moved = abs(trial - z)
+        beyond = beyond or gradient * there < 0
+        met = bend if moved < SHORT else (gradient - there) / (trial - z)
+        z, total, gradient, bend = trial, reached, there, met if beyond and met > 0 else squares
         if moved < 1e-13:
             break
     return math.tanh(z), moved < 1e-8
