@@ -134,20 +134,23 @@ def test_variances_of_the_masked_form_may_be_negative() -> None:
     assert free.between == pytest.approx(np.zeros((2, 2)), abs=1e-9)
 
 
-UNITS = np.array([1.0, 200.0, 0.02])
-ROOTS = [(3.0, 1 + 2e-5, 0.5), (3.0, 1.002, 0.999), (0.9, 0.5, 0.3), (5.0, 1 - 1e-5, 0.2), (1.3, 1.2, 1.1), (1 + 1e-4, 0.8, 0.6)]
+UNITS = np.array([1.0, 200.0, 0.02, 5.0, 0.4, 30.0])
+ROOTS = [
+    (3.0, 1 + 2e-5, 0.5), (3.0, 1.002, 0.999), (0.9, 0.5, 0.3), (5.0, 1 - 1e-5, 0.2), (3.0, 2.0, 1 - 1e-5), (1.3, 1.2, 1.1),
+    (1 + 1e-4, 0.8, 0.6), (3.0, 1.01, 1 + 2e-5, 0.5), (4.0, 1.01, 1.008, 1.006, 1.004, 0.5),
+]  # fmt: skip
 """Eigenvalues of the covariance of cluster means against Sigma_W / n: above 1 there is variance between clusters."""
 
 
 def balanced(roots: tuple[float, ...], *, clusters: int = 40, size: int = 5) -> tuple[Array, IntArray, Array]:
-    """Cases whose pooled covariance is T T' and whose cluster means have T diag(roots) T' / size, to rounding; and T (3, 3)."""
-    rng = np.random.default_rng(8)
-    T = UNITS[:, None] * (np.eye(3) + 0.3 * rng.normal(size=(3, 3)))
+    """Cases whose pooled covariance is T T' and whose cluster means have T diag(roots) T' / size, to rounding; and T (p, p)."""
+    rng, p = np.random.default_rng(8), len(roots)
+    T = UNITS[:p, None] * (np.eye(p) + 0.3 * rng.normal(size=(p, p)))
     codes = np.repeat(np.arange(clusters), size)
-    means = rng.normal(size=(clusters, 3))
+    means = rng.normal(size=(clusters, p))
     means -= means.mean(axis=0)
     means = means @ np.linalg.inv(np.linalg.cholesky(means.T @ means / clusters)).T * np.sqrt(np.array(roots) / size)
-    apart = rng.normal(size=(len(codes), 3))
+    apart = rng.normal(size=(len(codes), p))
     apart -= np.array([apart[codes == j].mean(axis=0) for j in range(clusters)])[codes]
     apart = apart @ np.linalg.inv(np.linalg.cholesky(apart.T @ apart / (len(codes) - clusters))).T
     return (means[codes] + apart) @ T.T, codes, T
@@ -162,14 +165,14 @@ def test_balanced_clusters_have_closed_forms_on_the_bound_too(roots: tuple[float
     1 + root) / n) T'.
     """
     values, codes, T = balanced(roots)
-    every = np.arange(3)
+    every, unit = np.arange(len(roots)), UNITS[: len(roots)]
     found = kernel.unrestricted(arrange(values, codes, within=every, between=every))  # type: ignore[operator]
     assert found is not None
     root = np.array(roots)
     assert (found.converged, found.bounded) == (True, bool((root < 1).any()))
-    units = np.outer(UNITS, UNITS)
+    units = np.outer(unit, unit)
     B = T * np.maximum(root - 1, 0.0) / 5 @ T.T
     W = T * np.where(root > 1, 1.0, (4 + root) / 5) @ T.T
     assert found.between / units == pytest.approx(B / units, abs=1e-9)
     assert found.within / units == pytest.approx(W / units, abs=1e-9)
-    assert found.mean / UNITS == pytest.approx(np.zeros(3), abs=1e-9)
+    assert found.mean / unit == pytest.approx(np.zeros(len(unit)), abs=1e-9)
