@@ -132,3 +132,47 @@ def test_variances_of_the_masked_form_may_be_negative() -> None:
     assert (masked.between.diagonal() < -0.01).all()
     assert (free.converged, free.bounded) == (True, True)
     assert free.between == pytest.approx(np.zeros((2, 2)), abs=1e-9)
+
+
+UNITS = np.array([1.0, 200.0, 0.02, 5.0, 0.4, 30.0])
+ROOTS = [
+    (3.0, 1 + 2e-5, 0.5), (3.0, 1.002, 0.999), (0.9, 0.5, 0.3), (5.0, 1 - 1e-5, 0.2), (3.0, 2.0, 1 - 1e-5), (1.3, 1.2, 1.1),
+    (1 + 1e-4, 0.8, 0.6), (3.0, 1.01, 1 + 2e-5, 0.5), (4.0, 1.01, 1.008, 1.006, 1.004, 0.5),
+]  # fmt: skip
+"""Eigenvalues of the covariance of cluster means against Sigma_W / n: above 1 there is variance between clusters."""
+
+
+def balanced(roots: tuple[float, ...], *, clusters: int = 40, size: int = 5) -> tuple[Array, IntArray, Array]:
+    """Cases whose pooled covariance is T T' and whose cluster means have T diag(roots) T' / size, to rounding; and T (p, p)."""
+    rng, p = np.random.default_rng(8), len(roots)
+    T = UNITS[:p, None] * (np.eye(p) + 0.3 * rng.normal(size=(p, p)))
+    codes = np.repeat(np.arange(clusters), size)
+    means = rng.normal(size=(clusters, p))
+    means -= means.mean(axis=0)
+    means = means @ np.linalg.inv(np.linalg.cholesky(means.T @ means / clusters)).T * np.sqrt(np.array(roots) / size)
+    apart = rng.normal(size=(len(codes), p))
+    apart -= np.array([apart[codes == j].mean(axis=0) for j in range(clusters)])[codes]
+    apart = apart @ np.linalg.inv(np.linalg.cholesky(apart.T @ apart / (len(codes) - clusters))).T
+    return (means[codes] + apart) @ T.T, codes, T
+
+
+@pytest.mark.parametrize("arrange", [complete.clusters_of, incomplete.incomplete_clusters])
+@pytest.mark.parametrize("roots", ROOTS, ids=str)
+def test_balanced_clusters_have_closed_forms_on_the_bound_too(roots: tuple[float, ...], arrange: object) -> None:
+    """Roots below 1 have no variance between, and pool both levels (Anderson, B. M., Anderson, T. W. & Olkin, I. 1986).
+
+    Annals of Statistics, 14, 405-417: with Sigma_W = T T', Sigma_B = T diag(max(root - 1, 0) / n) T' and Sigma_W = T diag(1 or (n -
+    1 + root) / n) T'.
+    """
+    values, codes, T = balanced(roots)
+    every, unit = np.arange(len(roots)), UNITS[: len(roots)]
+    found = kernel.unrestricted(arrange(values, codes, within=every, between=every))  # type: ignore[operator]
+    assert found is not None
+    root = np.array(roots)
+    assert (found.converged, found.bounded) == (True, bool((root < 1).any()))
+    units = np.outer(unit, unit)
+    B = T * np.maximum(root - 1, 0.0) / 5 @ T.T
+    W = T * np.where(root > 1, 1.0, (4 + root) / 5) @ T.T
+    assert found.between / units == pytest.approx(B / units, abs=1e-9)
+    assert found.within / units == pytest.approx(W / units, abs=1e-9)
+    assert found.mean / unit == pytest.approx(np.zeros(len(unit)), abs=1e-9)
