@@ -27,7 +27,7 @@ class SEM(Declaration):
     ----------
     syntax : str
         lavaan model syntax (`=~ ~ ~~ ~1 := ==`, modifiers, labels, `group:` blocks). Two `level:` blocks (within, between) with
-        cluster= make a two-level model with random intercepts.
+        cluster= make a two-level model with random intercepts, and with group= one of each group of clusters.
     estimator : str
         Maximum likelihood: "ml"; with robust errors and a scaled test "mlm" (Satorra-Bentler), "mlmv" (scaled and shifted),
         "mlmvs" (mean and variance adjusted), "mlr" (Yuan-Bentler, also with missing values, clusters, weights); "mlf", with
