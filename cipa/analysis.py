@@ -231,9 +231,9 @@ def _refuse_homeless(study: Study, hypothesis: Hypothesis, models: Mapping[str, 
     chosen = {name: model for name, model in models.items() if not hypothesis.models or name in hypothesis.models}
     steps = hypothesis.claim.steps if isinstance(hypothesis.claim, Path) else (hypothesis.claim,)
     held = {name: {_bare(term) for term in model.declared_terms} for name, model in chosen.items()}
-    if any(all(_bare(step) in terms for step in steps) for terms in held.values()):
+    if any(all(_held(step, terms) for step in steps) for terms in held.values()):
         return
-    missing = next((step for step in steps if not any(_bare(step) in terms for terms in held.values())), steps[0])
+    missing = next((step for step in steps if not any(_held(step, terms) for terms in held.values())), steps[0])
     raise SpecificationError(
         f"{study.where('hypotheses', hypothesis.name)}: '{hypothesis}' is about '{missing}', which no model of the study holds"
         f"{' together with the rest of the path' if len(steps) > 1 else ''}.{_nearest(missing, held)}"
@@ -245,14 +245,19 @@ def _nearest(missing: Term, held: Mapping[str, set[Term]]) -> str:
     """What the models hold instead: the same path the other way round, or the term with the nearest name."""
     every = {term for terms in held.values() for term in terms}
     turned = replace(missing, lhs=missing.rhs, rhs=missing.lhs)
-    if turned in every:
+    if _held(turned, every):
         return f" A model holds '{turned}', the other way round."
     return did_you_mean(str(missing), sorted(str(term) for term in every if term.op == missing.op))
 
 
+def _held(step: Term, terms: set[Term]) -> bool:
+    """Whether an effect is among the terms of a model, at the level that it names, or at any."""
+    return any(_bare(step).covers(term) for term in terms)
+
+
 def _bare(term: Term) -> Term:
-    """A term without group and level; a defined effect without its formula."""
-    return replace(term, group=None, level=None, rhs="" if term.op == ":=" else term.rhs)
+    """A term without group; a defined effect without its formula."""
+    return replace(term, group=None, rhs="" if term.op == ":=" else term.rhs)
 
 
 def _fit_all(ready: Declared, *, jobs: int, progress: Progress) -> tuple[dict[str, Fit], dict[str, str]]:

@@ -143,6 +143,9 @@ def test_two_levels_of_two_groups_stand_apart_in_the_report_and_on_the_terminal(
     for key in ("measurement-firms", "structural-firms", "verdicts"):
         text = str(tables[key].rows)
         assert all(f", group {region}, level within" in text for region in ("coast", "inland")), key
+    (tmp_path / "study.toml").write_text(LEVELS.replace("f ~ x > 0", "f ~ x [level between] > 0"))
+    with pytest.raises(ci.SpecificationError, match=r"'f ~ x \[level between\]', which no model of the study holds"):
+        ci.run(tmp_path)
 
 
 LEVELS = """
