@@ -242,7 +242,7 @@ def test_another_kind_of_model_is_refused() -> None:
         ci.invariance(ci.Panel("y ~ x", method="pooled"), ci.datasets.load("holzinger1939"), group="school")
 
 
-MIXED = "f =~ x1 + x2 + x3 + x4\ng =~ x5 + x6"
+MIXED = "f =~ x1 + x2 + x3 + x4\ng =~ x5 + x6\nh =~ x7"
 
 
 def rungs(**categories: int) -> Ladder:
@@ -282,6 +282,7 @@ def test_what_a_level_adds(text: str, level: str, below: str, added: bool) -> No
         (("f =~ x2", "x3 ~1", "x4 ~1"), "scalar", False),
         (("f =~ x2", "x3 ~1", "x4 ~1"), "metric", True),
         (("g =~ x6",), "metric", False),
+        ((), "strict", True),  # one indicator of h is all it has
         (("x2 ~~ x2", "x3 ~~ x3", "x4 ~~ x4"), "strict", True),
     ],
 )

@@ -150,29 +150,41 @@ ODD = {
 """Tables that two normal variables hardly give: the likelihood is bent up to three times as much as it is expected to be."""
 
 
+def thresholds(counts: np.ndarray) -> list[np.ndarray]:
+    """Of both variables of a table (K1, K2), with infinite ends, as a stack of one."""
+    shares = [np.cumsum(counts.sum(axis=side))[:-1] / counts.sum() for side in (1, 0)]
+    return [np.concatenate([[-np.inf], ndtri(share), [np.inf]])[None] for share in shares]
+
+
+def case_by_case(counts: np.ndarray) -> tuple[float, bool]:
+    rows = np.array([cell for cell, count in np.ndenumerate(counts) for _ in range(int(count))], dtype=float)
+    each = [stages._margin(rows[:, j], counts.shape[j], np.empty((len(rows), 0)), np.ones(len(rows))) for j in (0, 1)]
+    return stages._search(stages._both_ordered, *each, np.ones(len(rows), dtype=np.bool_))
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_the_likelihood_of_an_odd_table_is_stationary(name: str) -> None:
     """Steps by the expected information went to and fro past these maxima, and ended beside them (.14015 for .13878)."""
     counts, rho = np.array(ODD[name][0], dtype=float), ODD[name][1]
-    edges = [
-        np.concatenate([[-np.inf], ndtri(np.cumsum(counts.sum(axis=side))[:-1] / counts.sum()), [np.inf]])[None]
-        for side in (1, 0)
-    ]
+    edges = thresholds(counts)
     found, converged = polychoric.table_correlations(counts[None], *edges)
     assert converged.all()
     assert found[0] == pytest.approx(rho, abs=1e-5)
     assert abs(polychoric._likelihood(np.arctanh(found), counts[None], *edges)[1][0]) < 1e-8
-    rows = np.array([cell for cell, count in np.ndenumerate(counts) for _ in range(int(count))], dtype=float)
-    each = [stages._margin(rows[:, j], counts.shape[j], np.empty((len(rows), 0)), np.ones(len(rows))) for j in (0, 1)]
-    alone, ended = stages._search(stages._both_ordered, *each, np.ones(len(rows), dtype=np.bool_))
+    alone, ended = case_by_case(counts)
     assert ended
     assert alone == pytest.approx(found[0], abs=1e-9)
 
 
-def test_a_table_of_one_variable_ends_at_the_limit() -> None:
-    edges = np.array([[-np.inf, ndtri(0.3), ndtri(0.7), np.inf]])
-    found, converged = polychoric.table_correlations(np.diag([30.0, 40.0, 30.0])[None], edges, edges)
-    assert (float(found[0]), bool(converged[0])) == (pytest.approx(polychoric.LIMIT, abs=1e-12), True)
+@pytest.mark.parametrize(
+    "counts", [[[17, 11, 0], [0, 16, 26], [0, 0, 2]], [[28, 0], [19, 6]], [[30, 0, 0], [0, 40, 0], [0, 0, 30]]], ids=str
+)
+def test_a_likelihood_that_rises_to_the_end_is_followed_to_the_limit(counts: list[list[int]]) -> None:
+    """It flattens on the way, so that the curvature that a step has met says little of what is ahead."""
+    table = np.array(counts, dtype=float)
+    found, converged = polychoric.table_correlations(table[None], *thresholds(table))
+    assert (float(found[0]), bool(converged[0])) == (pytest.approx(0.9999, abs=1e-12), True)
+    assert case_by_case(table) == (pytest.approx(0.9999, abs=1e-12), True)
 
 
 def test_a_search_that_is_cut_short_has_not_converged(monkeypatch: pytest.MonkeyPatch) -> None:
