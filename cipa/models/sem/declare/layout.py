@@ -285,7 +285,8 @@ def _ties(
         known = {row.equal: first_equal.setdefault(row.equal, k)} if row.equal.startswith("@") else {**labels, **names()}
         if row.equal not in known:
             raise SpecificationError(
-                f'equal("{row.equal}") names no free parameter of the model, by term or by label.{did_you_mean(row.equal, known)}'
+                f'equal("{row.equal}") names no free parameter of the model, by term or by label.{did_you_mean(row.equal, known)} '
+                "Nothing would be held equal: name a parameter as the estimates print it, or by its label."
             )
         if known[row.equal] != k:
             yield line(known[row.equal], k), 0.0
@@ -303,7 +304,11 @@ def _written(syntax: Syntax, *, labels: Mapping[str, int], fixed: Mapping[str, f
         for name in one.names:
             if name not in positions and name not in defined:
                 known = {*positions, *defined}
-                raise syntax.refuse(one, f"'{name}' is not a label of the model.{did_you_mean(name, known)}")
+                raise syntax.refuse(
+                    one,
+                    f"'{name}' is not a label of the model.{did_you_mean(name, known)} Nothing would be constrained: mend the "
+                    f"name, or label a parameter by writing '{name}*x' in its formula.",
+                )
         left, right = substitute(one.left, defined), substitute(one.right, defined)
         gap = Binary("-", right, left) if one.op == "<" else Binary("-", left, right)
         if not any(positions[name] < size for name in names_in(gap)):

@@ -273,7 +273,9 @@ def _modified(syntax: Syntax, formula: Formula, row: Parameter, *, ngroups: int)
         )
         if not row.lower < row.upper:
             raise syntax.refuse(
-                formula, f"The lower bound {row.lower:g} is not below the upper bound {row.upper:g}: no value lies between."
+                formula,
+                f"The lower bound {row.lower:g} is not below the upper bound {row.upper:g}: no value lies between. Mend one of "
+                "them, or drop it.",
             )
         if row.free and math.isnan(row.value) and not row.lower < 0 < row.upper:  # start where the bounds allow
             row = replace(row, value=row.lower if math.isfinite(row.lower) else row.upper)

@@ -141,7 +141,7 @@ def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: Two
     df = float(moment_count(layout) - layout.npar)
     excess = chisq_rounded(2 * (unrestricted - own), nobs)
     test = Test(chisq=max(excess, 0.0) if any(one.free.bounded for one in levels) else excess, df=df)
-    baseline = _baseline(levels)
+    baseline = _baseline(levels, nobs=nobs)
     found = likelihood_measures(
         test=test, baseline=baseline, loglik=own - exogenous, loglik_saturated=unrestricted - exogenous,
         npar=layout.npar, nobs=nobs, total=nobs, ngroups=len(levels),
@@ -153,13 +153,13 @@ def two_level_measures(recipe: Recipe, objective: TwoLevelLikelihood, point: Two
     return found
 
 
-def _baseline(levels: Sequence[Levels]) -> Test | None:
+def _baseline(levels: Sequence[Levels], *, nobs: int) -> Test | None:
     """The test of the baseline models of all groups; None where one of them has none, or none has a covariance to leave out."""
     tested = [one for one in levels if one.baseline_df]
     if not tested or any(one.independent is None for one in tested):
         return None
     chisq = sum(2 * (one.free.loglik - one.independent.loglik) for one in tested if one.independent is not None)
-    return Test(chisq=chisq, df=float(sum(one.baseline_df for one in tested)))
+    return Test(chisq=chisq_rounded(chisq, nobs), df=float(sum(one.baseline_df for one in tested)))
 
 
 def _srmr(objective: TwoLevelLikelihood, point: TwoLevelPoint, levels: Sequence[Levels]) -> dict[str, float]:
@@ -226,8 +226,8 @@ TWO_LEVEL = Method(
     outcome=_outcome, lost=_lost, scores=of_levels,
     answers=Answers(
         family="two-level fits",
-        instead="A fit without 'level:' blocks (with cluster= for the errors) has it; defined parameters (:=) and ci.wald_test"
-        " work on two levels.",
+        instead="Ask a fit without 'level:' blocks (with cluster= for the errors), or use defined parameters (:=) and "
+        "ci.wald_test, which work on two levels.",
         statistics=structure.as_measured, reported=structure.reported, headline=structure.headline,
         refit=refit, release=structure.released, difference=_difference, residuals=residuals, structure=structure.structure,
         standardized=structure.standardized, cases=structure.cases,

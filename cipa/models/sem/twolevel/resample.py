@@ -42,7 +42,7 @@ def refit(fit: SEMFit, kind: str | None) -> Refit:
     if kind not in KINDS:
         raise InferenceError(
             f'ci.bootstrap: kind="{kind}" draws or rotates cases, and those of one cluster are not independent: the errors '
-            'between clusters would be far too small. A two-level fit has kind="cluster" (whole clusters) and kind="parametric".'
+            'between clusters would be far too small. Take kind="cluster" (whole clusters) or kind="parametric".'
         )
     if fit.layout.curves:
         raise InferenceError(
