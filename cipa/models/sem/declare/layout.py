@@ -285,7 +285,7 @@ def _ties(
         known = {row.equal: first_equal.setdefault(row.equal, k)} if row.equal.startswith("@") else {**labels, **names()}
         if row.equal not in known:
             raise SpecificationError(
-                f'equal("{row.equal}") names no free parameter of the model, by term or by label.{did_you_mean(row.equal, known)} '
+                f'equal("{row.equal}") names no free parameter of the model, by term or label.{did_you_mean(row.equal, known)} '
                 "Nothing would be held equal: name a parameter as the estimates print it, or by its label."
             )
         if known[row.equal] != k:
