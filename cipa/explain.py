@@ -37,6 +37,8 @@ EXPLANATIONS = {
     "on them, and standard errors come out a tenth to a fifth too small. Merge neighbouring categories.",
     "empty_cell": "Two yes-or-no items were never answered in some combination. Half a case was put there, as their tetrachoric "
     "correlation would otherwise be 1 or -1 (Savalei 2011).",
+    "residuals_of_delta": "Equal residual variances of ordered variables were asked for, and with the delta parameterization "
+    'they are no parameters, so that nothing was held (lavaan says nothing). Use parameterization="theta".',
     "polychoric": "A matrix of polychoric correlations is not positive definite, or a correlation is at its bound: some table of "
     "two items is nearly empty. Merge rare categories, or use more cases.",
     "reversed_item": "An item loads on its construct with another sign than the other items. Means and correlations of the "

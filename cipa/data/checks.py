@@ -109,17 +109,25 @@ def require(names: Sequence[str], *, present: Any, name: str) -> None:
         raise DataError(f"{name} has no columns named:{hints}\n{advice}")
 
 
-def numbers_of(columns: Mapping[str, Column], *, name: str) -> list[Column]:
-    """The columns as numbers; every one that holds a word which is no number is named, with these words."""
+def numbers_of(columns: Mapping[str, Column], *, name: str, ordered: Sequence[str] = ()) -> list[Column]:
+    """The columns as numbers; every one that holds a word which is no number is named, with these words.
+
+    Of a variable declared `ordered` the words may be right, and only their order is not known.
+    """
     read = {column: values if values.dtype == np.float64 else _parsed(values) for column, values in columns.items()}
     wrong = {column: values for column, values in read.items() if values is None}
     if wrong:
         listed = "".join(f"\n    {_offenders(columns[column], column=column)}" for column in wrong)
         what = f"the column '{next(iter(wrong))}' holds" if len(wrong) == 1 else f"{len(wrong)} columns hold"
-        raise DataError(
-            f"{name}: {what} words, and a model needs numbers:{listed}\nRecode them to numbers, mark what is no answer as "
-            "missing, or use the column as group=, cluster= or i(...) instead."
+        advice = (
+            "These variables are declared ordered, and words do not say which answer is the lower one (by alphabet 'high' comes"
+            " before 'low'). Give the order: pandas.Categorical(values, categories=[lowest, ..., highest], ordered=True), or "
+            "numbers in their place; mark what is no answer as missing."
+            if set(wrong) <= set(ordered)
+            else "Recode them to numbers, mark what is no answer as missing, or use the column as group=, cluster= or i(...) "
+            "instead."
         )
+        raise DataError(f"{name}: {what} words, and a model needs numbers:{listed}\n{advice}")
     return [values for values in read.values() if values is not None]
 
 

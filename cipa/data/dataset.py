@@ -172,7 +172,7 @@ class Dataset:
         for column in ordered:
             if column in found and column in self.orders:
                 found[column] = _ranks(found[column], self.orders[column])
-        values = _side_by_side(numbers_of(found, name=self.name))
+        values = _side_by_side(numbers_of(found, name=self.name, ordered=ordered))
         refuse_infinity(values, names=names, name=self.name)
         return values
 

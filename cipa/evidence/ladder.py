@@ -122,7 +122,12 @@ class Ladder:
             lines += self._item(item, count, level, spared)
         held = tuple(word for word in LEVELS[level] if self.categories or word != "thresholds")
         syntax = "\n".join([self.model.syntax, *lines])
-        return replace(self.model, syntax=syntax, group=self.group, group_equal=held, group_partial=tuple(free))
+        apart = [f"{quoted(name)} ~1" for name in self._continuous() if "intercepts" not in held]
+        return replace(self.model, syntax=syntax, group=self.group, group_equal=held, group_partial=(*free, *apart))
+
+    def _continuous(self) -> tuple[str, ...]:
+        """Variables beside the ordered ones, whose intercepts a word that holds thresholds would hold too."""
+        return tuple(name for name in self.model.variables if self.categories and name not in self.categories)
 
     def _item(self, item: str, count: int, level: str, spared: set[Term]) -> list[str]:
         """Intercept and residual variance of an ordered indicator."""

@@ -48,6 +48,14 @@ def _rare_categories(*, rare: int, categories: int, name: str, few: int, group: 
     )
 
 
+def _residuals_of_delta(*, names: Sequence[str]) -> str:
+    return (
+        f"The residual variances of the ordered variables {', '.join(names)} are not equal across the groups, although "
+        'group_equal names them: with parameterization="delta" they follow from scales and loadings, so that nothing was held '
+        'of them, and the model tests less than it says. Use parameterization="theta", which holds them at 1 in every group.'
+    )
+
+
 def _empty_cell(*, tables: int) -> str:
     return (
         f"{counted(tables, 'fourfold table')} of two items had an empty cell, which got half a case with the margins kept: those "
@@ -134,6 +142,7 @@ DATA: Mapping[str, Template] = {
         " {least:.0%} of all). This is unbiased when values are missing completely at random."
     ),
     "notice.rare_categories": _rare_categories,
+    "notice.residuals_of_delta": _residuals_of_delta,
     "notice.empty_cell": _empty_cell,
     "notice.polychoric": (
         "The matrix of polychoric correlations{group:of_group} is not positive definite, or a correlation is at its bound: some "

@@ -41,8 +41,9 @@ class SEM(Declaration):
     se : {"standard", "robust", "robust_sem", "robust_huber_white", "first_order"}, optional
     test : {"standard", "satorra_bentler", "mean_var_adjusted", "scaled_shifted", "yuan_bentler", "yuan_bentler_mplus"}, optional
         Instead of the estimator's own.
-    information : {"expected", "observed"}, optional
-        For standard errors. Default as lavaan: expected with complete data, observed with missing values.
+    information : {"expected", "observed", "first_order"}, optional
+        For standard errors. Default as lavaan: expected with complete data, observed with missing values. "first_order" is
+        se="first_order".
     likelihood : {"normal", "wishart"}
         Divisor n and chi-square n F, or n - 1 and (n - 1) F (LISREL, EQS).
     group : str, optional

@@ -10,7 +10,7 @@ from typing import Any
 from cipa.data.moments import SampleMoments
 from cipa.models.sem.declare.declaration import Declaration, words_of
 from cipa.models.sem.declare.layout import Layout, build_layout
-from cipa.models.sem.declare.ordered import ordered_rows, refuse_unscalable
+from cipa.models.sem.declare.ordered import ordered_rows, refuse_unscalable, with_thresholds
 from cipa.models.sem.declare.parameters import Parameter, Roles, Rules, hold_equal, parameter_table, refuse_unknown_groups
 
 
@@ -21,16 +21,13 @@ def lay_out(
     syntax, theta = declaration.parsed, declaration.parameterization == "theta"
     refuse_unknown_groups(syntax, labels)
     rows, roles = parameter_table(syntax, rules=rules_of(declaration, means=means), group_labels=labels)
-    classes = words_of(declaration, "group_equal")
+    classes, partial = words_of(declaration, "group_equal"), words_of(declaration, "group_partial")
     if categories:
         refuse_unscalable(rows, categories, theta=theta)
-        rows = ordered_rows(
-            rows, categories, ngroups=len(labels), theta=theta, equal_thresholds="thresholds" in classes
-        )  # fmt: skip
+        classes = with_thresholds(classes)
+        rows = ordered_rows(rows, categories, ngroups=len(labels), theta=theta, classes=classes, partial=partial)
     rows = tuple(_bounded(row, roles[row.block], declaration.bounds) for row in rows)
-    rows = hold_equal(
-        rows, roles, classes=classes, partial=words_of(declaration, "group_partial"), automatic=declaration.defaults != "lavaan"
-    )
+    rows = hold_equal(rows, roles, classes=classes, partial=partial, automatic=declaration.defaults != "lavaan")
     own_theta = theta and bool(categories)
     layout = build_layout(rows, roles, syntax, means=means, effect_coding=declaration.effect_coding, theta=own_theta)
     return replace(layout, conditional=declaration.conditional_x)

@@ -60,7 +60,8 @@ class Declaration:
         allowed = {
             "estimator": ESTIMATORS, "missing": MISSING, "parameterization": ("delta", "theta"),
             "likelihood": ("normal", "wishart"),
-            "defaults": ("sem", "cfa", "growth", "lavaan"), "information": ("expected", "observed"), "se": (*ERRORS, "robust"),
+            "defaults": ("sem", "cfa", "growth", "lavaan"), "information": ("expected", "observed", "first_order"),
+            "se": (*ERRORS, "robust"),
             "test": ("standard", *SCALED_TESTS), "bounds": ("pos_var", "pos_ov_var", "pos_lv_var"),
         }  # fmt: skip
         for name, words in allowed.items():
@@ -68,6 +69,10 @@ class Declaration:
             if given is not None:
                 word = LAVAAN_WORDS.get(name, {}).get(str(given).lower(), given)
                 object.__setattr__(self, name, one_of(word, words, what=name, where=where, lavaan=True))
+        if self.information == "first_order":
+            _refuse_first_order(self)
+            object.__setattr__(self, "se", "first_order")
+            object.__setattr__(self, "information", None)
         equal = tuple(
             one_of(word, sorted(GROUP_EQUAL), what="group_equal", where=where, lavaan=True)
             for word in words_of(self, "group_equal")
@@ -133,6 +138,17 @@ class Declaration:
         formulas = (row for row in self.parsed.formulas if row.op != "=~" or row.rhs)  # a phantom (`f =~ 0`) has no loading
         written = [Term(lhs=row.lhs, op=row.op, rhs=row.rhs, level=row.level) for row in formulas]
         return (*written, *(Term(lhs=one.lhs, op=":=", rhs="") for one in self.parsed.constraints if one.op == ":="))
+
+
+def _refuse_first_order(declaration: Declaration) -> None:
+    """Refuse errors from the scores alone beside errors that take them between two pieces of bread."""
+    if declaration.estimator not in ("ml", "mlf") or declaration.se not in (None, "standard", "first_order"):
+        other = f'se="{declaration.se}"' if declaration.se else f'estimator="{declaration.estimator}"'
+        raise SpecificationError(
+            f'ci.SEM: information="first_order" with {other}. The outer product of scores is then one half of the formula '
+            'already, so that as information it would cancel. Use "expected" or "observed", or estimator="mlf" for errors from '
+            "the scores alone."
+        )
 
 
 def words_of(declaration: Declaration, name: str) -> tuple[str, ...]:

@@ -16,16 +16,29 @@ import numpy as np
 
 from cipa.errors import SpecificationError
 from cipa.models.sem.declare.parameters import Parameter
+from cipa.terms import Term
 
 _THRESHOLD = re.compile(r"t([1-9][0-9]?)")
 
 
 def ordered_rows(
-    rows: Sequence[Parameter], categories: Mapping[str, int], *, ngroups: int, theta: bool, equal_thresholds: bool
-) -> tuple[Parameter, ...]:
-    """The table of a model with ordered variables: thresholds and scales are added, intercepts are 0."""
+    rows: Sequence[Parameter], categories: Mapping[str, int], *, ngroups: int, theta: bool, classes: Sequence[str],
+    partial: Sequence[str],
+) -> tuple[Parameter, ...]:  # fmt: skip
+    """The table of a model with ordered variables: thresholds and scales are added, intercepts are 0.
+
+    `classes` and `partial` are the words of `group_equal` and `group_partial`. Equal thresholds let the later groups' scales
+    (delta) or residual variances (theta) free; with equal residual variances besides, theta's stay at the first group's 1.
+    """
     written = {(row.block, row.lhs, row.op, row.rhs) for row in rows}
-    found = [_settled(row, categories, theta=theta, equal_thresholds=equal_thresholds) for row in rows]
+    equal_thresholds = "thresholds" in classes
+    spared = {Term.parse(text) for text in partial}
+
+    def free_residual(row: Parameter) -> bool:
+        at_one = "residuals" in classes and row.term(()) not in spared
+        return theta and row.group > 0 and equal_thresholds and not at_one
+
+    found = [_settled(row, categories, theta=theta, free_residual=free_residual(row)) for row in rows]
     for g in range(ngroups):
         for name, count in categories.items():
             missing = [f"t{k}" for k in range(1, count) if (g, name, "|", f"t{k}") not in written]
@@ -36,7 +49,16 @@ def ordered_rows(
     return tuple(found)
 
 
-def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equal_thresholds: bool) -> Parameter:
+def with_thresholds(classes: Sequence[str]) -> tuple[str, ...]:
+    """The words of `group_equal` for ordered variables: thresholds and intercepts are held together, as in lavaan.
+
+    They are the places of ordered and of continuous variables; a latent mean that is free in the later groups needs both.
+    """
+    both = ("thresholds", "intercepts")
+    return tuple(dict.fromkeys([*classes, *(both if set(both) & set(classes) else ())]))
+
+
+def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, free_residual: bool) -> Parameter:
     if row.op in ("|", "~*~"):
         if row.lhs not in categories:
             raise SpecificationError(
@@ -57,7 +79,7 @@ def _settled(row: Parameter, categories: Mapping[str, int], *, theta: bool, equa
     if row.op == "~1":
         return replace(row, free=False, value=0.0)
     if variance:
-        return replace(row, free=theta and row.group > 0 and equal_thresholds, value=1.0)
+        return replace(row, free=free_residual, value=1.0)
     return row
 
 

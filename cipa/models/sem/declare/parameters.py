@@ -300,8 +300,8 @@ def equality_class(row: Parameter, roles: Roles) -> str:
         return "composite_weights"
     if row.op == "~":
         return "regressions"
-    if row.op == "|":
-        return "thresholds"
+    if row.op in ("|", "~*~"):
+        return "thresholds" if row.op == "|" else "scales"
     if row.op == "~1":
         return "means" if row.lhs in latent else "intercepts"
     if row.op == "~~" and {row.lhs, row.rhs} <= latent:

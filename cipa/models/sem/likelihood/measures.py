@@ -105,7 +105,7 @@ def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]
     _, variances = available_moments(group.patterns)
     counts = group.patterns.counts @ group.patterns.observed
     alone = float((counts[others] * (np.log(2 * np.pi * variances[others]) + 1)).sum()) / -2
-    together = _marginal(group, list(exogenous)) if exogenous else 0.0
+    together = _marginal(group, exogenous) if exogenous else 0.0
     return alone + together, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
 
 
@@ -116,7 +116,7 @@ def _conditional_baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple
     return (float("nan") if found is None else loglik(group.patterns, found.value)), size * (size - 1) // 2
 
 
-def _marginal(group: GroupSample, columns: list[int]) -> float:
+def _marginal(group: GroupSample, columns: Sequence[int]) -> float:
     """Saturated log-likelihood of some of the variables."""
     if group.patterns.complete:
         patterns = complete_pattern(
@@ -124,7 +124,7 @@ def _marginal(group: GroupSample, columns: list[int]) -> float:
         )
     else:
         assert group.values is not None
-        values = group.values[:, columns]
-        patterns = patterns_of(values[~np.isnan(values).all(axis=1)])
+        seen = ~np.isnan(group.values[:, columns]).all(axis=1)
+        patterns = patterns_of(group.values[:, columns][seen], None if group.weights is None else group.weights[seen])
     found = saturated(patterns)
     return found.loglik if found is not None else float("nan")

@@ -246,8 +246,9 @@ def _h1_trace(sample: Sample, kept: Sequence[IntArray], *, observed: bool) -> fl
         if plain and group.patterns.complete and everything:
             centred = group.values - group.saturated.mean
             distance = (centred @ np.linalg.inv(group.saturated.cov) * centred).sum(axis=1)
-            means = p if len(keep) > p * (p + 1) // 2 else 0
-            total += (float((distance**2).mean()) - p) / 2 + means
+            size = float(distance.mean())  # p, but under the Wishart likelihood, whose unrestricted matrix has divisor n - 1
+            means = size if len(keep) > p * (p + 1) // 2 else 0.0
+            total += (float((distance**2).mean()) - 2 * size + p) / 2 + means
             continue
         refuse_never_together(
             np.isnan(group.values), group.variables, what="the scaled test",

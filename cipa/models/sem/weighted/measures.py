@@ -27,6 +27,9 @@ from cipa.models.sem.weighted.target import Target
 from cipa.numerics.algebra.linalg import Array, inverse_and_logdet
 from cipa.numerics.moments.normal import complete_pattern, evaluate, saturated_information
 
+RANK = 1e-7
+"""Smallest singular value, of slopes of length 1, that counts in their rank."""
+
 SIZES = ("rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "rmsea.notclose.pvalue")
 
 
@@ -50,7 +53,7 @@ def weighted_measures(
     found |= incremental(test, base) | rmsea(test, nobs=n, ngroups=len(sample.groups))
     if recipe.test != "standard":
         found |= _scaled(recipe.test, objective, point, test, base, base_jacobians, n)
-        if ordinal and df > 0 and _purely_categorical(objective):
+        if ordinal and df > 0 and _tests_correlations_alone(objective, point, df):
             found |= _categorical(objective, point, test.df, base_df)
     found |= _ordinal_residuals(objective, point) if ordinal else _continuous_residuals(objective, point, sample)
     gfi = 1 - _residual_share(objective, point)
@@ -73,13 +76,19 @@ def _residual_share(objective: WeightedSquares, point: WeightedPoint) -> float:
     return found
 
 
-def _purely_categorical(objective: WeightedSquares) -> bool:
-    """Whether Savalei's measures are defined: ordered variables only, no covariates, scales fixed at 1 or derived."""
-    targets, blocks = objective.targets, objective.layout.blocks
-    return all(
-        not len(target.means) and not len(target.covariates) and (block.ordinal is None or (block.ordinal.scale_free < 0).all())
-        for target, block in zip(targets, blocks, strict=True)
-    )
+def _tests_correlations_alone(objective: WeightedSquares, point: WeightedPoint, df: float) -> bool:
+    """Whether Savalei's measures are defined: ordered variables only, no covariates, and no restriction of thresholds.
+
+    Her chi-square is one of the correlations alone; it would not see what else a model restricts. Whether it does shows in the
+    degrees of freedom: those of the correlations are their number less the rank of their slopes.
+    """
+    if any(len(target.means) or len(target.covariates) for target in objective.targets):
+        return False
+    K, pairs = objective.layout.K, zip(objective.targets, point.parts, strict=True)
+    slopes = np.vstack([(part.D @ K)[len(target.owner) :] for target, part in pairs])
+    lengths = np.sqrt((slopes * slopes).sum(axis=0))
+    rank = np.linalg.matrix_rank(slopes / np.where(lengths > 0, lengths, 1.0), tol=RANK)
+    return bool(len(slopes) - rank == df)
 
 
 def _scaled(

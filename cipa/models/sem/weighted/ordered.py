@@ -245,6 +245,8 @@ def _counted(declaration: Declaration, found: Responses) -> Iterator[Notice]:
     """What was dropped, and what is incomplete."""
     placed, unplaced = placed_rows(found.data, _design(declaration))
     yield from unplaced
+    if "residuals" in declaration.group_equal and declaration.parameterization == "delta" and found.categories:
+        yield Notice(code="residuals_of_delta", values={"names": tuple(found.categories)}, severity="warning")
     yield from code_notices(found.data.numeric(found.names, ordered=declaration.ordered_names), found.names)
     lost = int(placed.sum()) - len(found.rows)
     if lost:
