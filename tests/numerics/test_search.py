@@ -170,3 +170,38 @@ def test_steps_out_of_the_domain_are_cut_until_they_stay_inside() -> None:
     assert point is not None
     assert 0 < point.eta[0] <= 2.0
     assert point.value < 2.0 - np.log(2.0)
+
+
+def test_a_fall_within_rounding_is_a_fall() -> None:
+    """Values about a million are known to 1e-10, and each here is 1e-9 above the one before: the step is taken all the same."""
+    seen: list[int] = []
+
+    def high(x: Array) -> float:
+        seen.append(1)
+        return 1e6 + float(x @ x) / 2 + 1e-9 * len(seen)
+
+    solution, _ = minimize(Function(high, lambda x: x, lambda x: np.eye(1)), np.array([1.5e-5]))
+    assert solution.converged
+    assert solution.message == "stationary"
+
+
+def test_where_the_expected_curvature_leads_nowhere_the_exact_one_is_tried() -> None:
+    """Its step is 1e30 long, and after forty halvings still out of the domain."""
+    pit = Function(
+        lambda x: float(x @ x) / 2, lambda x: x, lambda x: np.eye(1), expected=lambda x: np.array([[1e-30]]),
+        inside=lambda x: bool(abs(x[0]) < 10), switch=1e-9,
+    )  # fmt: skip
+    solution, _ = minimize(pit, np.array([1.0]))
+    assert solution.converged
+    assert solution.eta == pytest.approx([0.0], abs=1e-12)
+    assert pit.asked[:2] == [False, True]
+
+
+def test_a_damped_step_goes_to_the_floor() -> None:
+    """Not along the gradient, which the floor's other direction would bend: five steps are enough."""
+    floor = Function(
+        lambda x: float((x[0] + 10 * x[1] - 1) ** 2), lambda x: np.array([2.0, 20.0]) * (x[0] + 10 * x[1] - 1),
+        lambda x: np.array([[2.0, 20.0], [20.0, 200.0]]),
+    )  # fmt: skip
+    solution, _ = minimize(floor, np.array([3.0, 5.0]), max_iterations=5)
+    assert solution.eta @ [1.0, 10.0] == pytest.approx(1.0, abs=1e-9)
