@@ -90,7 +90,7 @@ def test_equal_names_a_parameter_by_its_label_too() -> None:
     )
     assert by_label.params == pytest.approx(by_both.params, abs=1e-10)
     assert by_term.params == pytest.approx(by_both.params, abs=1e-10)
-    with pytest.raises(ci.SpecificationError, match=r"Did you mean 'a'|by term or by label"):
+    with pytest.raises(ci.SpecificationError, match=r"Did you mean 'a'|by term or label"):
         ci.SEM('visual =~ x1 + a*x2 + equal("b")*x3').fit(data())
 
 
