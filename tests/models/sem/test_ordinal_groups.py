@@ -139,3 +139,14 @@ def test_scores_of_later_groups_with_equal_thresholds_are_modes() -> None:
     for row in np.flatnonzero(data["school"] == "Grant-White")[:8]:
         slope = (log_posterior(scores[row] + 1e-5, row) - log_posterior(scores[row] - 1e-5, row)) / 2e-5
         assert slope == pytest.approx(0, abs=1e-7)
+
+
+def test_robust_measures_beside_a_bound_that_binds_are_those_of_the_value_fixed_there() -> None:
+    items = ("x1", "x2", "x3", "x4")
+    bound, fixed = (
+        ci.SEM(f"f =~ x1 + {line}", ordered=True).fit(classed(items)) for line in ("a*x2 + x3 + x4\na > 1.5", "1.5*x2 + x3 + x4")
+    )
+    assert codes(bound) == ["binding"]
+    free, held = (fit.measures["rmsea.robust"] ** 2 * fit.df_resid for fit in (bound, fixed))
+    assert free == pytest.approx(held, rel=1e-4)  # the chi-square less its expectation, which the same restrictions have
+    assert held > 0.01
