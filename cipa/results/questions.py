@@ -30,9 +30,9 @@ def refused(fit: Fit, what: str) -> NoReturn:
     raise InferenceError(f"{what} is not derived for {fit.answers.family}: {fit.title or fit.kind}. {fit.answers.instead}")
 
 
-def spread(fit: Fit, name: str) -> Spread:
-    """How a variable of the model varies in the estimation sample."""
-    return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name)
+def spread(fit: Fit, name: str, group: str | None = None) -> Spread:
+    """How a variable of the model varies in the estimation sample, or in one of its groups (in the first without `group`)."""
+    return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name, group)
 
 
 def refit(fit: Fit, kind: str | None, what: str) -> Refit:
