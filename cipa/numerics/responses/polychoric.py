@@ -69,6 +69,7 @@ def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, Bo
     Returns
     -------
     rho, converged : (P,) arrays
+        A correlation at its bound, `LIMIT`, has not converged.
     """
     limit = np.arctanh(LIMIT)
     total = np.maximum(tables.sum(axis=(1, 2)), 1.0)
@@ -91,7 +92,7 @@ def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, Bo
         z, state, active = trial[left], tuple(part[left] for part in state), active[left]
         if not active.size:
             break
-    return np.tanh(found), moved < 1e-8
+    return np.tanh(found), (moved < 1e-8) & (np.abs(found) < limit)
 
 
 def without_empty_cells(tables: Array) -> tuple[Array, BoolArray]:

@@ -297,7 +297,7 @@ def _search(kind: Kind, one: Margin, two: Margin, both: BoolArray) -> tuple[floa
         moved, z, total, score = abs(trial - z), trial, reached, found[1][both]
         if moved < 1e-13:
             break
-    return math.tanh(z), moved < 1e-8
+    return math.tanh(z), moved < 1e-8 and abs(z) < limit
 
 
 def _rough(margin: Margin) -> Array:
