@@ -122,12 +122,12 @@ class Ladder:
             lines += self._item(item, count, level, spared)
         held = tuple(word for word in LEVELS[level] if self.categories or word != "thresholds")
         syntax = "\n".join([self.model.syntax, *lines])
-        apart = [f"{quoted(name)} ~1" for name in self._continuous() if "intercepts" not in held]
-        return replace(self.model, syntax=syntax, group=self.group, group_equal=held, group_partial=(*free, *apart))
+        return replace(self.model, syntax=syntax, group=self.group, group_equal=held, group_partial=(*free, *self._apart(held)))
 
-    def _continuous(self) -> tuple[str, ...]:
-        """Variables beside the ordered ones, whose intercepts a word that holds thresholds would hold too."""
-        return tuple(name for name in self.model.variables if self.categories and name not in self.categories)
+    def _apart(self, held: Sequence[str]) -> list[str]:
+        """Intercepts, which a word that holds thresholds would hold too, where the level does not."""
+        wanted = self.categories and "intercepts" not in held
+        return [f"{quoted(name)} ~1" for name in self.model.variables] if wanted else []
 
     def _item(self, item: str, count: int, level: str, spared: set[Term]) -> list[str]:
         """Intercept and residual variance of an ordered indicator."""

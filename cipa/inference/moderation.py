@@ -12,7 +12,7 @@ Behavioral Research, 40, 373-400, eqs. 8-11.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def simple_slopes(
     fit : Fit
         With the terms `y ~ x` and `y ~ x:z`.
     path : str
-        "y ~ x".
+        "y ~ x", or "y ~ x [group]": with the mean and standard deviation of the moderator in that group.
     by : str
         The moderator z, as the model writes it.
     at : sequence of float
@@ -182,6 +182,7 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
         )
     others = [row.term for row in fit.estimates if _moderates(row.term, main)]
     wanted = [term for term in others if _partner(term, main) == by]
+    _refuse_without_group(fit, main)
     if not wanted:
         known = [_partner(term, main) for term in others]
         raise InferenceError(
@@ -190,9 +191,21 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
         )
     held = [term for term in others if term not in wanted]
     found = coefficients(fit, [main, wanted[0], *held])
-    levels = [questions.spread(fit, _partner(term, main)).mean for term in held]
-    weights = np.array([[1.0, 0.0, *levels], [0.0, 1.0, *[0.0] * len(held)]])
-    return _line(found, weights, spread=questions.spread(fit, by), held=[_partner(term, main) for term in held])
+    levels = [questions.spread(fit, _partner(term, main), main.group).mean for term in held]
+    times = [2.0 if _partner(term, main) == main.rhs else 1.0 for term in (wanted[0], *held)]  # the slope of b x:x is 2 b x
+    levels = [factor * level for factor, level in zip(times[1:], levels, strict=True)]
+    weights = np.array([[1.0, 0.0, *levels], [0.0, times[0], *[0.0] * len(held)]])
+    return _line(found, weights, spread=questions.spread(fit, by, main.group), held=[_partner(term, main) for term in held])
+
+
+def _refuse_without_group(fit: Fit, main: Term) -> None:
+    """Refuse a path without a group where every group has one of its own."""
+    groups = [row.term.group for row in fit.estimates if replace(row.term, group=None) == main and row.term.group is not None]
+    if main.group is None and groups:
+        raise InferenceError(
+            f"'{main}' is a path of each of the groups {', '.join(groups)}, with a slope and a moderator's mean of its own. Say "
+            f"of which: '{main} [{groups[0]}]'."
+        )
 
 
 def _line(found: Coefficients, weights: Array, *, spread: Spread, held: Sequence[str]) -> Slope:

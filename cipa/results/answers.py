@@ -139,7 +139,7 @@ class Answers:
         Of which fits a refusal speaks ("fits by least squares").
     instead : str
         What a refusal advises: a whole sentence.
-    spread : fit, name -> Spread
+    spread : fit, name, group (its label, or None) -> Spread
     scores : fit -> casewise scores (n, k)
     statistics : fit -> all statistics, with those derived only when asked for
     reported : fit -> the statistics that a summary and a report draw from
@@ -159,7 +159,7 @@ class Answers:
 
     family: str = "fits of this engine"
     instead: str = "Fit the model with the native engine."
-    spread: Callable[[Any, str], Spread] | None = None
+    spread: Callable[[Any, str, str | None], Spread] | None = None
     scores: Callable[[Any], Array | None] | None = None
     statistics: Callable[[Any], Statistics] | None = None
     reported: Callable[[Any], Statistics] | None = None

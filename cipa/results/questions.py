@@ -40,9 +40,9 @@ def refuse_group(group: str, labels: Sequence[str | None]) -> None:
         )
 
 
-def spread(fit: Fit, name: str) -> Spread:
-    """How a variable of the model varies in the estimation sample."""
-    return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name)
+def spread(fit: Fit, name: str, group: str | None = None) -> Spread:
+    """How a variable of the model varies in the estimation sample, or in one of its groups (in the first without `group`)."""
+    return asked(fit, fit.answers.spread, f"How '{name}' varies")(fit, name, group)
 
 
 def refit(fit: Fit, kind: str | None, what: str) -> Refit:

@@ -73,6 +73,7 @@ def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, Bo
     Returns
     -------
     rho, converged : (P,) arrays
+        A correlation at its bound, `LIMIT`, has not converged.
     """
     limit = np.arctanh(LIMIT)
     total = np.maximum(tables.sum(axis=(1, 2)), 1.0)
@@ -100,7 +101,7 @@ def table_correlations(tables: Array, one: Array, two: Array) -> tuple[Array, Bo
         bend, beyond = bend[left], beyond[left]
         if not active.size:
             break
-    return np.tanh(found), moved < 1e-8
+    return np.tanh(found), (moved < 1e-8) & (np.abs(found) < limit)
 
 
 def _curvature_met(moved: Array, fall: Array, before: Array) -> Array:

@@ -308,7 +308,7 @@ def _search(kind: Kind, one: Margin, two: Margin, both: BoolArray) -> tuple[floa
         z, total, gradient, bend = trial, reached, there, met if beyond and met > 0 else squares
         if moved < 1e-13:
             break
-    return math.tanh(z), moved < 1e-8
+    return math.tanh(z), moved < 1e-8 and abs(z) < limit
 
 
 def _rough(margin: Margin) -> Array:

@@ -139,3 +139,38 @@ def test_scores_of_later_groups_with_equal_thresholds_are_modes() -> None:
     for row in np.flatnonzero(data["school"] == "Grant-White")[:8]:
         slope = (log_posterior(scores[row] + 1e-5, row) - log_posterior(scores[row] - 1e-5, row)) / 2e-5
         assert slope == pytest.approx(0, abs=1e-7)
+
+
+def test_robust_measures_beside_a_bound_that_binds_are_those_of_the_value_fixed_there() -> None:
+    items = ("x1", "x2", "x3", "x4")
+    bound, fixed = (
+        ci.SEM(f"f =~ x1 + {line}", ordered=True).fit(classed(items)) for line in ("a*x2 + x3 + x4\na > 1.5", "1.5*x2 + x3 + x4")
+    )
+    assert codes(bound) == ["binding"]
+    free, held = (fit.measures["rmsea.robust"] ** 2 * fit.df_resid for fit in (bound, fixed))
+    assert free == pytest.approx(held, rel=1e-4)  # the chi-square less its expectation, which the same restrictions have
+    assert held > 0.01
+
+
+def test_theta_without_a_solution_points_to_delta_which_shows_the_negative_residual_variance() -> None:
+    rng = np.random.default_rng(11)
+    shape = np.array([[1.0, 0.8, 0.75, 0.5], [0.8, 1.0, 0.4, 0.3], [0.75, 0.4, 1.0, 0.3], [0.5, 0.3, 0.3, 1.0]])
+    cuts = [-0.5, 0.5]
+    data = pd.DataFrame(
+        {f"u{k + 1}": np.digitize(column, cuts) for k, column in enumerate(rng.multivariate_normal(np.zeros(4), shape, 400).T)}
+    )
+    syntax = "f =~ u1 + u2 + u3 + u4"
+    with pytest.raises(ci.ConvergenceError, match='parameterization="delta" shows which'):
+        ci.SEM(syntax, ordered=True, parameterization="theta").fit(data)
+    fit = ci.SEM(syntax, ordered=True).fit(data)
+    assert "heywood" in codes(fit)
+    assert fit.estimates["u1 ~~ u1"].estimate < 0
+
+
+def test_a_correlation_at_its_bound_is_said_and_too_few_cases_are_refused() -> None:
+    """Two items with the same answers have a polychoric correlation of 1, and passed without a word; so did three cases."""
+    items = ("x1", "x2", "x3", "x4")
+    data = classed(items).assign(x4=lambda table: table["x1"])
+    assert "polychoric" in codes(ci.SEM("f =~ x1 + x2 + x3 + x4", ordered=True).fit(data))
+    with pytest.raises(ci.DataError, match=r"4 cases for 4 observed variables .* Use many more cases"):
+        ci.SEM("f =~ x1 + x2 + x3 + x4", ordered=True).fit(classed(items).iloc[[0, 40, 100, 200]])

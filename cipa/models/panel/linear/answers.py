@@ -15,7 +15,7 @@ from cipa.results.answers import Answers, Cases, Spread
 from cipa.results.fit import Fit
 
 
-def _spread(fit: PanelFit, name: str) -> Spread:
+def _spread(fit: PanelFit, name: str, group: str | None = None) -> Spread:
     """Mean and standard deviation of a variable over the estimation sample."""
     values = fit.design.column(name)
     return Spread(mean=float(values.mean()), sd=float(values.std(ddof=1)), values=frozen(values))

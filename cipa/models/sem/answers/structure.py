@@ -16,17 +16,19 @@ from cipa.results.statistics import Statistics
 from cipa.terms import Term
 
 
-def implied_spread(fit: SEMFit, name: str) -> Spread:
-    """Mean and standard deviation of a variable as the model implies them (first group).
+def implied_spread(fit: SEMFit, name: str, group: str | None = None) -> Spread:
+    """Mean and standard deviation of a variable as the model implies them, in one group (the first without `group`; the within level).
 
     Without a mean structure the model implies no mean of an observed variable: it is that of the sample.
     """
-    block, moments = fit.layout.blocks[0], fit.point.blocks[0]
+    g = 0 if group is None else fit.group_labels.index(group)
+    first = next(b for b in range(len(fit.layout.blocks)) if fit.layout.place(b)[0] == g)
+    block, moments = fit.layout.blocks[first], fit.point.blocks[first]
     if name not in block.variables:
         raise InferenceError(no_such("variable", name, block.variables))
     position = block.variables.index(name)
     unmodelled = not fit.layout.means and name in fit.observed
-    mean = fit.sample.groups[0].saturated.mean[fit.observed.index(name)] if unmodelled else moments.tau[position]
+    mean = fit.sample.groups[g].saturated.mean[fit.observed.index(name)] if unmodelled else moments.tau[position]
     return Spread(mean=float(mean), sd=float(np.sqrt(moments.T[position, position])))
 
 

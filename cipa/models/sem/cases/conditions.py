@@ -85,10 +85,13 @@ def collinear_message(unrestricted: Saturated | None, values: Array, variables: 
         weights = np.linalg.lstsq(correlation[:position, :position], correlation[:position, position], rcond=None)[0]
         partners = [variables[k] for k in range(position) if abs(weights[k]) > 1e-6]
         which = f"'{variables[position]}' is collinear: it is an exact linear combination of {', '.join(partners)}"
-    return (
-        f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. Drop one of them, or a total "
-        "that was computed from its parts."
+    products = [name for name in variables if ":" in name]
+    cure = (
+        f"Centre the variables of {products[0]}: where one lies far from 0, their product is the other one, but for rounding."
+        if products
+        else "Drop one of them, or a total that was computed from its parts."
     )
+    return f"{which}{place}. Their covariance matrix is singular, so the likelihood has no maximum. {cure}"
 
 
 def condition_notices(cov: Array, variables: Sequence[str], *, group: str | None) -> list[Notice]:

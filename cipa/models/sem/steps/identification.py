@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -120,9 +121,23 @@ def _construct_units(layout: Layout, g: int, sd: Array) -> Array:
 
 def _points(objective: Objective, theta: Array) -> Iterator[tuple[Block, ram.Factors]]:
     for block, base in zip(objective.layout.blocks, objective.bases, strict=True):
-        moments = ram.implied(ram.place(block.places, theta[block.free], base))
+        moments = ram.implied(ram.place(block.places, theta[block.free], _told_apart(block, base)))
         if moments is not None:
             yield block, ram.factors(moments, block.places)
+
+
+def _told_apart(block: Block, base: ram.Matrices) -> ram.Matrices:
+    """The fixed matrices with the correlations of held exogenous variables halved.
+
+    Whether a model is identified does not depend on how much these go together, short of exactly (which is refused by itself);
+    a product of columns far from 0, as year:z, goes with z but for a millionth.
+    """
+    x = block.exogenous
+    if len(x) < 2:
+        return base
+    S, index = base.S.copy(), np.ix_(x, x)
+    S[index] = (S[index] + np.diag(S[index].diagonal())) / 2
+    return replace(base, S=S)
 
 
 def _gram(objective: Objective, theta: Array, scales: tuple[Array, ...]) -> Array:

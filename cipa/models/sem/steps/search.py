@@ -53,7 +53,7 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
             if again.converged:
                 solution, point = again, there
                 break
-        return objective, *_checked(solution, point)
+        return objective, *_checked(layout, solution, point)
     equal = np.array([curve.equal for curve in layout.curves])
     start = _inside(objective, _where_defined(layout, theta))
     solution, point, binding = minimize_constrained(objective, start, lambda at: _curves(layout, at), equal)
@@ -62,7 +62,7 @@ def search(objective: Objective, theta: Array, *, others: Iterable[Array] = ()) 
             "No parameters were found that meet all of the constraints ('==', '<', '>'), so that there is no estimate: "
             f"{solution.message}. Look whether they contradict each other, or give start values that meet them."
         )
-    point, solution = _checked(solution, point)
+    point, solution = _checked(layout, solution, point)
     found = replace(objective, layout=at_tangent(layout, point.theta, binding))
     ended = found.evaluate(found.layout.to_eta(point.theta))
     assert ended is not None
@@ -144,12 +144,17 @@ def _diagonal_start(layout: Layout, theta: Array) -> Array:
     return layout.to_eta(values)
 
 
-def _checked(solution: Solution, point: Any | None) -> tuple[Any, Solution]:
+def _checked(layout: Layout, solution: Solution, point: Any | None) -> tuple[Any, Solution]:
     if point is None or not solution.converged:
+        theta = any(block.ordinal is not None and block.ordinal.theta for block in layout.blocks)
+        negative = (
+            ' With parameterization="theta" no residual variance of an ordered variable can be negative, so that a model which '
+            'needs one has no solution: parameterization="delta" shows which.'
+        )
         raise ConvergenceError(
             f"The search for the estimates did not end at a stationary point after {solution.iterations} iterations "
             f"({solution.message}; decrement {solution.decrement:.2g}). No estimate is reported, because none would be the "
             "optimum. Look for a construct whose items hardly correlate, nearly empty categories, variables on very different "
-            "scales, or too few cases; then give start values, or simplify the model."
+            f"scales, or too few cases; then give start values, or simplify the model.{negative if theta else ''}"
         )
     return point, solution

@@ -53,7 +53,7 @@ def weighted_measures(
     found |= incremental(test, base) | rmsea(test, nobs=n, ngroups=len(sample.groups))
     if recipe.test != "standard":
         found |= _scaled(recipe.test, objective, point, test, base, base_jacobians, n)
-        if ordinal and df > 0 and _tests_correlations_alone(objective, point, df):
+        if ordinal and df > 0 and _tests_correlations_alone(objective, point):
             found |= _categorical(objective, point, test.df, base_df)
     found |= _ordinal_residuals(objective, point) if ordinal else _continuous_residuals(objective, point, sample)
     gfi = 1 - _residual_share(objective, point)
@@ -76,11 +76,11 @@ def _residual_share(objective: WeightedSquares, point: WeightedPoint) -> float:
     return found
 
 
-def _tests_correlations_alone(objective: WeightedSquares, point: WeightedPoint, df: float) -> bool:
+def _tests_correlations_alone(objective: WeightedSquares, point: WeightedPoint) -> bool:
     """Whether Savalei's measures are defined: ordered variables only, no covariates, and no restriction of thresholds.
 
-    Her chi-square is one of the correlations alone; it would not see what else a model restricts. Whether it does shows in the
-    degrees of freedom: those of the correlations are their number less the rank of their slopes.
+    Her chi-square is one of the correlations alone; it would not see what else a model restricts. All moments less the
+    parameters that can move are then more than the correlations less the rank of their slopes.
     """
     if any(len(target.means) or len(target.covariates) for target in objective.targets):
         return False
@@ -88,7 +88,7 @@ def _tests_correlations_alone(objective: WeightedSquares, point: WeightedPoint, 
     slopes = np.vstack([(part.D @ K)[len(target.owner) :] for target, part in pairs])
     lengths = np.sqrt((slopes * slopes).sum(axis=0))
     rank = np.linalg.matrix_rank(slopes / np.where(lengths > 0, lengths, 1.0), tol=RANK)
-    return bool(len(slopes) - rank == df)
+    return bool(len(slopes) - rank == sum(len(target.s) for target in objective.targets) - K.shape[1])
 
 
 def _scaled(

@@ -263,9 +263,20 @@ def _refuse_degenerate(values: Array, names: Sequence[str], sizes: Sequence[int]
     holes = np.isnan(values)
     refuse_empty(holes, names, place="")
     refuse_never_together(holes, names, what="least squares of correlations", place="", advice="Gather cases that have both")
+    _refuse_few(values, names)
     continuous = [j for j, size in zip(y, sizes, strict=True) if not size]
     columns = values[:, continuous]
     refuse_constant(columns, np.nanmean(columns, axis=0), np.nanvar(columns, axis=0), [names[j] for j in continuous], place="")
+
+
+def _refuse_few(values: Array, names: Sequence[str]) -> None:
+    """Refuse no more cases than variables."""
+    n, p = values.shape
+    if n <= p:
+        raise DataError(
+            f"{n} cases for {p} observed variables ({names[0]}, …): so few answers fix neither thresholds nor correlations, and "
+            f"what came out would describe these cases alone. Use many more cases than {p}, fewer variables, or merge groups."
+        )
 
 
 def _refuse_certain(moments: Moments, names: Sequence[str], *, place: str) -> None:
