@@ -193,3 +193,44 @@ def test_with_two_outcomes_the_name_of_a_regressor_names_no_coefficient() -> Non
     fit = ci.SEM("x4 ~ x1\nx7 ~ x1").fit(ci.datasets.load("holzinger1939"))
     with pytest.raises(ci.InferenceError, match="'x1' is not the label"):
         ci.wald_test(fit, "x1 == 0")
+
+
+def units(scale: float, n: int = 60) -> pd.DataFrame:
+    """A regression whose regressors are measured in very different units."""
+    rng = np.random.default_rng(8)
+    x, z, region = rng.standard_normal(n), rng.standard_normal(n), rng.integers(0, 6, n)
+    return pd.DataFrame({"x": x * scale, "z": z / scale, "y": x + 0.3 * z + rng.standard_normal(n), "region": region})
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4, 1e8, 1e12])
+def test_joint_tests_do_not_depend_on_the_units_of_the_regressors(scale: float) -> None:
+    """With other units the variances differ by powers of ten, and a rank in those units is that of rounding."""
+    plain, scaled = (ci.OLS("y ~ x + z").fit(units(unit)) for unit in (1.0, scale))
+    assert scaled.statistics["f"].value == pytest.approx(plain.statistics["f"].value, rel=1e-9)
+    found, want = (ci.wald_test(fit, "x == 0; z == 0") for fit in (scaled, plain))
+    assert (found.value, found.p_value) == pytest.approx((want.value, want.p_value), rel=1e-9)
+    assert found.value == pytest.approx(plain.statistics["f"].value, rel=1e-12)
+    structural = ci.wald_test(ci.SEM("y ~ a*x + b*z").fit(units(scale)), "a == 0; b == 0")
+    assert structural.value == pytest.approx(
+        ci.wald_test(ci.SEM("y ~ a*x + b*z").fit(units(1.0)), "a == 0; b == 0").value, rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("vcov", ["iid", ci.clustered("region"), ci.cr2("region")], ids=str)
+def test_a_wald_test_of_one_regressor_is_its_t_test(vcov: Any) -> None:
+    """With six clusters the chi-square distribution gave a p-value far below that of the table of estimates."""
+    fit = ci.OLS("y ~ x*z", vcov=vcov).fit(units(1.0))
+    for name in ("x", "z", "x:z"):
+        found, row = ci.wald_test(fit, f"`{name}` == 0"), fit.estimates[f"y ~ {name}"]
+        assert (found.value, found.p_value) == pytest.approx((row.statistic**2, row.p_value), rel=1e-10)
+        assert (found.reference, found.df, found.df_denominator) == ("F", 1.0, pytest.approx(row.df))
+        assert ci.wald_test(fit, f"`y ~ {name}` == 0").value == found.value
+    with pytest.raises(ci.InferenceError, match="Did you mean 'x:z'"):
+        ci.wald_test(fit, "`x:y` == 0")
+
+
+def test_coverage_is_that_of_the_intervals_of_the_fit() -> None:
+    """Five degrees of freedom: intervals of the normal distribution hold the truth in .89 of the samples."""
+    fit = ci.OLS("y ~ x + z").fit(units(1.0, n=8))
+    found = ci.power(fit.model, population=fit, draws=1500, seed=1).table.columns
+    assert found["coverage"] == pytest.approx([0.95] * 3, abs=4 * np.sqrt(0.95 * 0.05 / 1500))
