@@ -74,12 +74,11 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
     rows: list[tuple[Any, ...]] = []
     for position, fit in enumerate(ordered):
         difference = (math.nan, math.nan, math.nan) if not position else _difference(fit, ordered[position - 1], chosen)
-        value = fit.statistics.values_by_name
-        rows.append(
-            (order[position] + 1, fit.df_resid, value.get("aic", math.nan), value.get("bic", math.nan), _chisq(fit), *difference)
-        )
+        rows.append((order[position] + 1, fit.df_resid, *_information(fit), _chisq(fit), *difference))
     heads = ("model", "df", "aic", "bic", "chisq", "chisq_diff", "df_diff", "p_value")
     notes = tuple(EN("table.lr_test.fit", number=k + 1, title=fit.title) for k, fit in enumerate(fits))
+    if any(fit.answers.nested is not None and fit.vcov_type.kind != "iid" for fit in fits):
+        notes = (*notes, EN("table.lr_test.iid"))
     return ResultTable(
         title=EN("table.lr_test"),
         columns={h: tuple(r[k] for r in rows) for k, h in enumerate(heads)},
@@ -89,6 +88,15 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
 
 def _chisq(fit: Fit) -> float:
     return fit.statistics["chisq"].value if "chisq" in fit.statistics else -2 * fit.loglik
+
+
+def _information(fit: Fit) -> tuple[float, float]:
+    """AIC and BIC; of a regression from its likelihood, all parameters counted but the variance, as fixest."""
+    value = fit.statistics.values_by_name
+    if "aic" in value:
+        return value["aic"], value["bic"]
+    counted = fit.nobs - fit.df_resid
+    return -2 * fit.loglik + 2 * counted, -2 * fit.loglik + math.log(fit.nobs) * counted
 
 
 def _difference(restricted: Fit, general: Fit, method: str) -> tuple[float, float, float]:
@@ -121,6 +129,9 @@ def _refuse_unnested(restricted: Fit, general: Fit) -> None:
             f"ci.lr_test: two models have {restricted.df_resid:g} degrees of freedom each, so neither is a restriction of the "
             "other. Compare them by AIC or BIC."
         )
+    reason = general.answers.nested(restricted, general) if general.answers.nested is not None else ""
+    if reason:
+        raise InferenceError(f"ci.lr_test: {reason}.")
     if _chisq(restricted) < _chisq(general) - 1e-6 * max(1.0, _chisq(general)):
         raise InferenceError(
             f"ci.lr_test: the model with more degrees of freedom fits better ({_chisq(restricted):.4g} against "
@@ -176,7 +187,7 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
 
 
 def _wald(fit: Fit, h: Array, J: Array) -> Statistic:
-    """h' (J V J')^-1 h of q restrictions h (q,) with Jacobian J (q, k), in units in which each has variance 1."""
+    """Test q restrictions h (q,) with Jacobian J (q, k): h' (J V J')^-1 h, in units in which each has variance 1."""
     spread = J @ fit.vcov @ J.T
     unit, scale = unit_diagonal(spread)
     rank = int(np.linalg.matrix_rank(unit, hermitian=True))

@@ -234,3 +234,58 @@ def test_coverage_is_that_of_the_intervals_of_the_fit() -> None:
     fit = ci.OLS("y ~ x + z").fit(units(1.0, n=8))
     found = ci.power(fit.model, population=fit, draws=1500, seed=1).table.columns
     assert found["coverage"] == pytest.approx([0.95] * 3, abs=4 * np.sqrt(0.95 * 0.05 / 1500))
+
+
+def firms() -> pd.DataFrame:
+    """An unbalanced panel of string keys, rows out of order."""
+    rng = np.random.default_rng(21)
+    firm, year = np.repeat(np.arange(14), 6), np.tile(np.arange(2000, 2006), 14)
+    x, z = rng.standard_normal((2, len(firm)))
+    data = pd.DataFrame({"firm": [f"f{k}" for k in firm], "year": year, "x": x, "z": z, "region": firm % 3})
+    data["y"] = x + 0.2 * z + firm / 5 + rng.standard_normal(len(firm))
+    data = data.assign(w=rng.gamma(2.0, size=len(firm)), m=x + z, other=np.exp(data.y / 4))
+    return data[rng.random(len(data)) < 0.85].sample(frac=1, random_state=1)
+
+
+def firm_fit(formula: str, **options: Any) -> Any:
+    return ci.Panel(formula, entity="firm", time="year", **options).fit(firms())
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_the_likelihood_ratio_of_regressions_is_that_of_their_sums_of_squares(weights: str | None) -> None:
+    """-2 log L = n log(RSS / n) + a constant; the effects are parameters, and models nest by their columns, not by their names."""
+    small, large = firm_fit("y ~ m", weights=weights), firm_fit("y ~ x + z", effects=("entity", "time"), weights=weights)
+    found = ci.lr_test(large, small).columns
+    rss = [float(fit.solution.residuals @ fit.solution.residuals) for fit in (small, large)]
+    assert found["chisq_diff"][1] == pytest.approx(small.nobs * math.log(rss[0] / rss[1]), rel=1e-9)
+    assert found["df_diff"][1] == small.df_resid - large.df_resid == 6
+    counted = small.nobs - small.df_resid
+    assert found["aic"][1] == pytest.approx(-2 * small.loglik + 2 * counted, rel=1e-12)
+    dummies = firm_fit("y ~ x + z + i(firm) + i(year)", method="pooled", weights=weights)
+    assert ci.lr_test(small, dummies).columns["chisq_diff"][1] == pytest.approx(found["chisq_diff"][1], rel=1e-9)
+    years = firm_fit("y ~ x", effects=("time",), weights=weights)
+    assert ci.lr_test(years, dummies).columns["df_diff"][1] == years.df_resid - dummies.df_resid
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "said"),
+    [
+        (("y ~ x", {"method": "random"}), ("y ~ x + z", {"method": "random"}), "has no likelihood of its rows"),
+        (("y ~ x", {"method": "between"}), ("y ~ x + z", {"method": "between"}), "has no likelihood of its rows"),
+        (("y ~ z", {}), ("y ~ z + [x ~ m]", {}), "has no likelihood of its rows"),
+        (("y ~ x", {}), ("log(other) ~ x + z", {}), "outcomes differ"),
+        (("y ~ x", {}), ("y ~ x + z", {"weights": "w"}), "weighed differently"),
+        (("y ~ w", {}), ("y ~ x + z", {}), "'w' of the smaller model"),
+        (("y ~ x", {"effects": ("time",)}), ("y ~ x + z", {}), "an effect of the smaller model"),
+    ],
+)
+def test_likelihoods_that_do_not_compare_are_refused(small: Any, large: Any, said: str) -> None:
+    with pytest.raises(ci.InferenceError, match=said):
+        ci.lr_test(firm_fit(small[0], **small[1]), firm_fit(large[0], **large[1]))
+
+
+def test_a_likelihood_ratio_says_that_it_does_not_take_the_errors_of_the_fits() -> None:
+    fits = [firm_fit(formula, vcov=ci.clustered("region")) for formula in ("y ~ x", "y ~ x + z")]
+    assert "ci.wald_test takes theirs" in str(ci.lr_test(*fits))
+    with pytest.raises(ci.InferenceError, match="different data or variables"):
+        ci.lr_test(firm_fit("y ~ x + z", method="pooled"), ci.SEM("y ~ x + 0*z").fit(firms()))
