@@ -289,3 +289,29 @@ def test_a_likelihood_ratio_says_that_it_does_not_take_the_errors_of_the_fits() 
     assert "ci.wald_test takes theirs" in str(ci.lr_test(*fits))
     with pytest.raises(ci.InferenceError, match="different data or variables"):
         ci.lr_test(firm_fit("y ~ x + z", method="pooled"), ci.SEM("y ~ x + 0*z").fit(firms()))
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + z", {}),
+        ("y ~ x + z", {"method": "first_difference"}),
+        ("y ~ x + z", {"method": "random"}),
+        ("y ~ x + lag(z)", {"method": "pooled"}),
+        ("y ~ x + z", {"effects": ("time",), "absorb": ("firm",)}),
+    ],
+)
+def test_clusters_of_years_do_not_cut_firms_apart(formula: str, options: dict[str, Any]) -> None:
+    """A year drawn twice made a second firm of a firm's rows, with effects of its own: errors up to twice those of clusters."""
+    fit = firm_fit(formula, vcov=ci.clustered("year"), **options)
+    with pytest.raises(ci.InferenceError, match="cut the rows of one firm apart"):
+        ci.bootstrap(fit, draws=100, seed=1, kind="cluster")
+
+
+@pytest.mark.parametrize("options", [{"method": "pooled"}, {"effects": ("time",)}], ids=str)
+def test_clusters_of_years_are_drawn_where_firms_do_not_matter(options: dict[str, Any]) -> None:
+    fit = firm_fit("y ~ x + z", vcov=ci.clustered("year"), **options)
+    drawn = ci.bootstrap(fit, draws=100, seed=1, kind="cluster")
+    assert np.isfinite(drawn.draws).all()
+    again = ci.bootstrap(firm_fit("y ~ x + z", vcov=ci.clustered("region")), draws=100, seed=1, kind="cluster")
+    assert again.failed == 0  # regions hold whole firms

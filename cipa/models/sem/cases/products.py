@@ -21,7 +21,7 @@ def with_products(declaration: Declaration, data: Any) -> tuple[Any, tuple[Notic
     dataset: Dataset = as_dataset(data)
     made = [name for name in declaration.products if name not in dataset.columns]
     made = [name for name in made if all(part in dataset.columns for part in name.split(":"))]  # else refused with its place
-    columns = {name: np.prod(dataset.numeric(name.split(":")), axis=1) for name in made}
+    columns = {name: np.prod([dataset.numeric([part])[:, 0] for part in name.split(":")], axis=0) for name in made}
     if not made:
         return data, ()
     return dataset.with_columns(columns), (Notice(code="product_column", values={"names": tuple(made)}),)
