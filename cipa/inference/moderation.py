@@ -2,6 +2,8 @@
 
     slope(z) = b_x + b_xz z,     var = V_xx + 2 z V_xz + z^2 V_zz
 
+With x:w and x:z:w in the model too, w is held at its mean: b_x + b_xw w + (b_xz + b_xzw w) z.
+
 The slope is significant where |slope(z)| > t* se(z): between or outside the roots of a quadratic in z.
 
 Sources: Aiken, L. S. & West, S. G. (1991). Multiple Regression: Testing and Interpreting Interactions, ch. 2; Johnson,
@@ -11,6 +13,7 @@ Behavioral Research, 40, 373-400, eqs. 8-11.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +22,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, public
-from cipa.inference.effects import Coefficients, coefficients
+from cipa.inference.effects import coefficients
 from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array
 from cipa.results import questions
@@ -28,6 +31,7 @@ from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.terms import Term
 
+_SAME_ROW = re.compile(r"(?:log|log1p|exp|sqrt|abs|square|center|standardize)\((.+)\)")
 _NORMAL = 1e300  # degrees of freedom at which t is the normal distribution in double precision
 
 
@@ -181,21 +185,15 @@ def slope_of(fit: Fit, path: str, *, by: str) -> Slope:
             f"'{path}' is not a slope, and a moderator changes slopes. Write 'y ~ x', and the moderator as by=\"z\"."
         )
     others = [row.term for row in fit.estimates if _moderates(row.term, main)]
-    wanted = [term for term in others if _partner(term, main) == by]
+    wanted = [term for term in others if _partners(term, main) == (by,)]
     _refuse_without_group(fit, main)
     if not wanted:
-        known = [_partner(term, main) for term in others]
+        known = [":".join(_partners(term, main)) for term in others]
         raise InferenceError(
             f"This fit has no product term '{main.lhs} ~ {main.rhs}:{by}', so {by} does not moderate the effect of {main.rhs} in "
             f"it.{did_you_mean(by, known)} Add the product to the model{f', or choose from {known}' if known else ''}."
         )
-    held = [term for term in others if term not in wanted]
-    found = coefficients(fit, [main, wanted[0], *held])
-    levels = [questions.spread(fit, _partner(term, main), main.group).mean for term in held]
-    times = [2.0 if _partner(term, main) == main.rhs else 1.0 for term in (wanted[0], *held)]  # the slope of b x:x is 2 b x
-    levels = [factor * level for factor, level in zip(times[1:], levels, strict=True)]
-    weights = np.array([[1.0, 0.0, *levels], [0.0, times[0], *[0.0] * len(held)]])
-    return _line(found, weights, spread=questions.spread(fit, by, main.group), held=[_partner(term, main) for term in held])
+    return _line(fit, main, [wanted[0], *(term for term in others if term != wanted[0])], by=by)
 
 
 def _refuse_without_group(fit: Fit, main: Term) -> None:
@@ -208,20 +206,72 @@ def _refuse_without_group(fit: Fit, main: Term) -> None:
         )
 
 
-def _line(found: Coefficients, weights: Array, *, spread: Spread, held: Sequence[str]) -> Slope:
+def _line(fit: Fit, main: Term, products: Sequence[Term], *, by: str) -> Slope:
+    """The slope as a line in `by`: a product adds its coefficient times its other factors, those besides `by` at their means.
+
+    x:z:w adds b_xzw mean(w) to what the slope changes per unit of z. A product that holds x m times is m times as steep: that of
+    x:x is 2 b x.
+    """
+    rest = {term: _partners(term, main) for term in products}
+    held = tuple(dict.fromkeys(name for names in rest.values() for name in names if name != by))
+    _refuse_other_forms(main, by, held, fit)
+    _refuse_curves(main, by, rest)
+    means = {name: questions.spread(fit, name, main.group).mean for name in held}
+    weights = np.zeros((2, 1 + len(products)))
+    weights[0, 0] = 1.0
+    for position, term in enumerate(products, start=1):
+        factors = [means[name] for name in rest[term] if name != by]
+        weights[int(by in rest[term]), position] = (1 + rest[term].count(main.rhs)) * np.prod(factors)
+    found = coefficients(fit, [main, *products])
     level, change = (weights @ found.values).tolist()
-    notes = (EN("table.slopes.held", names=tuple(held)),) if held else ()
+    notes = (EN("table.slopes.held", names=held),) if held else ()
+    spread = questions.spread(fit, by, main.group)
     return Slope(level=level, change=change, cov=weights @ found.cov @ weights.T, df=found.df, moderator=spread, notes=notes)
 
 
 def _moderates(term: Term, main: Term) -> bool:
     parts = term.rhs.split(":")
-    return term.op == "~" and term.lhs == main.lhs and term.group == main.group and len(parts) == 2 and main.rhs in parts
+    return term.op == "~" and term.lhs == main.lhs and term.group == main.group and len(parts) > 1 and main.rhs in parts
 
 
-def _partner(term: Term, main: Term) -> str:
-    first, second = term.rhs.split(":")
-    return second if first == main.rhs else first
+def _partners(term: Term, main: Term) -> tuple[str, ...]:
+    """The other factors of a product with x."""
+    parts = term.rhs.split(":")
+    parts.remove(main.rhs)
+    return tuple(parts)
+
+
+def _refuse_other_forms(main: Term, by: str, held: Sequence[str], fit: Fit) -> None:
+    """Refuse where x or the moderator stands in the equation in a second form, whose change the line would leave out."""
+    alone = [row.term.rhs for row in fit.estimates if _of_equation(row.term, main) and ":" not in row.term.rhs]
+    pairs = [(main.rhs, other) for other in (*alone, by, *held)] + [(by, other) for other in held]
+    for name, other in pairs:
+        if other != name and _variable(other) == _variable(name):
+            raise InferenceError(
+                f"'{name}' stands in the equation of {main.lhs} as '{other}' too, so the effect of {main.rhs} is no line in {by}: "
+                "a slope that moves the one and holds the other would be that of no case. Compare predictions (ci.predict), or "
+                "leave one form out."
+            )
+
+
+def _refuse_curves(main: Term, by: str, rest: Mapping[Term, Sequence[str]]) -> None:
+    """Refuse a moderator that a product holds twice besides x."""
+    for term, partners in rest.items():
+        if partners.count(by) > 1:
+            raise InferenceError(
+                f"'{term}' makes the effect of {main.rhs} a curve in {by}, and a simple slope is a line. Compare predictions "
+                "(ci.predict), or leave that product out."
+            )
+
+
+def _of_equation(term: Term, main: Term) -> bool:
+    return term.op == "~" and term.lhs == main.lhs and term.group == main.group
+
+
+def _variable(name: str) -> str:
+    """The column inside functions of it in the same row ("square(x)")."""
+    inside = _SAME_ROW.fullmatch(name)
+    return _variable(inside[1]) if inside else name
 
 
 def _region(slope: Slope, level: float) -> tuple[float, float, str]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import chdtri, chndtr, ndtri
+from scipy.special import chdtri, chndtr, ndtri, stdtrit
 
 from cipa.errors import (
     CipaWarning,
@@ -49,6 +49,7 @@ from cipa.study.hypotheses import Hypothesis
 from cipa.terms import Path, Term
 
 _INADMISSIBLE = ("heywood", "latent_cov")
+_SHOWN = ("estimate", "std_error", "p_value", "df")
 _NOTHING = 1e-9  # noncentrality per case below which the population meets the null hypothesis
 
 
@@ -307,10 +308,12 @@ def _chosen(estimates: Estimates, claims: Sequence[_Claim]) -> list[_Claim]:
 
 def _summary(claim: _Claim, tables: Sequence[Estimates], truth: Mapping[Term, float], alpha: float) -> tuple[Any, ...]:
     rows = [table[claim.name] for table in tables]
-    values, errors, p = (np.array([getattr(row, name) for row in rows]) for name in ("estimate", "std_error", "p_value"))
+    values, errors, p, df = (np.array([getattr(row, name) for row in rows]) for name in _SHOWN)
     true = truth.get(rows[0].term, math.nan)
     count, average, sd = len(rows), float(values.mean()), float(values.std(ddof=1))
-    half = float(ndtri(1 - alpha / 2)) * errors
+    normal = ~np.isfinite(df)
+    critical = np.where(normal, ndtri(1 - alpha / 2), stdtrit(np.where(normal, 1.0, df), 1 - alpha / 2))
+    half = critical * errors  # the interval of the fit: of t where it has t tests
     covered = float((np.abs(values - true) <= half).mean()) if math.isfinite(true) else math.nan
     rejected = float((_on_side(values, claim.direction) & (p < alpha)).mean())
     size = abs(true) if math.isfinite(true) and abs(true) > 1e-12 else math.nan

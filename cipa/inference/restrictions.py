@@ -9,14 +9,16 @@ Sources: Bentler, P. M. & Satorra, A. (2010). Psychological Methods, 15, 111-123
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc
+from scipy.special import chdtrc, fdtrc
 
 from cipa.errors import InferenceError, SpecificationError, did_you_mean, one_of, public
 from cipa.language.en import EN
+from cipa.numerics.algebra.linalg import Array, unit_diagonal
 from cipa.results.display import ResultTable
 from cipa.results.fit import Fit
 from cipa.results.questions import difference
@@ -24,6 +26,9 @@ from cipa.results.questions import release as release_tests
 from cipa.results.statistics import Statistic
 from cipa.study.expressions import Binary, Expression, Parser, gradient_of, names_in
 from cipa.study.tokens import Token, tokenize
+
+_QUOTED = re.compile(r"`([^`]+)`")
+_PLACE = "cipa_parameter_{}"  # how the grammar of restrictions calls a parameter whose term is no plain name
 
 METHODS = ("default", "satorra_bentler_2001", "satorra_bentler_2010", "satorra_2000", "none")
 
@@ -69,12 +74,11 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
     rows: list[tuple[Any, ...]] = []
     for position, fit in enumerate(ordered):
         difference = (math.nan, math.nan, math.nan) if not position else _difference(fit, ordered[position - 1], chosen)
-        value = fit.statistics.values_by_name
-        rows.append(
-            (order[position] + 1, fit.df_resid, value.get("aic", math.nan), value.get("bic", math.nan), _chisq(fit), *difference)
-        )
+        rows.append((order[position] + 1, fit.df_resid, *_information(fit), _chisq(fit), *difference))
     heads = ("model", "df", "aic", "bic", "chisq", "chisq_diff", "df_diff", "p_value")
     notes = tuple(EN("table.lr_test.fit", number=k + 1, title=fit.title) for k, fit in enumerate(fits))
+    if any(fit.answers.nested is not None and fit.vcov_type.kind != "iid" for fit in fits):
+        notes = (*notes, EN("table.lr_test.iid"))
     return ResultTable(
         title=EN("table.lr_test"),
         columns={h: tuple(r[k] for r in rows) for k, h in enumerate(heads)},
@@ -84,6 +88,15 @@ def lr_test(*fits: Fit, method: str | None = None) -> ResultTable:
 
 def _chisq(fit: Fit) -> float:
     return fit.statistics["chisq"].value if "chisq" in fit.statistics else -2 * fit.loglik
+
+
+def _information(fit: Fit) -> tuple[float, float]:
+    """AIC and BIC; of a regression from its likelihood, all parameters counted but the variance, as fixest."""
+    value = fit.statistics.values_by_name
+    if "aic" in value:
+        return value["aic"], value["bic"]
+    counted = fit.nobs - fit.df_resid
+    return -2 * fit.loglik + 2 * counted, -2 * fit.loglik + math.log(fit.nobs) * counted
 
 
 def _difference(restricted: Fit, general: Fit, method: str) -> tuple[float, float, float]:
@@ -116,6 +129,9 @@ def _refuse_unnested(restricted: Fit, general: Fit) -> None:
             f"ci.lr_test: two models have {restricted.df_resid:g} degrees of freedom each, so neither is a restriction of the "
             "other. Compare them by AIC or BIC."
         )
+    reason = general.answers.nested(restricted, general) if general.answers.nested is not None else ""
+    if reason:
+        raise InferenceError(f"ci.lr_test: {reason}.")
     if _chisq(restricted) < _chisq(general) - 1e-6 * max(1.0, _chisq(general)):
         raise InferenceError(
             f"ci.lr_test: the model with more degrees of freedom fits better ({_chisq(restricted):.4g} against "
@@ -133,12 +149,14 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
     fit : Fit
     restrictions : str or sequence of str
         "a == b", "a*b == 0", one a line (or separated by ";"); names are labels of the fit, or of a regression with one outcome
-        its regressors ("value == capital"; in backticks where they are not plain names: "`log(x)` == 0").
+        its regressors ("value == capital"; in backticks where they are not plain names: "`log(x)` == 0", "`x:z` == 0"), or terms
+        in backticks as the estimates print them ("`y ~ x` == 0").
 
     Returns
     -------
     Statistic
-        With df, the number of independent restrictions, and its p-value.
+        With df, the number q of independent restrictions, and its p-value: chi-square, or where the estimates have t tests F = chi-square
+        / q with their degrees of freedom (the fewest, where each has its own). With one restriction "x == 0" it is the t test of x.
 
     Examples
     --------
@@ -152,31 +170,66 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
         for text in ([restrictions] if isinstance(restrictions, str) else restrictions)
         for line in text.replace(";", "\n").splitlines()
     ]
-    parsed = [_restriction(line) for line in lines if line.strip()]
+    labels = _names(fit)
+    parsed = [_restriction(_plain(line, labels)) for line in lines if line.strip()]
     if not parsed:
         raise SpecificationError(
             "ci.wald_test: no restriction is given, so that there is nothing to test. Write 'a == b' or 'a*b == 0'."
         )
-    labels = _names(fit)
+    positions = labels | {_PLACE.format(k): k for k in range(len(fit.params))}
     for expression in parsed:
         for name in names_in(expression):
-            if name not in labels:
-                raise InferenceError(
-                    f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one, so that it has no "
-                    f"estimate.{did_you_mean(name, labels)} Name a term as the estimates print it, or label it: {name}*x."
-                )
-    pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
+            if name not in positions:
+                raise _unknown(name, labels)
+    pairs = [gradient_of(expression, fit.params, positions) for expression in parsed]
     h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
+    return _wald(fit, h, J)
+
+
+def _wald(fit: Fit, h: Array, J: Array) -> Statistic:
+    """Test q restrictions h (q,) with Jacobian J (q, k): h' (J V J')^-1 h, in units in which each has variance 1."""
     spread = J @ fit.vcov @ J.T
-    rank = int(np.linalg.matrix_rank(spread, hermitian=True))
-    if rank < len(parsed):
+    unit, scale = unit_diagonal(spread)
+    rank = int(np.linalg.matrix_rank(unit, hermitian=True))
+    if rank < len(h):
         raise InferenceError(
-            f"ci.wald_test: {len(parsed)} restrictions, of which {rank} are independent of each other. The rest says nothing "
+            f"ci.wald_test: {len(h)} restrictions, of which {rank} are independent of each other. The rest says nothing "
             "new, and would count as degrees of freedom: drop it."
         )
-    wald = float(h @ np.linalg.solve(spread, h))
+    wald = float((h / scale) @ np.linalg.solve(unit, h / scale))
+    df, q = _degrees(fit, J), float(rank)
+    if math.isinf(df):
+        return Statistic(name="wald", value=wald, df=q, p_value=float(chdtrc(q, wald)), reference="chi2", label=EN("label.wald"))
     return Statistic(
-        name="wald", value=wald, df=float(rank), p_value=float(chdtrc(rank, wald)), reference="chi2", label=EN("label.wald")
+        name="wald", value=wald / q, df=q, df_denominator=df, p_value=float(fdtrc(q, df, wald / q)), reference="F",
+        label=EN("label.wald"),
+    )  # fmt: skip
+
+
+def _degrees(fit: Fit, J: Array) -> float:
+    """The fewest degrees of freedom of the estimates that the restrictions concern; infinity for the normal distribution."""
+    concerned = np.flatnonzero((J != 0).any(axis=0))
+    rows = _free_rows(fit)
+    return min((float(rows[k].df) for k in concerned if not math.isnan(rows[k].df)), default=math.inf)
+
+
+def _plain(line: str, labels: Mapping[str, int]) -> str:
+    """The line with the terms in backticks that the grammar of names does not hold ("x:z", "y ~ x") by their positions."""
+
+    def place(found: re.Match[str]) -> str:
+        if found[1] in labels:
+            return _PLACE.format(labels[found[1]])
+        if re.search("[:~]", found[1]):
+            raise _unknown(found[1], labels)
+        return found[0]
+
+    return _QUOTED.sub(place, line)
+
+
+def _unknown(name: str, labels: Mapping[str, int]) -> InferenceError:
+    return InferenceError(
+        f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one, so that it has no "
+        f"estimate.{did_you_mean(name, labels)} Name a term as the estimates print it, in backticks, or label it: {name}*x."
     )
 
 

@@ -259,3 +259,59 @@ def test_families_stand_side_by_side() -> None:
         ci.compare(panel, path, names=["one"])
     with pytest.raises(ci.SpecificationError, match="at least one fit"):
         ci.compare()
+
+
+def three_ways(n: int = 150) -> pd.DataFrame:
+    rng = np.random.default_rng(6)
+    x, z, w = rng.standard_normal((3, n)) + np.array([[0.0], [1.0], [2.0]])
+    firm = np.arange(n) // 5
+    y = x + 0.5 * z + 0.4 * x * z - 0.3 * x * w + 0.5 * x * z * w + firm / 20 + rng.standard_normal(n)
+    return pd.DataFrame({"firm": firm, "year": np.arange(n) % 5, "x": x, "z": z, "w": w, "y": y})
+
+
+@pytest.mark.parametrize("family", ["within", "pooled", "sem"])
+def test_a_slope_takes_products_of_three_with_the_third_at_its_mean(family: str) -> None:
+    """By hand: centring w does not change the model, and makes x + z x:z the slope where w is at its mean."""
+    data = three_ways()
+    if family == "sem":
+        fit = ci.SEM("y ~ x + z + w + x:z + x:w + z:w + x:z:w").fit(data)
+    else:
+        fit = ci.Panel("y ~ x*z*w", method=family, entity="firm", time="year").fit(data)
+    names = ["x", "x:z", "x:w", "x:z:w"]
+    places = [[str(term) for term in fit.terms].index(f"y ~ {name}") for name in names]
+    table = ci.simple_slopes(fit, "y ~ x", by="z", values=[0.0, 1.0, -2.5]).columns
+    for position, z in enumerate((0.0, 1.0, -2.5)):
+        g = np.array([1.0, z, data.w.mean(), z * data.w.mean()])
+        assert table["estimate"][position] == pytest.approx(g @ fit.params[places], rel=1e-9)
+        assert table["std_error"][position] == pytest.approx(np.sqrt(g @ fit.vcov[np.ix_(places, places)] @ g), rel=1e-9)
+    assert "Held at the mean: w" in str(ci.simple_slopes(fit, "y ~ x", by="z"))
+    other = ci.simple_slopes(fit, "y ~ x", by="w", at=[0]).columns["estimate"][0]
+    assert other == pytest.approx(ci.simple_slopes(fit, "y ~ x", by="z", at=[0]).columns["estimate"][0], rel=1e-9)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x*z + square(x)", "y ~ x*z + log(x)", "y ~ x*z + x:square(z) + square(z)"])
+def test_a_variable_in_two_forms_has_no_slope_that_is_a_line(formula: str) -> None:
+    fit = ci.OLS(formula).fit(three_ways().assign(x=lambda data: np.exp(data.x)))
+    with pytest.raises(ci.InferenceError, match="stands in the equation of y as"):
+        ci.simple_slopes(fit, "y ~ x", by="z")
+
+
+def test_the_product_of_a_variable_with_itself_is_its_square() -> None:
+    data = three_ways().assign(q=lambda data: data.x**2)
+    found, want = ci.SEM("y ~ x + x:x").fit(data), ci.OLS("y ~ x + q").fit(data)
+    assert found.estimates["y ~ x:x"].estimate == pytest.approx(want.estimates["y ~ q"].estimate, rel=1e-7)
+    b = {name: found.estimates[f"y ~ {name}"].estimate for name in ("x", "x:x")}
+    slopes = ci.simple_slopes(found, "y ~ x", by="x", values=[0.0, 3.0]).columns["estimate"]
+    assert slopes == pytest.approx([b["x"], b["x"] + 6 * b["x:x"]], rel=1e-9)
+    cubic = ci.SEM("y ~ x + x:x + x:x:x").fit(data)
+    with pytest.raises(ci.InferenceError, match="'y ~ x:x:x' makes the effect of x a curve in x"):
+        ci.simple_slopes(cubic, "y ~ x", by="x")
+
+
+def test_other_moderators_may_be_levels_of_words() -> None:
+    data = three_ways().assign(kind=np.array(list("abc"))[np.arange(150) % 3])
+    fit = ci.OLS("y ~ x*z + x:kind + x:i(year)").fit(data)
+    b = {str(term)[4:]: value for term, value in zip(fit.terms, fit.params, strict=True)}
+    shares = {f"kind[{k}]": float((data.kind == k).mean()) for k in "bc"} | {f"i(year){k}": 0.2 for k in range(1, 5)}
+    want = b["x"] + sum(b[f"x:{name}"] * share for name, share in shares.items())
+    assert ci.simple_slopes(fit, "y ~ x", by="z", values=[0.0]).columns["estimate"][0] == pytest.approx(want, rel=1e-9)

@@ -193,3 +193,125 @@ def test_with_two_outcomes_the_name_of_a_regressor_names_no_coefficient() -> Non
     fit = ci.SEM("x4 ~ x1\nx7 ~ x1").fit(ci.datasets.load("holzinger1939"))
     with pytest.raises(ci.InferenceError, match="'x1' is not the label"):
         ci.wald_test(fit, "x1 == 0")
+
+
+def units(scale: float, n: int = 60) -> pd.DataFrame:
+    """A regression whose regressors are measured in very different units."""
+    rng = np.random.default_rng(8)
+    x, z, region = rng.standard_normal(n), rng.standard_normal(n), rng.integers(0, 6, n)
+    return pd.DataFrame({"x": x * scale, "z": z / scale, "y": x + 0.3 * z + rng.standard_normal(n), "region": region})
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4, 1e8, 1e12])
+def test_joint_tests_do_not_depend_on_the_units_of_the_regressors(scale: float) -> None:
+    """With other units the variances differ by powers of ten, and a rank in those units is that of rounding."""
+    plain, scaled = (ci.OLS("y ~ x + z").fit(units(unit)) for unit in (1.0, scale))
+    assert scaled.statistics["f"].value == pytest.approx(plain.statistics["f"].value, rel=1e-9)
+    found, want = (ci.wald_test(fit, "x == 0; z == 0") for fit in (scaled, plain))
+    assert (found.value, found.p_value) == pytest.approx((want.value, want.p_value), rel=1e-9)
+    assert found.value == pytest.approx(plain.statistics["f"].value, rel=1e-12)
+    structural = ci.wald_test(ci.SEM("y ~ a*x + b*z").fit(units(scale)), "a == 0; b == 0")
+    assert structural.value == pytest.approx(
+        ci.wald_test(ci.SEM("y ~ a*x + b*z").fit(units(1.0)), "a == 0; b == 0").value, rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("vcov", ["iid", ci.clustered("region"), ci.cr2("region")], ids=str)
+def test_a_wald_test_of_one_regressor_is_its_t_test(vcov: Any) -> None:
+    """With six clusters the chi-square distribution gave a p-value far below that of the table of estimates."""
+    fit = ci.OLS("y ~ x*z", vcov=vcov).fit(units(1.0))
+    for name in ("x", "z", "x:z"):
+        found, row = ci.wald_test(fit, f"`{name}` == 0"), fit.estimates[f"y ~ {name}"]
+        assert (found.value, found.p_value) == pytest.approx((row.statistic**2, row.p_value), rel=1e-10)
+        assert (found.reference, found.df, found.df_denominator) == ("F", 1.0, pytest.approx(row.df))
+        assert ci.wald_test(fit, f"`y ~ {name}` == 0").value == found.value
+    with pytest.raises(ci.InferenceError, match="Did you mean 'x:z'"):
+        ci.wald_test(fit, "`x:y` == 0")
+
+
+def test_coverage_is_that_of_the_intervals_of_the_fit() -> None:
+    """Five degrees of freedom: intervals of the normal distribution hold the truth in .89 of the samples."""
+    fit = ci.OLS("y ~ x + z").fit(units(1.0, n=8))
+    found = ci.power(fit.model, population=fit, draws=1500, seed=1).table.columns
+    assert found["coverage"] == pytest.approx([0.95] * 3, abs=4 * np.sqrt(0.95 * 0.05 / 1500))
+
+
+def firms() -> pd.DataFrame:
+    """An unbalanced panel of string keys, rows out of order."""
+    rng = np.random.default_rng(21)
+    firm, year = np.repeat(np.arange(14), 6), np.tile(np.arange(2000, 2006), 14)
+    x, z = rng.standard_normal((2, len(firm)))
+    data = pd.DataFrame({"firm": [f"f{k}" for k in firm], "year": year, "x": x, "z": z, "region": firm % 3})
+    data["y"] = x + 0.2 * z + firm / 5 + rng.standard_normal(len(firm))
+    data = data.assign(w=rng.gamma(2.0, size=len(firm)), m=x + z, other=np.exp(data.y / 4))
+    return data[rng.random(len(data)) < 0.85].sample(frac=1, random_state=1)
+
+
+def firm_fit(formula: str, **options: Any) -> Any:
+    return ci.Panel(formula, entity="firm", time="year", **options).fit(firms())
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_the_likelihood_ratio_of_regressions_is_that_of_their_sums_of_squares(weights: str | None) -> None:
+    """-2 log L = n log(RSS / n) + a constant; the effects are parameters, and models nest by their columns, not by their names."""
+    small, large = firm_fit("y ~ m", weights=weights), firm_fit("y ~ x + z", effects=("entity", "time"), weights=weights)
+    found = ci.lr_test(large, small).columns
+    rss = [float(fit.solution.residuals @ fit.solution.residuals) for fit in (small, large)]
+    assert found["chisq_diff"][1] == pytest.approx(small.nobs * math.log(rss[0] / rss[1]), rel=1e-9)
+    assert found["df_diff"][1] == small.df_resid - large.df_resid == 6
+    counted = small.nobs - small.df_resid
+    assert found["aic"][1] == pytest.approx(-2 * small.loglik + 2 * counted, rel=1e-12)
+    dummies = firm_fit("y ~ x + z + i(firm) + i(year)", method="pooled", weights=weights)
+    assert ci.lr_test(small, dummies).columns["chisq_diff"][1] == pytest.approx(found["chisq_diff"][1], rel=1e-9)
+    years = firm_fit("y ~ x", effects=("time",), weights=weights)
+    assert ci.lr_test(years, dummies).columns["df_diff"][1] == years.df_resid - dummies.df_resid
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "said"),
+    [
+        (("y ~ x", {"method": "random"}), ("y ~ x + z", {"method": "random"}), "has no likelihood of its rows"),
+        (("y ~ x", {"method": "between"}), ("y ~ x + z", {"method": "between"}), "has no likelihood of its rows"),
+        (("y ~ z", {}), ("y ~ z + [x ~ m]", {}), "has no likelihood of its rows"),
+        (("y ~ x", {}), ("log(other) ~ x + z", {}), "outcomes differ"),
+        (("y ~ x", {}), ("y ~ x + z", {"weights": "w"}), "weighed differently"),
+        (("y ~ w", {}), ("y ~ x + z", {}), "'w' of the smaller model"),
+        (("y ~ x", {"effects": ("time",)}), ("y ~ x + z", {}), "an effect of the smaller model"),
+    ],
+)
+def test_likelihoods_that_do_not_compare_are_refused(small: Any, large: Any, said: str) -> None:
+    with pytest.raises(ci.InferenceError, match=said):
+        ci.lr_test(firm_fit(small[0], **small[1]), firm_fit(large[0], **large[1]))
+
+
+def test_a_likelihood_ratio_says_that_it_does_not_take_the_errors_of_the_fits() -> None:
+    fits = [firm_fit(formula, vcov=ci.clustered("region")) for formula in ("y ~ x", "y ~ x + z")]
+    assert "ci.wald_test takes theirs" in str(ci.lr_test(*fits))
+    with pytest.raises(ci.InferenceError, match="different data or variables"):
+        ci.lr_test(firm_fit("y ~ x + z", method="pooled"), ci.SEM("y ~ x + 0*z").fit(firms()))
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + z", {}),
+        ("y ~ x + z", {"method": "first_difference"}),
+        ("y ~ x + z", {"method": "random"}),
+        ("y ~ x + lag(z)", {"method": "pooled"}),
+        ("y ~ x + z", {"effects": ("time",), "absorb": ("firm",)}),
+    ],
+)
+def test_clusters_of_years_do_not_cut_firms_apart(formula: str, options: dict[str, Any]) -> None:
+    """A year drawn twice made a second firm of a firm's rows, with effects of its own: errors up to twice those of clusters."""
+    fit = firm_fit(formula, vcov=ci.clustered("year"), **options)
+    with pytest.raises(ci.InferenceError, match="cut the rows of one firm apart"):
+        ci.bootstrap(fit, draws=100, seed=1, kind="cluster")
+
+
+@pytest.mark.parametrize("options", [{"method": "pooled"}, {"effects": ("time",)}], ids=str)
+def test_clusters_of_years_are_drawn_where_firms_do_not_matter(options: dict[str, Any]) -> None:
+    fit = firm_fit("y ~ x + z", vcov=ci.clustered("year"), **options)
+    drawn = ci.bootstrap(fit, draws=100, seed=1, kind="cluster")
+    assert np.isfinite(drawn.draws).all()
+    again = ci.bootstrap(firm_fit("y ~ x + z", vcov=ci.clustered("region")), draws=100, seed=1, kind="cluster")
+    assert again.failed == 0  # regions hold whole firms

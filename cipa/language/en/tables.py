@@ -130,6 +130,10 @@ INFERENCE: Mapping[str, Template] = {
     "table.compare.fit": "{name}: {title}; standard errors: {errors}; N = {nobs}",
     "table.lr_test": "Difference tests of nested models",
     "table.lr_test.fit": "{number}: {title}",
+    "table.lr_test.iid": (
+        "The likelihood is that of independent errors with one variance, whatever the standard errors of the fits; ci.wald_test "
+        "takes theirs."
+    ),
     "table.score_test": "Score tests of equality constraints",
     "table.score_test.several": ("Each test frees one parameter; after looking at several, their p-values need correction."),
     "table.score_test.robust": (

@@ -70,6 +70,16 @@ def batched_inverse_and_logdet(matrices: Array) -> tuple[Array, Array] | None:
     return symmetric(inverses), logdets
 
 
+def unit_diagonal(matrix: Array) -> tuple[Array, Array]:
+    """A covariance (p, p) in units in which every variance is 1, and the square roots (p,) of its diagonal; 1 where that is 0.
+
+    The rank of a covariance depends on its units in floating point; this one's does not.
+    """
+    diagonal = matrix.diagonal()
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    return matrix / np.outer(scale, scale), scale
+
+
 def null_space(matrix: Array, *, tolerance: float = 1e-10) -> Array:
     """Orthonormal basis (q, q - rank) of the null space of an (r, q) matrix."""
     if matrix.size == 0:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHIFTS = ("lag", "lead", "diff")
+"""Functions that look at another row of the same entity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -91,6 +94,15 @@ def column_of(atom: Atom) -> str:
     while isinstance(atom, Call):
         atom = atom.argument
     return atom.name
+
+
+def looks_at_another_period(atom: Atom) -> bool:
+    """Whether an atom is, or holds, a lag, lead or difference."""
+    while isinstance(atom, Call):
+        if atom.function in SHIFTS:
+            return True
+        atom = atom.argument
+    return False
 
 
 def term_name(term: Product) -> str:

@@ -99,7 +99,10 @@ class Design:
         if name in self.names:
             return np.asarray(self.regressors[:, self.names.index(name)])
         keys = _keys(self.data, self.keys.entity or None, self.keys.time or None, required=self.keys.named)
-        return Variables(self.data, keys, None, self.learned.copy()).value(parse_atom(name))[self.rows]
+        variables = Variables(self.data, keys, None, self.learned.copy())
+        leveled = (atom for product in self.formula.products for atom in product if variables.has_levels(atom))
+        indicators = {label: values for atom in leveled for label, values in variables.indicators(atom, full=True)}
+        return np.asarray(indicators[name] if name in indicators else variables.value(parse_atom(name)))[self.rows]
 
     def regressors_in(self, data: Any) -> tuple[Array, PanelKeys]:
         """The regressors (m, k) of other data, with the levels and means of this sample, and the keys of all m rows.

@@ -20,7 +20,7 @@ from functools import lru_cache
 from itertools import product
 
 from cipa.errors import SpecificationError, did_you_mean
-from cipa.models.panel.common.atoms import Atom, Call, Column, Formula, Product, term_name
+from cipa.models.panel.common.atoms import SHIFTS, Atom, Call, Column, Formula, Product, term_name
 
 FUNCTIONS = {
     "log": "natural logarithm",
@@ -37,8 +37,6 @@ FUNCTIONS = {
     "standardize": "x less its mean, over its standard deviation (divisor n - 1), in the estimation sample",
 }
 """What a formula may call."""
-
-_SHIFTS = ("lag", "lead", "diff")
 
 _TOKEN = re.compile(
     r"(?P<blank>\s+)|(?P<quoted>`[^`]+`)|(?P<number>\d+(?:\.\d+)?)"
@@ -306,7 +304,7 @@ class _Parser:
 
     def option(self, function: str) -> list[str]:
         self.take(",")
-        if function in _SHIFTS:
+        if function in SHIFTS:
             return [str(number) for number in self.range()]
         if function == "i":
             if self.peek() == "ref":

@@ -29,7 +29,7 @@ from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import Solution
 from cipa.models.panel.linear.transform import CONSTANT, Transformed, effects_of, with_entity_means, words_of
-from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.algebra.linalg import Array, unit_diagonal
 from cipa.numerics.panel.absorb import Effect, group_sums
 from cipa.numerics.panel.levels import LevelEffects, level_effects
 from cipa.results.statistics import Statistic, Statistics
@@ -215,11 +215,12 @@ def _components(found: Transformed) -> list[Statistic]:
 def _joint_test(found: Transformed, params: Array, matrix: Array, df: float) -> list[Statistic]:
     """Wald test that every slope is zero, with the covariance that the fit reports."""
     slopes = np.flatnonzero(~found.constant)
-    block = matrix[np.ix_(slopes, slopes)]
+    block, scale = unit_diagonal(matrix[np.ix_(slopes, slopes)])
     q = int(np.linalg.matrix_rank(block, hermitian=True)) if slopes.size else 0
     if q < slopes.size or not q:
         return []
-    wald = float(params[slopes] @ np.linalg.solve(block, params[slopes]))
+    scaled = params[slopes] / scale
+    wald = float(scaled @ np.linalg.solve(block, scaled))
     if np.isfinite(df):
         row = Statistic(
             name="f", value=wald / q, df=float(q), df_denominator=df, p_value=float(fdtrc(q, df, wald / q)), reference="F",

@@ -17,6 +17,7 @@ from cipa.data.dataset import Dataset
 from cipa.data.panel import category_codes
 from cipa.errors import CipaWarning, ConvergenceError, DataError, IdentificationError, InferenceError
 from cipa.language.en import EN
+from cipa.models.panel.common.atoms import looks_at_another_period
 from cipa.models.panel.linear.fit import PanelFit
 from cipa.numerics.algebra.linalg import IntArray
 from cipa.results.answers import Draws, Refit
@@ -40,6 +41,7 @@ def _units(fit: PanelFit, kind: str) -> IntArray | None:
         return category_codes(fit.data, keys.entity)[0]
     if kind == "cluster" and clusters:
         codes, _ = category_codes(fit.data, clusters[0])
+        _refuse_firms_cut_apart(fit, codes, clusters[0])
         return np.where(codes < 0, codes.max() + 1, codes)  # rows without a cluster were not used, and stay together
     advice = {
         "case": 'The rows of one firm go together, and drawing them one by one breaks its lags and effects: use kind="entity".',
@@ -49,6 +51,33 @@ def _units(fit: PanelFit, kind: str) -> IntArray | None:
     raise InferenceError(
         f"ci.bootstrap: kind={kind!r} is not available for this fit ({fit.title}). "
         + advice.get(kind, 'A linear panel model draws whole firms: use kind="entity" (or "cluster", "case" without panel keys).')
+    )
+
+
+def _refuse_firms_cut_apart(fit: PanelFit, codes: IntArray, column: str) -> None:
+    """Refuse clusters that hold some rows of a firm (years), where the method looks at the firm as a whole."""
+    keys, model = fit.design.keys, fit.model
+    if not keys.named or not _whole_firms(fit):
+        return
+    firms, _ = category_codes(fit.data, keys.entity)
+    known = (codes >= 0) & (firms >= 0)
+    first = np.full(int(firms.max()) + 1, -1, dtype=np.intp)
+    first[firms[known]] = codes[known]
+    if not np.array_equal(first[firms[known]], codes[known]):
+        raise InferenceError(
+            f"ci.bootstrap: kind=\"cluster\" draws whole clusters by '{column}', which cut the rows of one {keys.entity} apart, and "
+            f'method="{model.method}" with its effects and lags needs them together: a row drawn twice would be a second '
+            f'{keys.entity} with effects of its own. Use kind="entity", or clusters that hold whole entities.'
+        )
+
+
+def _whole_firms(fit: PanelFit) -> bool:
+    """Whether the estimates depend on which rows belong to one firm."""
+    model, keys = fit.model, fit.design.keys
+    parts = [part for name in model.absorb for part in name.split("^")]
+    swept = "entity" in model.effects or keys.entity in parts
+    return (model.method != "pooled" and (model.method != "within" or swept)) or any(
+        looks_at_another_period(atom) for product in fit.design.formula.products for atom in product
     )
 
 
