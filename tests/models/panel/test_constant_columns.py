@@ -46,3 +46,18 @@ def test_what_is_not_refused_is_right_wherever_the_zero_of_a_column_lies(vcov: s
     assert near.estimates["inv ~ z"].estimate == pytest.approx(far.estimates["inv ~ z"].estimate, rel=1e-8)
     assert errors[1] == pytest.approx(errors[0], rel=1e-3)
     assert np.isclose(near.statistics["r2"].value, far.statistics["r2"].value, rtol=1e-8)
+
+
+@pytest.mark.parametrize("right", ["capital", "capital + value", "words"])
+def test_an_outcome_that_a_regressor_gives_exactly_is_said(right: str) -> None:
+    data = GRUNFELD.assign(words=[f"n{firm}" for firm in GRUNFELD.firm], copy=2 * GRUNFELD.capital)
+    data["copy"] = 3 * data.firm if right == "words" else data["copy"]
+    with pytest.warns(ci.CipaWarning, match="give the outcome exactly") as given:
+        fit = ci.OLS(f"copy ~ {right}").fit(data[data.firm < 3])
+    assert [notice.code for notice in fit.notices] == ["exact"]
+    assert {warning.category for warning in given} == {ci.CipaWarning}  # and none of a library
+
+
+def test_an_ordinary_fit_is_not_called_exact() -> None:
+    fit = ci.Panel("inv ~ value + capital", **KEYS).fit(GRUNFELD)
+    assert "exact" not in [notice.code for notice in fit.notices]

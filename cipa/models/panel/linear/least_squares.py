@@ -19,8 +19,8 @@ COLLINEAR = 1e-10
 its own: its standard deviation would be 1e-5 of the column's, below what data are measured to (as fixest)."""
 
 STEADY = 1e-11
-"""A column whose sum of squares given the columns before it is below this share of its own sum of squares is one of them, or varies
-by less than 3e-6 of its size: products of it, as robust errors take them, would keep fewer than three digits."""
+"""A column whose sum of squares given the columns before it is below this share of its own sum of squares is one of them, or
+varies by less than 3e-6 of its size: products of it, as robust errors take them, would keep fewer than three digits."""
 
 ABSORBED = 1e-13
 """Share of a column's variance that is left by rounding when the effects explain all of it."""
