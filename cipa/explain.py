@@ -105,6 +105,8 @@ EXPLANATIONS = {
         "fit."
     ),
     "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
+    "exact": "The regressors give the outcome exactly, so that standard errors and tests are rounding. The outcome may be "
+    "computed from one of them: leave that one out.",
     "effect_rank": (
         "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants."
     ),

@@ -34,6 +34,9 @@ from cipa.study.constructs import Construct, Item
 _NUMERIC = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
 """Kinds of objects, as pandas tells them, that are numbers."""
 
+_WHOLE = 2**53
+"""The largest whole number up to which float64 tells all of them apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -337,6 +340,8 @@ def _side_by_side(columns: Sequence[Column]) -> Array:
 
 
 def _column(series: pd.Series[Any]) -> Column:
+    if _is_wide(series):
+        return _read_only(np.array([None if pd.isna(value) else str(int(value)) for value in series], dtype=object))
     number = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype)
     if number or pd.api.types.is_bool_dtype(series.dtype):
         return _read_only(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
@@ -347,6 +352,14 @@ def _column(series: pd.Series[Any]) -> Column:
     values = series.astype(object).to_numpy(copy=True)
     values[np.asarray(pd.isna(series))] = None
     return _read_only(values)
+
+
+def _is_wide(series: pd.Series[Any]) -> bool:
+    """Whether whole numbers are so large that two of them would be one in float64: identifiers, kept as text."""
+    objects = series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "integer"
+    if not objects and not pd.api.types.is_integer_dtype(series.dtype):
+        return False
+    return any(abs(int(value)) > _WHOLE for value in (series.min(), series.max()) if not pd.isna(value))
 
 
 def _order(series: pd.Series[Any]) -> tuple[str, ...]:

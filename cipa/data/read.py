@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from pandas.api.types import is_integer_dtype
 
 from cipa.data.checks import suspected_code
 from cipa.data.codebook import read_codebook
@@ -75,7 +77,7 @@ def read(path: str | Path, *, name: str | None = None, sheet: str | int | None =
     >>> data["sales"].tolist(), data["firm"].tolist()
     ([1.5, 2.5], ['000001', '000002'])
     >>> data.notices
-    ("'firm' hold digits that begin with 0, or more than 15 of them: identifiers, kept as text.",)
+    ("'firm' holds digits that begin with 0, or more than 15 of them: identifiers, kept as text.",)
     """
     place, wanted = Path(path), Wanted(sheet=sheet, encoding=encoding)
     if place.is_dir():
@@ -90,7 +92,7 @@ def _read_folder(folder: Path, *, name: str, wanted: Wanted) -> Dataset:
             break
     else:
         raise DataError(
-            f"The folder '{folder.name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: put the file "
+            f"The folder '{folder.resolve().name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: put the file "
             "there under that name, or read the file itself."
         )
     if not (folder / "codebook.toml").is_file():
@@ -108,13 +110,21 @@ def _read_file(path: Path, *, name: str, wanted: Wanted) -> Dataset:
         raise without_rows(path)
     data = Dataset.from_frame(found.table, name=name)
     rows = len(found.table)
-    notes = (*found.notes, *_suspected(data))
+    notes = (*found.notes, *_wide(data, found.table), *_suspected(data))
     first = Step(action="read", reason=EN("log.file", file=path.name, detail=found.detail), rows_before=rows, rows_after=rows)
     log = (first, *(_step(note, path, rows) for note in notes))
     for note in notes:
         if note.serious:
             warn(f"'{path.name}': {note.text}", DataWarning)
     return replace(data, log=log, labels=found.labels, value_labels=found.value_labels)
+
+
+def _wide(data: Dataset, table: pd.DataFrame) -> list[Note]:
+    """A note on columns of whole numbers that are too large for numbers to tell apart."""
+    names = [
+        str(name) for name, kind in table.dtypes.items() if is_integer_dtype(kind) and data.columns[str(name)].dtype == object
+    ]
+    return [Note(text=EN("file.identifiers", names=tuple(names)))] if names else []
 
 
 def _suspected(data: Dataset) -> list[Note]:

@@ -121,7 +121,7 @@ def test_identifiers_of_a_workbook_stay_text(tmp_path: Path) -> None:
     assert data["y"].tolist() == ["a", "3", None]
     assert data.notices == (
         "1 cell holds '.', read as missing, as SAS and Stata write it.",
-        "1 numbers are stored as text, and were read as numbers.",
+        "1 number is stored as text, and was read as one.",
     )
 
 

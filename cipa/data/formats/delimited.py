@@ -158,6 +158,13 @@ def _parsed(body: str, header: Header, *, separator: str, decimal: str, path: Pa
             na_values=[DOT, *ERRORS], decimal=decimal, low_memory=False,
         )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as problem:
+        opened = re.search(r"EOF inside string starting at row (\d+)", str(problem))
+        if opened:
+            line = header.above + int(opened[1]) + 1
+            raise DataError(
+                f"'{path.name}', line {line}: a quotation mark is opened and never closed, so that all that follows would be one "
+                "cell. Close it, write it twice where it is meant, or export the data again."
+            ) from problem
         raise DataError(
             f"'{path.name}' is not a table of separated values throughout: {str(problem).strip().rstrip('.')}. Some row is "
             "damaged: look for an open quotation mark, or export the data again."

@@ -10,6 +10,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,8 +18,8 @@ from xml.etree import ElementTree
 import pandas as pd
 from python_calamine import CalamineError, CalamineWorkbook
 
-from cipa.data.formats.kinds import damaged
-from cipa.data.formats.table import Note, Read, column_of, dot_note, error_note, header_of, without_row_numbers
+from cipa.data.formats.kinds import damaged, without_rows
+from cipa.data.formats.table import Note, Read, column_of, dot_note, error_note, header_of, is_number, without_row_numbers
 from cipa.errors import DataError, SpecificationError, did_you_mean
 from cipa.language.en import EN
 
@@ -28,6 +29,7 @@ _UNCOMPUTED = re.compile(
     rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+\d+)"[^>]*>\s*<f\b(?:[^>]*/>|[^<]*</f>|[^>]*>[^<]*</f>)\s*'
     rb"(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
 )
+_MERGED = re.compile(rb'<mergeCell\b[^>]*?\bref="([A-Z]+\d+:[A-Z]+\d+)"')
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
@@ -46,7 +48,7 @@ def read_excel(path: Path, *, sheet: str | int | None) -> Read:
             names = list(book.sheet_names)
             position = _position(names, sheet, path=path)
             rows = book.get_sheet_by_index(position).to_python(skip_empty_area=False)
-        failed, uncomputed = _hidden(path, names[position])
+        hidden = _hidden(path, names[position])
     except (
         CalamineError,
         zipfile.BadZipFile,
@@ -61,7 +63,14 @@ def read_excel(path: Path, *, sheet: str | int | None) -> Read:
     notes = []
     if sheet is None and len(names) > 1:
         notes.append(Note(text=EN("file.sheets", names=tuple(names))))
-    return _table(rows, path=path, notes=notes, failed=failed, uncomputed=uncomputed)
+    return _table(
+        rows,
+        path=path,
+        sheet=names[position],
+        others=[name for name in names if name != names[position]],
+        notes=notes,
+        hidden=hidden,
+    )
 
 
 def _position(names: Sequence[str], sheet: str | int | None, *, path: Path) -> int:
@@ -84,26 +93,37 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:8]) + (", …" if len(names) > 8 else "")
 
 
-def _table(rows: list[list[Any]], *, path: Path, notes: list[Note], failed: list[str], uncomputed: list[str]) -> Read:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """What only the XML of a sheet says: references of cells with an error, of formulas without a value, of merged cells."""
+
+    failed: tuple[str, ...] = ()
+    uncomputed: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+
+
+def _table(rows: list[list[Any]], *, path: Path, sheet: str, others: list[str], notes: list[Note], hidden: Hidden) -> Read:
     filled = [row for row in rows if any(_filled(cell) for cell in row)]
     if not filled:
         raise DataError(
             f"'{path.name}' is empty: the sheet has no header and no row. Choose another with sheet=, or export the data again."
         )
-    last = max(position for position, row in enumerate(rows) if any(_filled(cell) for cell in row))
+    lines = [line for line, row in enumerate(rows, start=1) if any(_filled(cell) for cell in row)]
     wanted = [position for position in range(len(filled[0])) if any(_filled(row[position]) for row in filled)]
     filled = [[row[position] for position in wanted] for row in filled]
-    header = header_of(filled[:10], file=path.name)
+    header = header_of(filled[:10], file=path.name, lines=lines)
     cases = filled[header.above :]
+    if not cases:
+        raise _without_cases(path, sheet=sheet, others=others)
     notes += header.notes
-    blank = sum(not any(_filled(cell) for cell in row) for row in rows[: last + 1])
-    if blank:
-        notes.append(Note(text=EN("file.blank_rows", rows=blank)))
+    if lines[-1] > len(lines):
+        notes.append(Note(text=EN("file.blank_rows", rows=lines[-1] - len(lines))))
+    notes += [*_merged(hidden.merged, first=lines[header.above]), *_remark(cases[-1], lines)]
     columns, totals = {}, dict.fromkeys(("dots", "errors", "texts"), 0)
     for position, name in enumerate(header.names):
         columns[name], counts = column_of([row[position] for row in cases])
         totals = {key: totals[key] + counts[key] for key in totals}
-    notes += _counts(totals, failed, uncomputed)
+    notes += _counts(totals, hidden.failed, hidden.uncomputed)
     table, numbered = without_row_numbers(pd.DataFrame(columns), file=path.name)
     return Read(
         table=table,
@@ -112,11 +132,35 @@ def _table(rows: list[list[Any]], *, path: Path, notes: list[Note], failed: list
     )
 
 
+def _without_cases(path: Path, *, sheet: str, others: list[str]) -> DataError:
+    if not others:
+        return without_rows(path)
+    return DataError(
+        f"'{path.name}': the sheet '{sheet}' has a header but no row, so there is nothing to analyse in it. The workbook has "
+        f"other sheets, {_listed(others)}: name the one that holds the data with sheet=."
+    )
+
+
+def _merged(references: Sequence[str], *, first: int) -> list[Note]:
+    """A note on cells merged over others in the rows from `first` on."""
+    among = [reference for reference in references if int(re.findall(r"\d+", reference)[-1]) >= first]
+    among.sort(key=lambda reference: [int(row) for row in re.findall(r"\d+", reference)])
+    return [Note(text=EN("file.merged", cells=len(among), first=among[0]), serious=True)] if among else []
+
+
+def _remark(case: Sequence[Any], lines: Sequence[int]) -> list[Note]:
+    """A note on words that stand alone in the last row, below a blank one."""
+    words = [cell for cell in case if _filled(cell)]
+    if len(case) < 2 or len(words) != 1 or is_number(words[0]) or len(lines) < 2 or lines[-1] - lines[-2] < 2:
+        return []
+    return [Note(text=EN("file.remark", text=str(words[0]).strip()[:60], row=lines[-1]), serious=True)]
+
+
 def _filled(cell: Any) -> bool:
     return cell is not None and str(cell).strip() != ""
 
 
-def _counts(totals: dict[str, int], failed: list[str], uncomputed: list[str]) -> list[Note]:
+def _counts(totals: dict[str, int], failed: Sequence[str], uncomputed: Sequence[str]) -> list[Note]:
     notes = []
     if totals["dots"]:
         notes.append(dot_note(totals["dots"]))
@@ -129,8 +173,8 @@ def _counts(totals: dict[str, int], failed: list[str], uncomputed: list[str]) ->
     return notes
 
 
-def _hidden(path: Path, sheet: str) -> tuple[list[str], list[str]]:
-    """References of the cells that hold an error, and of formulas without a value."""
+def _hidden(path: Path, sheet: str) -> Hidden:
+    """What cells hold beside the values that calamine gives."""
     with zipfile.ZipFile(path) as archive:
         book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
         relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
@@ -141,5 +185,8 @@ def _hidden(path: Path, sheet: str) -> tuple[list[str], list[str]]:
         target = targets.get(identifier, "")
         name = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
         content = archive.read(name) if name in archive.namelist() else b""
-    failed = [(one or other).decode() for one, other in _CELL.findall(content)]
-    return failed, [one.decode() for one in _UNCOMPUTED.findall(content)]
+    return Hidden(
+        failed=tuple((one or other).decode() for one, other in _CELL.findall(content)),
+        uncomputed=tuple(reference.decode() for reference in _UNCOMPUTED.findall(content)),
+        merged=tuple(reference.decode() for reference in _MERGED.findall(content)),
+    )

@@ -68,13 +68,19 @@ def read_spss(path: Path, *, encoding: str | None) -> Read:
 def read_parquet(path: Path) -> Read:
     """Read a parquet file."""
     try:
-        table = pd.read_parquet(path)
+        table = _with_index(pd.read_parquet(path))
         words = {name: object for name, kind in table.dtypes.items() if isinstance(kind, pd.StringDtype)}
         return Read(table=table.astype(words) if words and table.columns.is_unique else table)
     except ImportError as problem:
         raise without_pyarrow(path) from problem
     except (ArrowException, *_BROKEN) as problem:
         raise damaged(path, expected="a Parquet file (.parquet)", problem=problem) from problem
+
+
+def _with_index(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an index that has a name, as pandas stores one, as its first columns."""
+    named = [level for level, name in enumerate(table.index.names) if name is not None]
+    return table.reset_index(level=named) if named else table
 
 
 def _opened(
@@ -91,7 +97,13 @@ def _opened(
                 ' wrong: name the encoding, as in ci.read(path, encoding="gb18030"), or save the file in Unicode mode.'
             ) from problem
         raise damaged(path, expected=expected, problem=problem) from problem
-    return table, meta
+    words = [name for name in table if table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype)]
+    return table.assign(**{name: _without_blanks(table[name]) for name in words}), meta
+
+
+def _without_blanks(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column whose empty words are missing, as an empty cell of any other format is."""
+    return column.astype(object).map(lambda value: None if isinstance(value, str) and not value.strip() else value)
 
 
 def _labels(meta: Any) -> dict[str, str]:

@@ -93,7 +93,7 @@ class Header:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
+def header_of(rows: Sequence[Sequence[Any]], *, file: str, lines: Sequence[int] = ()) -> Header:
     """The names that the first rows of a table give.
 
     Parameters
@@ -102,22 +102,27 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
         The first ten or so, an empty cell as "" or None.
     file : str
         For messages.
+    lines : sequence of int, optional
+        Which rows of the file they are, from 1 (default: the first).
 
     Raises
     ------
     DataError
         A column without a name, a name over two columns.
     """
+    line = lines or range(1, len(rows) + 3)
     rows = [_trimmed(row) for row in rows]
     first = _title_rows(rows)
     notes = []
     if first:
         titles = tuple(_joined(row)[:60] for row in rows[:first] if any(map(_filled, row)))
-        notes.append(Note(text=EN("file.titles", titles=titles, rows=first), serious=True))
+        notes.append(Note(text=EN("file.titles", titles=titles, row=line[first]), serious=True))
     top = rows[first] if first < len(rows) else []
     merged = _merged(rows[first:])
     if merged:
-        notes.append(Note(text=EN("file.two_rows", first=first + 1, names=tuple(merged[:3])), serious=True))
+        notes.append(
+            Note(text=EN("file.two_rows", first=line[first], second=line[first + 1], names=tuple(merged[:3])), serious=True)
+        )
     raw = merged or [str(_plain(cell)) for cell in top]
     names = [name.strip().strip(_INVISIBLE).strip() for name in raw]
     blank = [name for name, written in zip(names, raw, strict=True) if name != written]
@@ -125,11 +130,11 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str) -> Header:
         notes.append(Note(text=EN("file.blanks", names=tuple(blank))))
     if names and not names[0] and all(names[1:]) and _counts_up([row[0] for row in rows[first + 1 :] if row]):
         names[0] = ROW_NUMBERS
-    _refuse_names(names, file=file, line=first + 1)
+    _refuse_names(names, file=file, line=line[first])
     above = first + (2 if merged else 1)
     below = 0 if merged else _label_rows(rows[above:])
     if below:
-        text = EN("file.label_rows", first=above + 1, last=above + below, example=_joined(rows[above])[:60])
+        text = EN("file.label_rows", first=line[above], last=line[above + below - 1], example=_joined(rows[above])[:60])
         notes.append(Note(text=text, serious=True))
     labels = {name: str(cell).strip() for name, cell in zip(names, rows[above], strict=False)} if below else {}
     return Header(names=tuple(names), above=above + below, notes=tuple(notes), labels=labels)

@@ -16,14 +16,14 @@ def _quoted(names: Sequence[str], most: int) -> str:
     return ", ".join(f"'{name}'" for name in names[:most]) + (", …" if len(names) > most else "")
 
 
-def _titles(*, titles: Sequence[str], rows: int) -> str:
-    verb = "is a title and was" if rows == 1 else "are titles and were"
-    return f"{_quoted(titles, len(titles))} above the table {verb} left out; the names stand in row {rows + 1}."
+def _titles(*, titles: Sequence[str], row: int) -> str:
+    verb = "is a title and was" if len(titles) == 1 else "are titles and were"
+    return f"{_quoted(titles, len(titles))} above the table {verb} left out; the names stand in row {row}."
 
 
-def _two_rows(*, first: int, names: Sequence[str]) -> str:
+def _two_rows(*, first: int, second: int, names: Sequence[str]) -> str:
     joined = _quoted(names, len(names))
-    return f"rows {first} and {first + 1} are a header of two rows and were joined into one: {joined}, …."
+    return f"rows {first} and {second} are a header of two rows and were joined into one: {joined}, …."
 
 
 def _blanks(*, names: Sequence[str]) -> str:
@@ -43,7 +43,8 @@ def _separator(*, separator: str, decimal: str) -> str:
 
 
 def _identifiers(*, names: Sequence[str]) -> str:
-    return f"{_quoted(names, 5)} hold digits that begin with 0, or more than 15 of them: identifiers, kept as text."
+    verb = "hold" if len(names) > 1 else "holds"
+    return f"{_quoted(names, 5)} {verb} digits that begin with 0, or more than 15 of them: identifiers, kept as text."
 
 
 def _encoding(*, encoding: str, line: int, shown: str, other: str, otherwise: str) -> str:
@@ -62,6 +63,29 @@ def _sheets(*, names: Sequence[str]) -> str:
 
 def _blank_rows(*, rows: int) -> str:
     return f"{counted(rows, 'blank row')} between the others {'were' if rows > 1 else 'was'} left out."
+
+
+def _texts(*, cells: int) -> str:
+    return (
+        f"{cells} numbers are stored as text, and were read as numbers."
+        if cells > 1
+        else "1 number is stored as text, and was read as one."
+    )
+
+
+def _merged(*, cells: int, first: str) -> str:
+    which = f"{cells} cells are" if cells > 1 else "1 cell is"
+    return (
+        f"{which} merged over others among the cases, first {first}: only the upper left one holds the value, and the others are "
+        "missing here. Unmerge them in the spreadsheet and fill the value into each."
+    )
+
+
+def _remark(*, text: str, row: int) -> str:
+    return (
+        f"row {row}, after a blank one, holds '{text}' and nothing else: a remark under the table? It counts as a case, and makes its "
+        "column one of words. Delete it in the spreadsheet."
+    )
 
 
 def _uncomputed(*, formulas: int, first: str) -> str:
@@ -84,6 +108,10 @@ def _errors(*, cells: int, first: str) -> str:
     )
 
 
+def _masked(*, cells: int) -> str:
+    return f" ({counted(cells, 'cell')} {'hold' if cells > 1 else 'holds'} a code that the file declares missing)"
+
+
 FILES: Mapping[str, Template] = {
     "file.titles": _titles,
     "file.two_rows": _two_rows,
@@ -95,7 +123,9 @@ FILES: Mapping[str, Template] = {
     "file.encoding": _encoding,
     "file.sheets": _sheets,
     "file.blank_rows": _blank_rows,
-    "file.texts": "{cells} numbers are stored as text, and were read as numbers.",
+    "file.texts": _texts,
+    "file.merged": _merged,
+    "file.remark": _remark,
     "file.uncomputed": _uncomputed,
     "file.dots": _dots,
     "file.errors": _errors,
@@ -105,7 +135,7 @@ FILES: Mapping[str, Template] = {
 LOG: Mapping[str, Template] = {
     "log.file": "{file}{detail}",
     "log.file.encoding": " (encoding {encoding})",
-    "log.file.masked": " ({cells} cells hold codes that the file declares missing)",
+    "log.file.masked": _masked,
     "log.frame": "rows of {name}",
     "log.attention": "failed the attention check {column} = {answer:g}",
     "log.fast": "answered faster than possible ({column} < {least:g})",

@@ -257,6 +257,10 @@ ERRORS: Mapping[str, Template] = {
         "its negative eigenvalues were set to zero, as Cameron, Gelbach & Miller (2011) advise. Compare with one-way clustering "
         "by the column with the fewest groups."
     ),
+    "notice.exact": (
+        "The regressors give the outcome exactly: what is left over is rounding, and so are standard errors, tests and the "
+        "log-likelihood. The outcome may be computed from a regressor, or be one under another name: leave that one out."
+    ),
     "notice.effect_rank": (
         "With {sets} sets of effects the number of absorbed parameters is taken as {rank} (levels less redundant constants, as "
         "fixest does). Effects nested in one another would make it smaller and the iid errors slightly too large."

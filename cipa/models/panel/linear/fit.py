@@ -19,8 +19,10 @@ from cipa.numerics.algebra.linalg import Array, frozen
 from cipa.results.answers import Answers
 from cipa.results.covariance import covariance_of
 from cipa.results.estimates import tabulate
-from cipa.results.fit import Fit, announce
+from cipa.results.fit import Fit, Notice, announce
 from cipa.results.vcov import VCov
+
+_EXACT = 1e-20  # share of the outcome's sum of squares below which residuals are rounding
 
 METHODS = ("pooled", "within", "between", "random", "first_difference", "mundlak")
 
@@ -73,7 +75,7 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution,
     estimates = tabulate(
         found.terms, solution.params, errors, df=spread.df, standardized=solution.params * found.scale_x / found.scale_y
     )
-    notices = (*design.notices, *found.notices, *spread.notices)
+    notices = (*design.notices, *found.notices, *spread.notices, *_exact(found.y, solution.residuals))
     announce(notices)
     return PanelFit(
         model=model, data=design.data, kind="panel", terms=found.terms, params=frozen(solution.params),
@@ -83,6 +85,13 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution,
         statistics=statistics_of(model, design, found, solution, matrix=spread.matrix, df=spread.df, df_resid=df_resid),
         notices=notices, title=_title(model, design), answers=answers, design=design, transformed=found, solution=solution,
     )  # fmt: skip
+
+
+def _exact(y: Array, residuals: Array) -> tuple[Notice, ...]:
+    """A notice where the regressors give the outcome (m,) itself, so that what is left is rounding."""
+    if residuals @ residuals > _EXACT * (y @ y):
+        return ()
+    return (Notice(code="exact", severity="warning"),)
 
 
 def _title(model: Any, design: Design) -> str:

@@ -18,8 +18,14 @@ COLLINEAR = 1e-10
 """A column whose variance given the columns before it is below this share of its variance carries no information of
 its own: its standard deviation would be 1e-5 of the column's, below what data are measured to (as fixest)."""
 
+STEADY = 1e-11
+"""A column whose sum of squares given the columns before it is below this share of its own sum of squares is one of them, or
+varies by less than 3e-6 of its size: products of it, as robust errors take them, would keep fewer than three digits."""
+
 ABSORBED = 1e-13
 """Share of a column's variance that is left by rounding when the effects explain all of it."""
+
+_ROUNDING = 1e-13  # share of a column's length that is left by rounding when the constant explains all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +71,8 @@ def least_squares(X: Array, y: Array, names: Sequence[str], *, spread: Array, co
     factor = _triangle(X, names, spread=spread, constant=constant)
     inverse = solve_triangular(factor, np.eye(len(factor)))
     bread = inverse @ inverse.T
-    params = bread @ (X.T @ y)
-    params = params + bread @ (X.T @ (y - X @ params))  # one refinement: as accurate as Q'y, without forming Q
+    params = inverse @ (inverse.T @ (X.T @ y))
+    params = params + inverse @ (inverse.T @ (X.T @ (y - X @ params)))  # refined: as accurate as Q'y, without forming Q
     return Solution(params=params, bread=bread, residuals=y - X @ params, design=X)
 
 
@@ -113,19 +119,26 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     assert info == 0
     R = np.triu(factored[:k])
     reference = np.maximum(np.where(np.zeros(k, dtype=bool) if constant is None else constant, nobs, spread), 1e-300)
-    weak = np.flatnonzero(R.diagonal() ** 2 < COLLINEAR * reference)
+    size = (R**2).sum(axis=0)
+    weak = np.flatnonzero(R.diagonal() ** 2 < np.maximum(COLLINEAR * reference, STEADY * size))
     if weak.size:
-        raise _collinear(R, int(weak[0]), names)
+        raise _collinear(R, int(weak[0]), names, nobs=nobs)
     return np.asarray(R)
 
 
-def _collinear(R: Array, position: int, names: Sequence[str]) -> IdentificationError:
+def _collinear(R: Array, position: int, names: Sequence[str], *, nobs: int) -> IdentificationError:
     """Name the column and those of which it is a combination."""
     combination = solve_triangular(R[:position, :position], R[:position, position]) if position else np.empty(0)
     scale = np.sqrt((R[:, :position] ** 2).sum(axis=0))
     share = np.abs(combination) * scale
     partners = [names[int(i)] for i in np.flatnonzero(share > 1e-6 * max(float(share.max(initial=0.0)), 1e-300))]
     others = [name for name in partners if name != "the constant"] or partners
+    size, left = float(np.sqrt((R[:, position] ** 2).sum())), abs(float(R[position, position]))
+    if partners == ["the constant"] and left > _ROUNDING * size:
+        return IdentificationError(
+            f"'{names[position]}' varies by {left / np.sqrt(nobs):.2g} around {size / np.sqrt(nobs):.2g}: so little beside the "
+            "constant that rounding decides its effect. Subtract a constant from it, or measure it from another zero."
+        )
     if partners == ["the constant"] or not partners:
         return IdentificationError(
             f"'{names[position]}' is constant in the estimation sample. A regressor without variation has no effect to"

@@ -83,6 +83,8 @@ def log_likelihood(method: str, design: Design, found: Transformed, solution: So
     if method not in ("pooled", "within") or design.endogenous:
         return float("nan")
     nobs, rss = len(found.y), float(solution.residuals @ solution.residuals)
+    if not rss:
+        return float("nan")  # every row is fitted exactly, and the likelihood has no maximum
     weighing = 0.0 if design.weights is None else float(np.log(design.weights).sum()) / 2
     return -nobs / 2 * float(np.log(2 * np.pi * rss / nobs) + 1) + weighing
 
