@@ -91,3 +91,10 @@ def test_first_order_information_is_that_of_scores() -> None:
     assert errors[0] == errors[1] == errors[2]
     with pytest.raises(ci.SpecificationError, match='information="first_order" with estimator="mlr"'):
         ci.SEM(syntax, estimator="mlr", information="first_order")
+
+
+def test_the_scaled_baseline_is_taken_where_the_baseline_is_largest() -> None:
+    """Of covariates with holes: at their moments alone. At those beside the others the chi-square was 344.5071."""
+    fit = ci.SEM(PATHS, missing="fiml_x", estimator="mlr").fit(sem_data(case("sem", "hs_fiml")))
+    assert fit.measures["baseline.chisq.scaled"] == pytest.approx(344.680582939754, rel=1e-6)  # lavaan 0.6-14
+    assert fit.measures["baseline.chisq.scaling.factor"] == pytest.approx(1.18068244930889, rel=1e-6)
