@@ -91,3 +91,22 @@ def test_first_order_information_is_that_of_scores() -> None:
     assert errors[0] == errors[1] == errors[2]
     with pytest.raises(ci.SpecificationError, match='information="first_order" with estimator="mlr"'):
         ci.SEM(syntax, estimator="mlr", information="first_order")
+
+
+def test_the_scaled_baseline_is_taken_where_the_baseline_is_largest() -> None:
+    """Of covariates with holes: at their moments alone. At those beside the others the chi-square was 344.5071."""
+    fit = ci.SEM(PATHS, missing="fiml_x", estimator="mlr").fit(sem_data(case("sem", "hs_fiml")))
+    assert fit.measures["baseline.chisq.scaled"] == pytest.approx(344.680582939754, rel=1e-6)  # lavaan 0.6-14
+    assert fit.measures["baseline.chisq.scaling.factor"] == pytest.approx(1.18068244930889, rel=1e-6)
+
+
+def test_weights_of_one_change_no_measure() -> None:
+    """In lavaan they change the GFI (.998 to .999 in one example), which then rests on the complete cases."""
+    data = sem_data(case("sem", "hs_fiml")).assign(one=1.0)
+    syntax = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6"
+    plain, weighted = (
+        ci.fit_measures(ci.SEM(syntax, missing="fiml", estimator="mlr", sampling_weight=column).fit(data))
+        for column in (None, "one")
+    )
+    shared = [name for name in plain if np.isfinite(plain[name])]
+    assert [weighted[name] for name in shared] == pytest.approx([plain[name] for name in shared], rel=1e-7, abs=1e-10)

@@ -10,7 +10,7 @@ from cipa.models.sem.cases.sample import GroupSample, Sample
 from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.options import SCALED_TESTS, UNRESTRICTED_FIRST, Recipe
 from cipa.models.sem.likelihood.objective import Likelihood, LikelihoodPoint
-from cipa.models.sem.likelihood.scaled import conditional_moments, scaled_measures
+from cipa.models.sem.likelihood.scaled import conditional_moments, saturated_alone, scaled_measures
 from cipa.models.sem.steps.indices import GroupMoments, Test, chisq_rounded, measures
 from cipa.numerics.algebra.linalg import Array
 from cipa.numerics.moments.normal import (
@@ -19,7 +19,6 @@ from cipa.numerics.moments.normal import (
     evaluate,
     loglik,
     pairwise_moments,
-    patterns_of,
     saturated,
 )
 
@@ -105,7 +104,7 @@ def _baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple[float, int]
     _, variances = available_moments(group.patterns)
     counts = group.patterns.counts @ group.patterns.observed
     alone = float((counts[others] * (np.log(2 * np.pi * variances[others]) + 1)).sum()) / -2
-    together = _marginal(group, exogenous) if exogenous else 0.0
+    together = saturated_alone(group, exogenous).loglik if exogenous else 0.0
     return alone + together, len(others) * (len(others) - 1) // 2 + len(others) * len(exogenous)
 
 
@@ -114,17 +113,3 @@ def _conditional_baseline(group: GroupSample, exogenous: Sequence[int]) -> tuple
     cov, mean = conditional_moments(group, exogenous)
     found, size = evaluate(group.patterns, cov, mean), len(group.variables) - len(exogenous)
     return (float("nan") if found is None else loglik(group.patterns, found.value)), size * (size - 1) // 2
-
-
-def _marginal(group: GroupSample, columns: Sequence[int]) -> float:
-    """Saturated log-likelihood of some of the variables."""
-    if group.patterns.complete:
-        patterns = complete_pattern(
-            group.patterns.covs[0][np.ix_(columns, columns)], group.patterns.means[0][columns], group.total
-        )
-    else:
-        assert group.values is not None
-        seen = ~np.isnan(group.values[:, columns]).all(axis=1)
-        patterns = patterns_of(group.values[:, columns][seen], None if group.weights is None else group.weights[seen])
-    found = saturated(patterns)
-    return found.loglik if found is not None else float("nan")

@@ -36,9 +36,12 @@ from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
 from cipa.numerics.moments import ram
 from cipa.numerics.moments.normal import (
     Evaluation,
+    Saturated,
     available_moments,
     complete_pattern,
     evaluate,
+    patterns_of,
+    saturated,
     saturated_information,
     saturated_scores,
 )
@@ -190,16 +193,31 @@ def conditional_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array,
 
 
 def baseline_moments(group: GroupSample, held: Sequence[int]) -> tuple[Array, Array]:
-    """Moments of the independence model: those of the available values; of exogenous variables the saturated ones."""
+    """Moments of the independence model: those of the available values; of exogenous variables their saturated ones alone."""
     if group.patterns.complete or group.values is None:
         variances, mean = group.saturated.cov.diagonal().copy(), group.saturated.mean.copy()
     else:
         mean, variances = available_moments(group.patterns)
     cov = np.diag(variances)
-    index = np.ix_(held, held)
-    cov[index] = group.saturated.cov[index]
-    mean[list(held)] = group.saturated.mean[list(held)]
+    if held:
+        together = saturated_alone(group, held)
+        cov[np.ix_(held, held)], mean[list(held)] = together.cov, together.mean
     return cov, mean
+
+
+def saturated_alone(group: GroupSample, columns: Sequence[int]) -> Saturated:
+    """Unrestricted moments of some of the variables by themselves: where values are missing, not those beside the others."""
+    if group.patterns.complete or group.values is None:
+        index = np.ix_(columns, columns)
+        patterns = complete_pattern(group.patterns.covs[0][index], group.patterns.means[0][list(columns)], group.total)
+    else:
+        seen = ~np.isnan(group.values[:, columns]).all(axis=1)
+        patterns = patterns_of(group.values[:, columns][seen], None if group.weights is None else group.weights[seen])
+    alone, index = saturated(patterns), np.ix_(columns, columns)
+    if alone is not None:
+        return alone
+    cov, mean = group.saturated.cov[index], group.saturated.mean[list(columns)]  # their likelihood alone has no maximum
+    return replace(group.saturated, cov=cov, mean=mean, loglik=math.nan)
 
 
 def _weight(group: GroupSample, cov: Array, mean: Array) -> Array:
