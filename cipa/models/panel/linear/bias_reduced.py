@@ -19,7 +19,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
-from cipa.numerics.panel.absorb import Effect, TwoEffects, group_sums
+from cipa.numerics.panel.absorb import TwoEffects
+from cipa.numerics.panel.span import Effect, group_sums
 
 _EXPLAINED = 1e-12
 """Eigenvalues of I - H_gg below this are directions that the dummies fit exactly (clubSandwich's threshold)."""

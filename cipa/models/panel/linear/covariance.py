@@ -27,9 +27,10 @@ from cipa.errors import InferenceError, SpecificationError, public
 from cipa.language.en import EN
 from cipa.models.panel.linear.bias_reduced import Hat, bias_reduced
 from cipa.numerics.algebra.linalg import Array, IntArray, inverse_and_logdet, symmetric
-from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, absorb
+from cipa.numerics.panel.absorb import DIRECT_LEVELS, absorb
+from cipa.numerics.panel.span import Effect, nested
 from cipa.numerics.sandwich import heteroskedastic_meat, summed_scores
-from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows, cluster_notices, nested, one_cluster
+from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows, cluster_notices, one_cluster
 from cipa.results.vcov import VCov
 
 _FULL = 1e-10
@@ -236,7 +237,7 @@ def _changes_swept_again(parts: Regression, code: IntArray, groups: int, name: s
     for group in range(groups):
         rows = np.flatnonzero(code != group)
         effects = [_remaining(effect, rows) for effect in parts.rows.effects]
-        swept = absorb(columns[rows], effects, weights=root[rows] ** 2)
+        swept = absorb(columns[rows], effects, weights=root[rows] ** 2, ranked=False)
         if not swept.converged:
             raise _not_identified(
                 "crv3", name, f"without one cluster by {name} the effects of the rows that remain are hardly connected"

@@ -36,7 +36,8 @@ from cipa.models.panel.linear.transform import (
     with_entity_means,
 )
 from cipa.numerics.algebra.linalg import Array
-from cipa.numerics.panel.absorb import Effect, absorb
+from cipa.numerics.panel.absorb import absorb
+from cipa.numerics.panel.span import Effect
 from cipa.results.fit import Notice
 
 _RANK = 1e-7
