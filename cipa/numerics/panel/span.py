@@ -93,9 +93,10 @@ def _swept_rank(effects: Sequence[Effect]) -> int | None:
     large, *others = (csr_array((ones, (rows, effect.codes)), shape=(len(rows), effect.levels)) for effect in effects)
     rest = hstack(others).tocsr()
     cross = (large.T @ rest).tocsr()
-    mass = np.asarray(large.sum(axis=0)).reshape(-1)
+    mass = group_sums(ones, effects[0])
     gram = (rest.T @ rest).toarray()
-    left = symmetric(gram - (cross.T @ cross.multiply(1 / mass[:, None]).tocsr()).toarray())
+    shares = csr_array(cross.multiply(1 / mass[:, None]))
+    left = symmetric(gram - (cross.T @ shares).toarray())
     scale = np.sqrt(gram.diagonal())
     values = np.linalg.eigvalsh(left / np.outer(scale, scale))
     if ((values > NULL) & (values < CLEAR)).any():

@@ -54,8 +54,8 @@ def _not_nested(restricted: PanelFit, general: PanelFit) -> str:
             f"the outcomes differ ({first.response_name} and {second.response_name}, or their rows). Likelihoods of different "
             "outcomes are in different units: explain the same one in the same rows"
         )
-    weights = [np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second)]
-    if not np.array_equal(*weights):
+    one, other = (np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second))
+    if not np.array_equal(one, other):
         return "the rows are weighed differently, so that both likelihoods are of different samples. Use the same weights="
     outside = _outside(restricted, general)
     if outside:
