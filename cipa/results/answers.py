@@ -147,8 +147,7 @@ class Answers:
     refit : fit, kind (None for the family's own) -> Refit
     law : fit, params, nobs -> a population to draw from
     release : fit -> (term, chi-square, parting, robust chi-square or NaN) of freeing each parameter that a constraint holds
-    difference : restricted, general, df, method -> (scale, shift) of the scaled difference test
-    nested : restricted, general -> why their likelihoods cannot be compared, "" where they can
+    difference : restricted, general, df, method -> (scale, shift) of a scaled difference test, (1, 0) if plain
     structure : fit -> Structure
     standardized : fit -> the completely standardized solution with errors of its own
     cases : fit -> Cases; None where the data are moments
@@ -169,7 +168,6 @@ class Answers:
     law: Callable[[Any, Mapping[Any, float] | None, Any], Any] | None = None
     release: Callable[[Any], list[tuple[Term, float, float, float]]] | None = None
     difference: Callable[[Any, Any, float, str], tuple[float, float]] | None = None
-    nested: Callable[[Any, Any], str] | None = None
     structure: Callable[[Any], Structure] | None = None
     standardized: Callable[[Any], Estimates] | None = None
     cases: Callable[[Any], Cases | None] | None = None

@@ -29,7 +29,7 @@ import numpy as np
 from cipa.errors import InferenceError, SpecificationError, one_of
 from cipa.language.en import EN
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
-from cipa.numerics.panel.absorb import Effect
+from cipa.numerics.panel.span import Effect, dimension, nested
 from cipa.numerics.sandwich import (
     driscoll_kraay_meat,
     heteroskedastic_meat,
@@ -309,14 +309,7 @@ def counted_parameters(k: int, rows: Rows, clusters: Sequence[IntArray]) -> int:
     loose = [effect for effect in rows.effects if not any(nested(effect, code) for code in clusters)]
     if len(loose) == len(rows.effects):
         return k + rows.effect_rank
-    return k + max(sum(effect.levels for effect in loose) - (len(loose) - 1), 1) if loose else k + 1
-
-
-def nested(effect: Effect, cluster: IntArray) -> bool:
-    """Whether each level of an effect lies in one cluster."""
-    first = np.zeros(effect.levels, dtype=cluster.dtype)
-    first[effect.codes] = cluster
-    return bool(np.array_equal(first[effect.codes], cluster))
+    return k + max(dimension(loose)[0], 1)
 
 
 def _degrees_factor(vcov: VCov, nobs: int, counted: int) -> float:

@@ -274,7 +274,7 @@ def test_the_likelihood_ratio_of_regressions_is_that_of_their_sums_of_squares(we
         (("y ~ x", {"method": "between"}), ("y ~ x + z", {"method": "between"}), "has no likelihood of its rows"),
         (("y ~ z", {}), ("y ~ z + [x ~ m]", {}), "has no likelihood of its rows"),
         (("y ~ x", {}), ("log(other) ~ x + z", {}), "outcomes differ"),
-        (("y ~ x", {}), ("y ~ x + z", {"weights": "w"}), "weighed differently"),
+        (("y ~ x", {"weights": "w"}), ("y ~ x + z", {}), "weighed differently"),
         (("y ~ w", {}), ("y ~ x + z", {}), "'w' of the smaller model"),
         (("y ~ x", {"effects": ("time",)}), ("y ~ x + z", {}), "an effect of the smaller model"),
     ],

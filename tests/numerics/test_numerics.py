@@ -11,7 +11,8 @@ from scipy.stats import multivariate_normal
 from cipa.numerics.algebra.derivatives import central_jacobian, complex_jacobian, jacobian
 from cipa.numerics.algebra.linalg import cholesky_or_none, frozen, inverse_and_logdet, null_space, symmetric, vech
 from cipa.numerics.moments.normal import evaluate, loglik, patterns_of, saturated
-from cipa.numerics.panel.absorb import Effect, absorb
+from cipa.numerics.panel.absorb import absorb
+from cipa.numerics.panel.span import Effect
 from cipa.numerics.sandwich import (
     bartlett,
     clustered_meat,

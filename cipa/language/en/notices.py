@@ -262,8 +262,8 @@ ERRORS: Mapping[str, Template] = {
         "log-likelihood. The outcome may be computed from a regressor, or be one under another name: leave that one out."
     ),
     "notice.effect_rank": (
-        "With {sets} sets of effects the number of absorbed parameters is taken as {rank} (levels less redundant constants, as "
-        "fixest does). Effects nested in one another would make it smaller and the iid errors slightly too large."
+        "The {sets} sets of effects have too many levels to count their parameters exactly. They are taken as {rank}, which is "
+        "no less than their number, so that iid errors may be slightly too large."
     ),
 }
 """What standard errors rest on."""

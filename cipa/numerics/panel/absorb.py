@@ -21,10 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray, symmetric
+from cipa.numerics.panel.span import Effect, components, dimension, group_sums
 
 DIRECT_LEVELS = 600
 """Up to so many levels of the smaller of two effects, the dense Schur complement is cheaper than iterations."""
@@ -49,21 +49,6 @@ CG_MAX_ITERATIONS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """One set of effects.
-
-    Parameters
-    ----------
-    codes : (n,) int array
-        Level of each row, 0..levels-1; every level occurs.
-    levels : int
-    """
-
-    codes: IntArray
-    levels: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Absorbed:
     """Columns after the effects are swept out.
 
@@ -74,7 +59,7 @@ class Absorbed:
     rank : int
         Dimension of the space that the effects span, the constant included.
     exact_rank : bool
-        False with more than two effects, where the rank is the upper bound sum(levels) - (effects - 1).
+        False where the rank is an upper bound (`span.dimension`).
     iterations : int
         0 for a direct solution.
     converged : bool
@@ -100,12 +85,7 @@ class Leverage:
     verified: bool
 
 
-def group_sums(column: Array, effect: Effect) -> Array:
-    """Sum of an (n,) column within each level, (levels,)."""
-    return np.bincount(effect.codes, weights=column, minlength=effect.levels)
-
-
-def absorb(columns: Array, effects: Sequence[Effect], *, weights: Array | None = None) -> Absorbed:
+def absorb(columns: Array, effects: Sequence[Effect], *, weights: Array | None = None, ranked: bool = True) -> Absorbed:
     """Residuals of (n, k) columns on the dummies of all effects, weighted.
 
     Parameters
@@ -115,6 +95,8 @@ def absorb(columns: Array, effects: Sequence[Effect], *, weights: Array | None =
         None of them leaves the columns as they are.
     weights : (n,) array, optional
         Positive weights of the rows.
+    ranked : bool
+        Whether the dimension of the effects is asked for; else it is given as 0.
 
     Returns
     -------
@@ -132,7 +114,7 @@ def absorb(columns: Array, effects: Sequence[Effect], *, weights: Array | None =
         loose = ~_swept(values, effects, weights, floor=floor)
         if not loose.any():
             break
-    rank, exact = _rank(effects)
+    rank, exact = dimension(effects) if ranked else (0, False)
     return Absorbed(values=values, rank=rank, exact_rank=exact, iterations=iterations, converged=not loose.any())
 
 
@@ -143,33 +125,11 @@ def effect_leverage(effects: Sequence[Effect], nobs: int, *, weights: Array | No
     row_weights = np.ones(nobs) if weights is None else weights
     large, *rest = sorted(effects, key=lambda effect: -effect.levels)
     leverage = row_weights / group_sums(row_weights, large)[large.codes]
-    rank, _ = _rank(effects)
+    rank, _ = dimension(effects)
     direct = TwoEffects.of(large, rest[0], weights) if rest else None
     if direct is not None:
         leverage = leverage + row_weights * direct.quadratic_form()
     return Leverage(values=leverage, verified=bool(abs(float(leverage.sum()) - rank) <= SHARE * nobs))
-
-
-def components(first: Effect, second: Effect) -> tuple[int, IntArray]:
-    """Connected components of the graph whose nodes are the levels and whose edges are the rows.
-
-    Returns
-    -------
-    int, (first.levels + second.levels,) int array
-        Their number, and the component of each level, those of the first effect before those of the second.
-    """
-    size = first.levels + second.levels
-    edges = coo_array((np.ones(len(first.codes)), (first.codes, first.levels + second.codes)), shape=(size, size))
-    count, labels = connected_components(edges.tocsr(), directed=False)
-    return int(count), labels
-
-
-def _rank(effects: Sequence[Effect]) -> tuple[int, bool]:
-    """Dimension of the span of the dummies, and whether it is exact (else an upper bound)."""
-    levels = sum(effect.levels for effect in effects)
-    if len(effects) == 2:
-        return levels - components(effects[0], effects[1])[0], True
-    return levels - (len(effects) - 1), len(effects) == 1
 
 
 def _lengths(values: Array, weights: Array | None) -> Array:

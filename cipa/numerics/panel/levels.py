@@ -20,7 +20,8 @@ from scipy.sparse import csr_array, hstack
 from scipy.sparse.linalg import lsmr
 
 from cipa.numerics.algebra.linalg import Array
-from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, TwoEffects, components, group_sums
+from cipa.numerics.panel.absorb import DIRECT_LEVELS, TwoEffects
+from cipa.numerics.panel.span import Effect, components, group_sums
 
 RECONSTRUCTED = 1e-9
 """Largest difference between the sum of the effects and what they add up to, relative to its spread (or to its size, in

@@ -6,7 +6,7 @@ from typing import Any
 
 from cipa.language.en import EN
 from cipa.models.panel.linear.after.law import law_of
-from cipa.models.panel.linear.after.nesting import not_nested
+from cipa.models.panel.linear.after.nesting import plain_difference
 from cipa.models.panel.linear.after.refit import refit
 from cipa.models.panel.linear.after.rows import predict, residuals
 from cipa.models.panel.linear.after.vcov import with_vcov
@@ -60,5 +60,6 @@ def _effect(model: Any, effect: str) -> str:
 ANSWERS = Answers(
     family="panel fits", instead="See docs/panel.md for what can be asked of them.", spread=_spread, scores=_scores,
     headline=_headline,
-    residuals=residuals, predict=predict, refit=refit, law=law_of, nested=not_nested, vcov=with_vcov, cases=cases, facts=facts,
+    residuals=residuals, predict=predict, refit=refit, law=law_of, difference=plain_difference, vcov=with_vcov, cases=cases,
+    facts=facts,
 )  # fmt: skip

@@ -19,7 +19,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from cipa.numerics.algebra.linalg import Array, IntArray, symmetric
-from cipa.numerics.panel.absorb import Effect, TwoEffects, group_sums
+from cipa.numerics.panel.absorb import TwoEffects
+from cipa.numerics.panel.span import Effect, group_sums
 
 _EXPLAINED = 1e-12
 """Eigenvalues of I - H_gg below this are directions that the dummies fit exactly (clubSandwich's threshold)."""
@@ -89,6 +90,7 @@ def bias_reduced(hat: Hat, bread: Array, design: Array, residuals: Array, code: 
     ----------
     hat : Hat
     bread : (k, k) array
+        From X'e to the estimates.
     design : (n, k) array
     residuals : (n,) array
     code : (n,) int array
@@ -100,9 +102,9 @@ def bias_reduced(hat: Hat, bread: Array, design: Array, residuals: Array, code: 
     for members in np.split(order, np.cumsum(np.bincount(code, minlength=groups))[:-1]):
         adjusted[members] = _root(hat.block(members)) @ design[members]
     scores = np.column_stack([np.bincount(code, weights=column * residuals, minlength=groups) for column in adjusted.T])
-    matrix = symmetric(bread @ (scores.T @ scores) @ bread)
+    matrix = symmetric(bread @ (scores.T @ scores) @ bread.T)
     degrees = np.empty(len(bread))
-    for position, column in enumerate((adjusted @ bread).T):
+    for position, column in enumerate((adjusted @ bread.T).T):
         P = hat.products(column, code, groups)
         degrees[position] = np.trace(P) ** 2 / (P**2).sum()
     return matrix, degrees

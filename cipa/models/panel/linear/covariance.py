@@ -27,9 +27,10 @@ from cipa.errors import InferenceError, SpecificationError, public
 from cipa.language.en import EN
 from cipa.models.panel.linear.bias_reduced import Hat, bias_reduced
 from cipa.numerics.algebra.linalg import Array, IntArray, inverse_and_logdet, symmetric
-from cipa.numerics.panel.absorb import DIRECT_LEVELS, Effect, absorb
+from cipa.numerics.panel.absorb import DIRECT_LEVELS, absorb
+from cipa.numerics.panel.span import Effect, nested
 from cipa.numerics.sandwich import heteroskedastic_meat, summed_scores
-from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows, cluster_notices, nested, one_cluster
+from cipa.results.covariance import SCORE_KINDS, Covariance, Kind, Rows, cluster_notices, one_cluster
 from cipa.results.vcov import VCov
 
 _FULL = 1e-10
@@ -48,10 +49,13 @@ class Regression:
 
     Parameters
     ----------
-    bread : (k, k) array
-        (X'X)^-1 of the transformed design.
+    inner : (k, k) array
+        (X'X)^-1 of the design.
     design : (n, k) array
-        The transformed (weighted, projected) design X.
+        The transformed (weighted, projected) design X, less its projection on the constant: regressors far from 0 keep their
+        digits.
+    shares : (k, k) array
+        From its coefficients to the estimates.
     residuals : (n,) array
         On the same scale.
     leverages : function of nothing to (n,) array or None
@@ -67,8 +71,9 @@ class Regression:
         Whether the estimates are least squares of the design as it is: no instruments, no estimated variance components.
     """
 
-    bread: Array
+    inner: Array
     design: Array
+    shares: Array
     residuals: Array
     leverages: Callable[[], Array | None]
     rows: Rows
@@ -79,8 +84,13 @@ class Regression:
 
     @cached_property
     def scores(self) -> Array:
-        """Scores (n, k): each row of the design times its residual."""
-        return np.asarray(self.design * self.residuals[:, None])
+        """What each row adds to the estimates (n, k): (X'X)^-1 times the score, so that the bread is the identity."""
+        return np.asarray((self.design * self.residuals[:, None]) @ self.inner @ self.shares.T)
+
+    @cached_property
+    def bread(self) -> Array:
+        """The identity (k, k), as the scores have their bread."""
+        return np.eye(len(self.inner))
 
     @cached_property
     def leverage(self) -> Array | None:
@@ -91,7 +101,8 @@ class Regression:
 def _iid(vcov: VCov, parts: Regression) -> Covariance:
     scale = float(parts.residuals @ parts.residuals) / parts.df_resid
     note = EN("errors.iid", df=parts.df_resid)
-    return Covariance(matrix=symmetric(scale * parts.bread), df=parts.df, vcov=replace(vcov, note=note))
+    matrix = symmetric(scale * parts.shares @ parts.inner @ parts.shares.T)
+    return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
 
 def _no_leverage(vcov: VCov, parts: Regression) -> str:
@@ -114,7 +125,7 @@ def _by_leverage(vcov: VCov, parts: Regression) -> Covariance:
     slack = 1 - parts.leverage
     scores = parts.scores / (np.sqrt(slack) if vcov.kind == "hc2" else slack)[:, None]
     note = EN("errors.leverage")
-    matrix = symmetric(parts.bread @ heteroskedastic_meat(scores) @ parts.bread)
+    matrix = symmetric(heteroskedastic_meat(scores))
     return Covariance(matrix=matrix, df=parts.df, vcov=replace(vcov, note=note))
 
 
@@ -185,10 +196,10 @@ def _no_bias_reduction(vcov: VCov, parts: Regression) -> str:
 def _bias_reduced(vcov: VCov, parts: Regression) -> Covariance:
     name = vcov.clusters[0]
     code = parts.rows.clusters[name]
-    hat = Hat.of(parts.rows.effects, parts.design, parts.bread)
+    hat = Hat.of(parts.rows.effects, parts.design, parts.inner)
     if hat is None:
         raise _not_identified("cr2", name, "the effects are connected too weakly for a hat matrix")
-    matrix, degrees = bias_reduced(hat, parts.bread, parts.design, parts.residuals, code)
+    matrix, degrees = bias_reduced(hat, parts.shares @ parts.inner, parts.design, parts.residuals, code)
     note = EN("errors.cr2", clusters=int(code.max()) + 1, column=name)
     return Covariance(matrix=matrix, df=degrees, vcov=replace(vcov, note=note))
 
@@ -208,7 +219,7 @@ def _jackknife(vcov: VCov, parts: Regression) -> Covariance:
     code = parts.rows.clusters[name]
     groups = int(code.max()) + 1
     inside = all(nested(effect, code) for effect in parts.rows.effects)
-    changes = (_changes if inside else _changes_swept_again)(parts, code, groups, name)
+    changes = (_changes if inside else _changes_swept_again)(parts, code, groups, name) @ parts.shares.T
     matrix = symmetric((groups - 1) / groups * changes.T @ changes)
     note = EN("errors.crv3", clusters=groups, column=name)
     notices = cluster_notices(vcov, [groups])
@@ -218,7 +229,7 @@ def _jackknife(vcov: VCov, parts: Regression) -> Covariance:
 def _changes(parts: Regression, code: IntArray, groups: int, name: str) -> Array:
     """b_g - b (groups, k), where a cluster takes its effects with it: from the cross-products that remain."""
     X = parts.design
-    whole, sums = X.T @ X, summed_scores(parts.scores, code, groups)
+    whole, sums = X.T @ X, summed_scores(X * parts.residuals[:, None], code, groups)
     order = np.argsort(code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=groups))
     changes = np.empty_like(sums)
@@ -236,7 +247,7 @@ def _changes_swept_again(parts: Regression, code: IntArray, groups: int, name: s
     for group in range(groups):
         rows = np.flatnonzero(code != group)
         effects = [_remaining(effect, rows) for effect in parts.rows.effects]
-        swept = absorb(columns[rows], effects, weights=root[rows] ** 2)
+        swept = absorb(columns[rows], effects, weights=root[rows] ** 2, ranked=False)
         if not swept.converged:
             raise _not_identified(
                 "crv3", name, f"without one cluster by {name} the effects of the rows that remain are hardly connected"

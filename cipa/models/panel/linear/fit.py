@@ -66,8 +66,9 @@ def assemble(model: Any, design: Design, found: Transformed, solution: Solution,
     if df_resid <= 0:
         raise _no_freedom(nobs, k, found.rows.effect_rank, words=words_of(design, model.effects))
     parts = Regression(
-        bread=solution.bread, design=solution.design, residuals=solution.residuals, rows=found.rows, df_resid=df_resid,
-        leverages=lambda: found.leverage(solution.bread, solution.design), df=np.inf if found.normal else float(df_resid),
+        inner=solution.inner, design=solution.centred, shares=solution.shares, residuals=solution.residuals, rows=found.rows,
+        df_resid=df_resid, leverages=lambda: found.leverage(solution.inner, solution.centred),
+        df=np.inf if found.normal else float(df_resid),
         root_weights=found.root_weights, plain=not design.endogenous and found.theta is None,
     )  # fmt: skip
     spread = covariance_of(model.vcov, parts, kinds=KINDS)

@@ -6,7 +6,7 @@ Sources: Golub, G. & Van Loan, C. (2013), section 5.3 (QR); Greene, W. (2018), s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
@@ -41,12 +41,21 @@ class Solution:
         y - X b with the X as observed.
     design : (n, k) array
         The (projected) X whose products with the residuals are the scores.
+    centred : (n, k) array
+        Its columns less their projection on the constant, where there is one.
+    inner : (k, k) array
+        The inverse of their cross-product.
+    shares : (k, k) array
+        From their coefficients to those of X: bread = shares @ inner @ shares'.
     """
 
     params: Array
     bread: Array
     residuals: Array
     design: Array
+    centred: Array
+    inner: Array
+    shares: Array
 
 
 def least_squares(X: Array, y: Array, names: Sequence[str], *, spread: Array, constant: Array | None = None) -> Solution:
@@ -68,12 +77,36 @@ def least_squares(X: Array, y: Array, names: Sequence[str], *, spread: Array, co
     IdentificationError
         When a column is a combination of those before it (named), or there are fewer rows than columns.
     """
-    factor = _triangle(X, names, spread=spread, constant=constant)
+    centred, shares = _centred(X, constant)
+    factor = _triangle(centred, names, spread=spread, constant=constant)
     inverse = solve_triangular(factor, np.eye(len(factor)))
-    bread = inverse @ inverse.T
-    params = inverse @ (inverse.T @ (X.T @ y))
-    params = params + inverse @ (inverse.T @ (X.T @ (y - X @ params)))  # refined: as accurate as Q'y, without forming Q
-    return Solution(params=params, bread=bread, residuals=y - X @ params, design=X)
+    inner = inverse @ inverse.T
+    slopes = inner @ (centred.T @ y)
+    slopes = slopes + inner @ (centred.T @ (y - centred @ slopes))  # one refinement: as accurate as Q'y, without forming Q
+    return Solution(
+        params=shares @ slopes, bread=shares @ inner @ shares.T, residuals=y - centred @ slopes, design=X, centred=centred,
+        inner=inner, shares=shares,
+    )  # fmt: skip
+
+
+def _centred(X: Array, constant: Array | None) -> tuple[Array, Array]:
+    """The columns less their projection on the constant, and the (k, k) matrix from their coefficients to those of X.
+
+    A regressor far from 0 (mean 1e8, standard deviation 1) is nearly a constant in floating point, and the squares of its
+    values lose the digits of its variance; less its mean it is as good as any.
+    """
+    shares = np.eye(X.shape[1])
+    places = np.flatnonzero(np.zeros(X.shape[1], dtype=bool) if constant is None else constant)
+    if not places.size:
+        return X, shares
+    place = int(places[0])
+    column = X[:, place]
+    means = (column / (column @ column)) @ X
+    others = np.arange(X.shape[1]) != place
+    centred = X.copy(order="F")
+    centred[:, others] -= np.outer(column, means[others])
+    shares[place, others] = -means[others]
+    return centred, shares
 
 
 def two_stage(
@@ -93,18 +126,22 @@ def two_stage(
     constant : (k1,) bool array
     """
     k1 = exogenous.shape[1]
-    Z = np.asfortranarray(np.hstack([exogenous, instruments]))
+    every = np.concatenate([constant, np.zeros(endogenous.shape[1] + instruments.shape[1], dtype=bool)])
+    centred, _ = _centred(np.hstack([exogenous, endogenous, instruments]), every)
+    inside = centred[:, k1 : k1 + endogenous.shape[1]]
+    Z = np.asfortranarray(np.delete(centred, np.s_[k1 : k1 + endogenous.shape[1]], axis=1))
     first_names = [*names[:k1], *instrument_names]
     first_spread = np.concatenate([spread[:k1], instrument_spread])
     first_constant = np.concatenate([constant, np.zeros(len(instrument_names), dtype=bool)])
     factor = _triangle(Z, first_names, spread=first_spread, constant=first_constant)
     inverse = solve_triangular(factor, np.eye(len(factor)))
-    coefficients = inverse @ (inverse.T @ (Z.T @ endogenous))
-    projected = np.asfortranarray(np.hstack([exogenous, Z @ coefficients]))
+    coefficients = inverse @ (inverse.T @ (Z.T @ inside))
+    projected = np.asfortranarray(np.hstack([exogenous, endogenous - inside + Z @ coefficients]))
     every = np.concatenate([constant, np.zeros(endogenous.shape[1], dtype=bool)])
     second = least_squares(projected, y, names, spread=spread, constant=every)
-    observed = np.hstack([exogenous, endogenous])
-    return Solution(params=second.params, bread=second.bread, residuals=y - observed @ second.params, design=projected)
+    # X b as the projection's plus what the projection leaves of the endogenous columns, in which no constant is left
+    left = (inside - Z @ coefficients) @ second.params[k1:]
+    return replace(second, residuals=second.residuals - left)
 
 
 def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array | None) -> Array:

@@ -35,8 +35,9 @@ from cipa.models.panel.linear.transform import (
     sum_of_squares,
     with_entity_means,
 )
-from cipa.numerics.algebra.linalg import Array
-from cipa.numerics.panel.absorb import Effect, absorb
+from cipa.numerics.algebra.linalg import Array, BoolArray
+from cipa.numerics.panel.absorb import absorb
+from cipa.numerics.panel.span import Effect
 from cipa.results.fit import Notice
 
 _RANK = 1e-7
@@ -81,10 +82,10 @@ def random_effects(design: Design, effects: Sequence[str], *, method: str, mundl
     constant = np.array([name == CONSTANT for name in names], dtype=bool)
     spread = sum_of_squares(X)
     if set(effects) == {"entity", "time"}:
-        ty, tX, theta, components = _two_way(design, y, X, method=method)
+        ty, tX, theta, components = _two_way(design, y, X, _about_means(X, constant), method=method)
     else:
         effect = _effect(design, effects)
-        components = one_way_components(y, X, effect, method=method)
+        components = one_way_components(y, _about_means(X, constant), effect, method=method)
         theta = theta_of(effect, components["sigma2_u"], components["sigma2_e"])
         ty, tX = quasi_demeaned(y[:, None], effect, theta)[:, 0], quasi_demeaned(X, effect, theta)
         theta = theta[effect.codes]
@@ -94,6 +95,11 @@ def random_effects(design: Design, effects: Sequence[str], *, method: str, mundl
         rows=rows_of(keys, design.clusters), keys=keys, scale_y=scale_y, scale_x=scale_x, normal=True, theta=theta,
         components=components, notices=_zero_notice(components),
     )  # fmt: skip
+
+
+def _about_means(X: Array, constant: BoolArray) -> Array:
+    """The columns (n, k) about their means, where a constant takes these: far from 0 they would cost digits."""
+    return X - np.where(constant, 0.0, X.mean(axis=0)) if constant.any() else X
 
 
 def one_way_components(y: Array, X: Array, effect: Effect, *, method: str) -> dict[str, float]:
@@ -172,7 +178,7 @@ def _effect(design: Design, effects: Sequence[str]) -> Effect:
     return Effect(codes=keys.entities, levels=keys.n_entities)
 
 
-def _two_way(design: Design, y: Array, X: Array, *, method: str) -> tuple[Array, Array, Array, dict[str, float]]:
+def _two_way(design: Design, y: Array, X: Array, about: Array, *, method: str) -> tuple[Array, Array, Array, dict[str, float]]:
     """Balanced two-way components and transformation (Baltagi 2021, ch. 3.3): sigma_1^2 = sigma_e^2 + T sigma_u^2."""
     keys = design.keys
     if not keys.balanced or method != "swar":
@@ -184,12 +190,12 @@ def _two_way(design: Design, y: Array, X: Array, *, method: str) -> tuple[Array,
     entity = Effect(codes=keys.entities, levels=keys.n_entities)
     time = Effect(codes=keys.times, levels=keys.n_times)
     N, T = keys.n_entities, keys.n_times
-    inside = _within_regression(y, X, (entity, time))
+    inside = _within_regression(y, about, (entity, time))
     df = (N - 1) * (T - 1) - inside.rank
     if df <= 0:
         raise _too_small("within", (N - 1) * (T - 1), inside.rank)
     sigma2_e = inside.rss / df
-    sigma2_1, sigma2_2 = (_between_variance(y, X, effect) for effect in (entity, time))
+    sigma2_1, sigma2_2 = (_between_variance(y, about, effect) for effect in (entity, time))
     raw_u, raw_t = (sigma2_1 - sigma2_e) / T, (sigma2_2 - sigma2_e) / N
     sigma2_u, sigma2_t = max(raw_u, 0.0), max(raw_t, 0.0)
     theta_u = 1 - np.sqrt(sigma2_e / (sigma2_e + T * sigma2_u))

@@ -30,8 +30,8 @@ from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import Solution
 from cipa.models.panel.linear.transform import CONSTANT, Transformed, effects_of, with_entity_means, words_of
 from cipa.numerics.algebra.linalg import Array, unit_diagonal
-from cipa.numerics.panel.absorb import Effect, group_sums
 from cipa.numerics.panel.levels import LevelEffects, level_effects
+from cipa.numerics.panel.span import Effect, group_sums
 from cipa.results.statistics import Statistic, Statistics
 
 

@@ -23,7 +23,8 @@ from cipa.language.en import EN
 from cipa.models.panel.common.design import Design
 from cipa.models.panel.linear.least_squares import ABSORBED, refuse_absorbed
 from cipa.numerics.algebra.linalg import Array, BoolArray, IntArray
-from cipa.numerics.panel.absorb import DIRECT_LEVELS, Absorbed, Effect, absorb, effect_leverage, group_sums
+from cipa.numerics.panel.absorb import DIRECT_LEVELS, Absorbed, absorb, effect_leverage
+from cipa.numerics.panel.span import Effect, group_sums
 from cipa.results.covariance import Rows
 from cipa.results.fit import Notice
 from cipa.terms import Term

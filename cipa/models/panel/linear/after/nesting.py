@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from cipa.errors import InferenceError
 from cipa.models.panel.linear.fit import PanelFit
 from cipa.numerics.algebra.linalg import Array
-from cipa.numerics.panel.absorb import Effect, absorb
-from cipa.results.covariance import nested
+from cipa.numerics.panel.absorb import absorb
+from cipa.numerics.panel.span import Effect, nested
 
 INSIDE = 1e-6
 """Length of what the general model leaves of a column, relative to the column, that is rounding."""
@@ -20,7 +21,26 @@ WRITTEN_OUT = 500
 """Levels of a restricted model's effect up to which its dummies are written out, where no effect of the general one holds it."""
 
 
-def not_nested(restricted: PanelFit, general: PanelFit) -> str:
+def plain_difference(restricted: PanelFit, general: PanelFit, df: float, method: str) -> tuple[float, float]:
+    """(1, 0), as the difference of two likelihoods of least squares needs no scaling, where it is one of nested models.
+
+    Raises
+    ------
+    InferenceError
+        Where the likelihoods do not compare, and for a scaled test.
+    """
+    if method not in ("default", "none"):
+        raise InferenceError(
+            f'ci.lr_test(method="{method}") is a correction of tests of moments, which a regression does not have. Leave '
+            "method= out, or use ci.wald_test, which takes robust errors."
+        )
+    reason = _not_nested(restricted, general)
+    if reason:
+        raise InferenceError(f"ci.lr_test: {reason}.")
+    return 1.0, 0.0
+
+
+def _not_nested(restricted: PanelFit, general: PanelFit) -> str:
     """Why the difference of two likelihoods says nothing, "" where `restricted` is a restriction of `general`."""
     for fit in (restricted, general):
         if not np.isfinite(fit.loglik):
@@ -34,14 +54,14 @@ def not_nested(restricted: PanelFit, general: PanelFit) -> str:
             f"the outcomes differ ({first.response_name} and {second.response_name}, or their rows). Likelihoods of different "
             "outcomes are in different units: explain the same one in the same rows"
         )
-    mine, theirs = (np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second))
-    if not np.array_equal(mine, theirs):
+    one, other = (np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second))
+    if not np.array_equal(one, other):
         return "the rows are weighed differently, so that both likelihoods are of different samples. Use the same weights="
     outside = _outside(restricted, general)
     if outside:
         return (
-            f"{outside} of the smaller model is not a combination of what the larger one holds, so it is no restriction of it. Add "
-            "it to the larger model, or compare by AIC or BIC"
+            f"{outside} of the smaller model is not a combination of what the larger one holds, so it is no restriction of it. "
+            "Add it to the larger model, or compare by AIC or BIC"
         )
     return ""
 
@@ -57,7 +77,7 @@ def _outside(restricted: PanelFit, general: PanelFit) -> str:
     if restricted.transformed.constant.any():
         columns, names = [np.ones((restricted.design.nobs, 1)), *columns], ["the constant", *names]
     before = np.hstack(columns)
-    left = absorb(before, held, weights=general.design.weights).values
+    left = absorb(before, held, weights=general.design.weights, ranked=False).values
     root = 1.0 if general.transformed.root_weights is None else general.transformed.root_weights[:, None]
     X = general.solution.design
     left = left * root

@@ -65,7 +65,8 @@ def _refuse_firms_cut_apart(fit: PanelFit, codes: IntArray, column: str) -> None
     first[firms[known]] = codes[known]
     if not np.array_equal(first[firms[known]], codes[known]):
         raise InferenceError(
-            f"ci.bootstrap: kind=\"cluster\" draws whole clusters by '{column}', which cut the rows of one {keys.entity} apart, and "
+            f"ci.bootstrap: kind=\"cluster\" draws whole clusters by '{column}', which cut the rows of one {keys.entity} apart, "
+            "and "
             f'method="{model.method}" with its effects and lags needs them together: a row drawn twice would be a second '
             f'{keys.entity} with effects of its own. Use kind="entity", or clusters that hold whole entities.'
         )
