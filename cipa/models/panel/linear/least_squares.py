@@ -18,14 +18,13 @@ COLLINEAR = 1e-10
 """A column whose variance given the columns before it is below this share of its variance carries no information of
 its own: its standard deviation would be 1e-5 of the column's, below what data are measured to (as fixest)."""
 
-STEADY = 1e-11
-"""A column whose sum of squares given the columns before it is below this share of its own sum of squares is one of them, or
-varies by less than 3e-6 of its size: products of it, as robust errors take them, would keep fewer than three digits."""
+STEADY = 1e-12
+"""A column that varies about the constant by less than this share of its size is steady: of sixteen digits it has four left."""
 
 ABSORBED = 1e-13
 """Share of a column's variance that is left by rounding when the effects explain all of it."""
 
-_ROUNDING = 1e-13  # share of a column's length that is left by rounding when the constant explains all of it
+_ROUNDING = 1e-14  # share of a column's length that is left by rounding when the constant explains all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +77,12 @@ def least_squares(X: Array, y: Array, names: Sequence[str], *, spread: Array, co
         When a column is a combination of those before it (named), or there are fewer rows than columns.
     """
     centred, shares = _centred(X, constant)
+    _refuse_steady(X, centred, names)
     factor = _triangle(centred, names, spread=spread, constant=constant)
     inverse = solve_triangular(factor, np.eye(len(factor)))
     inner = inverse @ inverse.T
-    slopes = inner @ (centred.T @ y)
-    slopes = slopes + inner @ (centred.T @ (y - centred @ slopes))  # one refinement: as accurate as Q'y, without forming Q
+    slopes = inverse @ (inverse.T @ (centred.T @ y))
+    slopes = slopes + inverse @ (inverse.T @ (centred.T @ (y - centred @ slopes)))  # refined: as accurate as Q'y, without Q
     return Solution(
         params=shares @ slopes, bread=shares @ inner @ shares.T, residuals=y - centred @ slopes, design=X, centred=centred,
         inner=inner, shares=shares,
@@ -127,7 +127,9 @@ def two_stage(
     """
     k1 = exogenous.shape[1]
     every = np.concatenate([constant, np.zeros(endogenous.shape[1] + instruments.shape[1], dtype=bool)])
-    centred, _ = _centred(np.hstack([exogenous, endogenous, instruments]), every)
+    columns = np.hstack([exogenous, endogenous, instruments])
+    centred, _ = _centred(columns, every)
+    _refuse_steady(columns, centred, [*names, *instrument_names])
     inside = centred[:, k1 : k1 + endogenous.shape[1]]
     Z = np.asfortranarray(np.delete(centred, np.s_[k1 : k1 + endogenous.shape[1]], axis=1))
     first_names = [*names[:k1], *instrument_names]
@@ -156,31 +158,40 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     assert info == 0
     R = np.triu(factored[:k])
     reference = np.maximum(np.where(np.zeros(k, dtype=bool) if constant is None else constant, nobs, spread), 1e-300)
-    size = (R**2).sum(axis=0)
-    weak = np.flatnonzero(R.diagonal() ** 2 < np.maximum(COLLINEAR * reference, STEADY * size))
+    weak = np.flatnonzero(R.diagonal() ** 2 < COLLINEAR * reference)
     if weak.size:
-        raise _collinear(R, int(weak[0]), names, nobs=nobs)
+        raise _collinear(R, int(weak[0]), names)
     return np.asarray(R)
 
 
-def _collinear(R: Array, position: int, names: Sequence[str], *, nobs: int) -> IdentificationError:
+def _refuse_steady(X: Array, centred: Array, names: Sequence[str]) -> None:
+    """Refuse a column that is constant, or of which rounding decides how it varies about the constant."""
+    size, left = (np.sqrt(np.einsum("ij,ij->j", columns, columns) / len(X)) for columns in (X, centred))
+    for j in map(int, np.flatnonzero(left < STEADY * size)):
+        if left[j] <= _ROUNDING * size[j]:
+            raise _constant(names[j])
+        raise IdentificationError(
+            f"'{names[j]}' varies by {left[j]:.2g} around {size[j]:.2g}: so little beside the constant that rounding decides its "
+            "effect. Subtract a constant from it, or measure it from another zero."
+        )
+
+
+def _constant(name: str) -> IdentificationError:
+    return IdentificationError(
+        f"'{name}' is constant in the estimation sample. A regressor without variation has no effect to estimate beside the "
+        "constant: drop it, or check how the column was read."
+    )
+
+
+def _collinear(R: Array, position: int, names: Sequence[str]) -> IdentificationError:
     """Name the column and those of which it is a combination."""
     combination = solve_triangular(R[:position, :position], R[:position, position]) if position else np.empty(0)
     scale = np.sqrt((R[:, :position] ** 2).sum(axis=0))
     share = np.abs(combination) * scale
     partners = [names[int(i)] for i in np.flatnonzero(share > 1e-6 * max(float(share.max(initial=0.0)), 1e-300))]
     others = [name for name in partners if name != "the constant"] or partners
-    size, left = float(np.sqrt((R[:, position] ** 2).sum())), abs(float(R[position, position]))
-    if partners == ["the constant"] and left > _ROUNDING * size:
-        return IdentificationError(
-            f"'{names[position]}' varies by {left / np.sqrt(nobs):.2g} around {size / np.sqrt(nobs):.2g}: so little beside the "
-            "constant that rounding decides its effect. Subtract a constant from it, or measure it from another zero."
-        )
     if partners == ["the constant"] or not partners:
-        return IdentificationError(
-            f"'{names[position]}' is constant in the estimation sample. A regressor without variation has no effect to"
-            " estimate beside the constant: drop it, or check how the column was read."
-        )
+        return _constant(names[position])
     return IdentificationError(
         f"'{names[position]}' is collinear: it is a linear combination of {', '.join(others)}. Their separate effects are not"
         " identified (the data would fit equally well with any share for each). Drop one of them."
