@@ -248,9 +248,9 @@ def _refuse_other_forms(main: Term, by: str, held: Sequence[str], fit: Fit) -> N
     for name, other in pairs:
         if other != name and _variable(other) == _variable(name):
             raise InferenceError(
-                f"'{name}' stands in the equation of {main.lhs} as '{other}' too, so the effect of {main.rhs} is no line in {by}: "
-                "a slope that moves the one and holds the other would be that of no case. Compare predictions (ci.predict), or "
-                "leave one form out."
+                f"'{name}' stands in the equation of {main.lhs} as '{other}' too, so the effect of {main.rhs} is no line in "
+                f"{by}: a slope that moves the one and holds the other would be that of no case. Compare predictions "
+                "(ci.predict), or leave one form out."
             )
 
 
