@@ -106,7 +106,7 @@ EXPLANATIONS = {
     ),
     "vcov_mended": "The covariance of the estimates was not positive semidefinite; its negative eigenvalues were set to zero.",
     "effect_rank": (
-        "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants."
+        "Three or more sets of effects have too many levels to count their parameters exactly; they are bounded from above."
     ),
 }
 """Code -> meaning and remedy."""
