@@ -49,20 +49,20 @@ def _refuse_other_samples(restricted: PanelFit, general: PanelFit) -> None:
     for fit in (restricted, general):
         if not np.isfinite(fit.loglik):
             raise InferenceError(
-                f"ci.lr_test: '{fit.title}' has no likelihood of its rows, as pooled and within models without instruments have. "
-                "Use ci.wald_test of the coefficients that the smaller model leaves out."
+                f"ci.lr_test: '{fit.title}' has no likelihood of its rows, as pooled and within models without instruments "
+                "have. Use ci.wald_test of the coefficients that the smaller model leaves out."
             )
     first, second = restricted.design, general.design
     if first.response_name != second.response_name or not np.array_equal(first.response, second.response):
         raise InferenceError(
-            f"ci.lr_test: the outcomes differ ({first.response_name} and {second.response_name}, or their rows), and likelihoods "
-            "of different outcomes are in different units. Fit both models to the same outcome in the same rows."
+            f"ci.lr_test: the outcomes differ ({first.response_name} and {second.response_name}, or their rows), and "
+            "likelihoods of different outcomes are in different units. Fit both models to the same outcome in the same rows."
         )
     one, other = (np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second))
     if not np.array_equal(one, other):
         raise InferenceError(
-            "ci.lr_test: the rows are weighed differently, so that the likelihoods are of different samples. Use the same weights= "
-            "in both models."
+            "ci.lr_test: the rows are weighed differently, so that the likelihoods are of different samples. Use the same "
+            "weights= in both models."
         )
 
 
