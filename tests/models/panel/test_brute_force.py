@@ -233,3 +233,13 @@ def test_outcomes_too_small_to_square_twice_have_the_same_shares() -> None:
     found, want = (fitted(data.assign(y=data.y * unit), ("firm",), None).statistics for unit in (1e-150, 1.0))
     for name in ("r2", "r2_within", "r2_between", "r2_overall"):
         assert found[name].value == pytest.approx(want[name].value, rel=EXACT)
+
+
+def test_effects_that_overlap_say_how_many_constants_are_open() -> None:
+    """Five regions by eight years hold the years: each year's effect can be moved into its regions."""
+    data = panel(seed=2, keep=1.1, singles=0)
+    table = ci.fixed_effects(fitted(data, ("firm", "year", "reg^year"), None))
+    counted = len(table.to_frame()) - int(table.to_frame().reference.sum())
+    rank = np.linalg.matrix_rank(np.hstack([np.eye(codes(data, name).max() + 1)[codes(data, name)] for name in EFFECTS[-1]]))
+    assert f"{counted - rank} more constants" in str(table)
+    assert "more constants" not in str(ci.fixed_effects(fitted(panel(**SHAPES["disconnected"]), ("firm", "year"), None)))
