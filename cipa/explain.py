@@ -108,7 +108,7 @@ EXPLANATIONS = {
     "exact": "The regressors give the outcome exactly, so that standard errors and tests are rounding. The outcome may be "
     "computed from one of them: leave that one out.",
     "effect_rank": (
-        "With three or more sets of effects the number of absorbed parameters is counted as levels less redundant constants."
+        "Three or more sets of effects have too many levels to count their parameters exactly; they are bounded from above."
     ),
 }
 """Code -> meaning and remedy."""

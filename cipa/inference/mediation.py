@@ -20,7 +20,7 @@ import numpy as np
 from cipa.errors import InferenceError, SpecificationError, public, whole_seed
 from cipa.inference.bootstrap import Bootstrapped, intervals
 from cipa.inference.effects import Coefficients, coefficients, groups_of
-from cipa.numerics.algebra.linalg import Array
+from cipa.numerics.algebra.linalg import Array, unit_diagonal
 from cipa.results.estimates import Estimate, Estimates, tabulate
 from cipa.results.fit import Fit
 from cipa.terms import Path, Term
@@ -122,8 +122,9 @@ def _monte_carlo(row: Estimate, steps: Coefficients, draws: int, *, seed: int | 
 
 
 def _draws(steps: Coefficients, draws: int, *, seed: int | None) -> Array:
-    """Draws (draws, r) from N(b, V)."""
-    values, vectors = np.linalg.eigh(steps.cov)
+    """Draws (draws, r) from N(b, V), made in units in which every variance is 1."""
+    unit, scale = unit_diagonal(steps.cov)
+    values, vectors = np.linalg.eigh(unit)
     if values.min(initial=0.0) < -1e-8 * max(float(values.max(initial=0.0)), 1e-300):
         raise InferenceError(
             "ci.indirect: the covariance of the coefficients is not positive semidefinite, so that nothing can be drawn from it. "
@@ -131,4 +132,4 @@ def _draws(steps: Coefficients, draws: int, *, seed: int | None) -> Array:
         )
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = np.random.default_rng(seed).normal(size=(draws, len(values)))
-    return np.asarray(steps.values + normal @ root.T)
+    return np.asarray(steps.values + normal @ root.T * scale)

@@ -295,7 +295,7 @@ def _chosen(estimates: Estimates, claims: Sequence[_Claim]) -> list[_Claim]:
     """The claims, or every free parameter and defined effect."""
     if not claims:
         return [_Claim(row.term.lhs if row.term.op == ":=" else str(row.term)) for row in estimates if row.status != "fixed"]
-    names = [str(row.term) for row in estimates] + [row.label for row in estimates if row.label]
+    names = [name for row in estimates if row.status != "fixed" for name in (str(row.term), row.label) if name]
     for claim in claims:
         row = None if "==" in claim.name else estimates.find(claim.name)
         if row is None or row.status == "fixed":

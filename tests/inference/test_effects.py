@@ -315,3 +315,13 @@ def test_other_moderators_may_be_levels_of_words() -> None:
     shares = {f"kind[{k}]": float((data.kind == k).mean()) for k in "bc"} | {f"i(year){k}": 0.2 for k in range(1, 5)}
     want = b["x"] + sum(b[f"x:{name}"] * share for name, share in shares.items())
     assert ci.simple_slopes(fit, "y ~ x", by="z", values=[0.0]).columns["estimate"][0] == pytest.approx(want, rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6, 1e10])
+def test_the_interval_of_draws_does_not_depend_on_units(unit: float) -> None:
+    """The same seed gave other draws in other units, whose eigenvectors differ; the smallest variances were rounding."""
+    data = ci.datasets.load("holzinger1939").to_frame().rename(columns={"x1": "x", "x4": "m", "x7": "y"})
+    plain, scaled = (ci.SEM("m ~ x\ny ~ m + x", estimator="mlr").fit(data.assign(x=data.x * scale)) for scale in (1.0, unit))
+    want, found = (ci.indirect(fit, "x -> m -> y", draws=20_000, seed=3)[0] for fit in (plain, scaled))
+    for name in ("conf_low", "conf_high", "std_error"):
+        assert getattr(found, name) * unit == pytest.approx(getattr(want, name), rel=1e-6)

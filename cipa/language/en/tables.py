@@ -177,6 +177,10 @@ MODELS: Mapping[str, Template] = {
     ),
     "table.predictions.effect": "{rows} rows have no fitted value: an effect has a level that the estimation sample does not.",
     "table.effects": "Effects, {title}",
+    "table.effects.not_apart": (
+        "The effects of {names:commas} overlap: {free} more constants could be moved from one to another without changing a "
+        "fitted value. Read their sum, not one by one."
+    ),
     "table.effects.reference": _reference,
     "table.row_residuals": "Residuals: observed less fitted, {title}",
 }

@@ -208,3 +208,38 @@ def test_where_a_regressor_is_zero_does_not_matter(name: str, far: float) -> Non
             continue  # not derived for this method
         errors = [np.sqrt(np.diag(fit.vcov))[slopes] for fit in (want, ci.vcov(moved, vcov, data=away))]
         assert errors[1] == pytest.approx(errors[0], rel=FAR[far])
+
+
+@pytest.mark.parametrize("method", ["pooled", "within", "between", "random", "mundlak", "first_difference"])
+@pytest.mark.parametrize("constant", [3.0, 0.1, 1e6 / 3])
+def test_a_constant_regressor_is_refused_by_name(method: str, constant: float) -> None:
+    """Beside the intercept it has no variance; what rounding leaves gave coefficients of 1e28."""
+    data = panel(seed=9, singles=1).assign(same=constant)
+    for formula in ("y ~ x + same", "y ~ same", "y ~ same + x"):
+        with pytest.raises(ci.IdentificationError, match="'same' is constant"):
+            ci.Panel(formula, method=method, entity="firm", time="year").fit(data)
+
+
+def test_without_an_intercept_one_constant_regressor_is_the_constant() -> None:
+    data = panel(seed=9).assign(same=0.1, other=7.7)
+    found = ci.OLS("y ~ x + same - 1").fit(data)
+    assert found.params[1] * 0.1 == pytest.approx(ci.OLS("y ~ x").fit(data).params[0], rel=EXACT)
+    with pytest.raises(ci.IdentificationError, match="'other' is collinear"):
+        ci.OLS("y ~ x + same + other - 1").fit(data)
+
+
+def test_outcomes_too_small_to_square_twice_have_the_same_shares() -> None:
+    data = panel(seed=9)
+    found, want = (fitted(data.assign(y=data.y * unit), ("firm",), None).statistics for unit in (1e-150, 1.0))
+    for name in ("r2", "r2_within", "r2_between", "r2_overall"):
+        assert found[name].value == pytest.approx(want[name].value, rel=EXACT)
+
+
+def test_effects_that_overlap_say_how_many_constants_are_open() -> None:
+    """Five regions by eight years hold the years: each year's effect can be moved into its regions."""
+    data = panel(seed=2, keep=1.1, singles=0)
+    table = ci.fixed_effects(fitted(data, ("firm", "year", "reg^year"), None))
+    counted = len(table.to_frame()) - int(table.to_frame().reference.sum())
+    rank = np.linalg.matrix_rank(np.hstack([np.eye(codes(data, name).max() + 1)[codes(data, name)] for name in EFFECTS[-1]]))
+    assert f"{counted - rank} more constants" in str(table)
+    assert "more constants" not in str(ci.fixed_effects(fitted(panel(**SHAPES["disconnected"]), ("firm", "year"), None)))

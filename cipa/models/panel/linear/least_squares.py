@@ -157,7 +157,12 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     factored, _, _, info = lapack.dgeqrf(X)
     assert info == 0
     R = np.triu(factored[:k])
-    reference = np.maximum(np.where(np.zeros(k, dtype=bool) if constant is None else constant, nobs, spread), 1e-300)
+    intercept = np.zeros(k, dtype=bool) if constant is None else constant
+    flat = (spread == 0) & ~intercept  # a constant; without an intercept it may be the one, and is judged by its length
+    reference = np.where(intercept, nobs, np.where(flat, (X**2).sum(axis=0), spread))
+    flat = flat & intercept.any()
+    if flat.any():
+        raise _constant(names[int(np.flatnonzero(flat)[0])])
     weak = np.flatnonzero(R.diagonal() ** 2 < COLLINEAR * reference)
     if weak.size:
         raise _collinear(R, int(weak[0]), names)
@@ -195,6 +200,13 @@ def _collinear(R: Array, position: int, names: Sequence[str]) -> IdentificationE
     return IdentificationError(
         f"'{names[position]}' is collinear: it is a linear combination of {', '.join(others)}. Their separate effects are not"
         " identified (the data would fit equally well with any share for each). Drop one of them."
+    )
+
+
+def _constant(name: str) -> IdentificationError:
+    return IdentificationError(
+        f"'{name}' is constant in the estimation sample. A regressor without variation has no effect to estimate beside the "
+        "constant: drop it, or check how the column was read."
     )
 
 

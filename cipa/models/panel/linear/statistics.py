@@ -196,7 +196,8 @@ def _squared_correlation(first: Array, second: Array, weights: Array) -> float:
     floor = [float(np.abs(column).max(initial=0.0)) ** 2 * float(weights.sum()) * 1e-24 for column in (first, second)]
     if not (squares[0] > floor[0] and squares[1] > floor[1]):
         return float("nan")
-    return float((weights * a) @ b) ** 2 / (squares[0] * squares[1])
+    lengths = np.sqrt(squares)  # one after the other, as their product can be too small for a computer
+    return float((weights * a) @ b / lengths[0] / lengths[1]) ** 2
 
 
 def _components(found: Transformed) -> list[Statistic]:

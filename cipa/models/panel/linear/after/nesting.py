@@ -34,35 +34,35 @@ def plain_difference(restricted: PanelFit, general: PanelFit, df: float, method:
             f'ci.lr_test(method="{method}") is a correction of tests of moments, which a regression does not have. Leave '
             "method= out, or use ci.wald_test, which takes robust errors."
         )
-    _refuse_unnested(restricted, general)
-    return 1.0, 0.0
-
-
-def _refuse_unnested(restricted: PanelFit, general: PanelFit) -> None:
-    """Refuse likelihoods of which the difference says nothing: `restricted` is no restriction of `general`."""
-    for fit in (restricted, general):
-        if not np.isfinite(fit.loglik):
-            raise InferenceError(
-                f"ci.lr_test: '{fit.title}' has no likelihood of its rows (only pooled and within models without instruments "
-                "have one). Use ci.wald_test of the coefficients that the smaller model leaves out."
-            )
-    first, second = restricted.design, general.design
-    if first.response_name != second.response_name or not np.array_equal(first.response, second.response):
-        raise InferenceError(
-            f"ci.lr_test: the outcomes differ ({first.response_name} and {second.response_name}, or their rows). Likelihoods of "
-            "different outcomes are in different units: give models of the same one in the same rows."
-        )
-    one, other = (np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second))
-    if not np.array_equal(one, other):
-        raise InferenceError(
-            "ci.lr_test: the rows are weighed differently, so that both likelihoods are of different samples. Use the same "
-            "weights= in both."
-        )
+    _refuse_other_samples(restricted, general)
     outside = _outside(restricted, general)
     if outside:
         raise InferenceError(
             f"ci.lr_test: {outside} of the smaller model is not a combination of what the larger one holds, so it is no "
             "restriction of it. Add it to the larger model, or compare by AIC or BIC."
+        )
+    return 1.0, 0.0
+
+
+def _refuse_other_samples(restricted: PanelFit, general: PanelFit) -> None:
+    """Refuse fits without a likelihood, and likelihoods of different outcomes or of rows that are weighed differently."""
+    for fit in (restricted, general):
+        if not np.isfinite(fit.loglik):
+            raise InferenceError(
+                f"ci.lr_test: '{fit.title}' has no likelihood of its rows, as pooled and within models without instruments "
+                "have. Use ci.wald_test of the coefficients that the smaller model leaves out."
+            )
+    first, second = restricted.design, general.design
+    if first.response_name != second.response_name or not np.array_equal(first.response, second.response):
+        raise InferenceError(
+            f"ci.lr_test: the outcomes differ ({first.response_name} and {second.response_name}, or their rows), and "
+            "likelihoods of different outcomes are in different units. Fit both models to the same outcome in the same rows."
+        )
+    one, other = (np.ones(fit.nobs) if fit.weights is None else fit.weights for fit in (first, second))
+    if not np.array_equal(one, other):
+        raise InferenceError(
+            "ci.lr_test: the rows are weighed differently, so that the likelihoods are of different samples. Use the same "
+            "weights= in both models."
         )
 
 

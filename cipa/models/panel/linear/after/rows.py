@@ -70,7 +70,8 @@ def fixed_effects(fit: PanelFit) -> ResultTable:
     ResultTable
         effect, level, estimate, reference. The first effect holds the constant; of every further one the first level (of each
         connected part of the panel) is the reference, 0 by definition, as in fixest's `fixef`. Outcome = X b + the effects +
-        residual, verified. An effect of a firm with T rows has the noise of a mean of T residuals: read them together, not one by
+        residual, verified. Three sets of effects that overlap further (years beside regions by year) leave more constants open; a
+        note counts them. An effect of a firm with T rows has the noise of a mean of T residuals: read them together, not one by
         one.
 
     Raises
@@ -100,8 +101,11 @@ def fixed_effects(fit: PanelFit) -> ResultTable:
         rows += zip([name] * len(values), labels, values.tolist(), references.tolist(), strict=True)
     columns = {head: tuple(row[k] for row in rows) for k, head in enumerate(("effect", "level", "estimate", "reference"))}
     first, *others = names
-    note = EN("table.effects.reference", first=first, others=tuple(others))
-    return ResultTable(title=EN("table.effects", title=fit.title), columns=columns, notes=(note,))
+    notes = [EN("table.effects.reference", first=first, others=tuple(others))]
+    free = len(rows) - sum(columns["reference"]) - fit.transformed.rows.effect_rank
+    if free > 0:  # three sets and more, whose levels are unions of one another's or are not connected
+        notes.append(EN("table.effects.not_apart", free=free, names=tuple(names)))
+    return ResultTable(title=EN("table.effects", title=fit.title), columns=columns, notes=tuple(notes))
 
 
 def residuals(fit: PanelFit, kind: str | None) -> ResultTable:
