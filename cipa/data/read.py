@@ -92,8 +92,8 @@ def _read_folder(folder: Path, *, name: str, wanted: Wanted) -> Dataset:
             break
     else:
         raise DataError(
-            f"The folder '{folder.resolve().name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: put the file "
-            "there under that name, or read the file itself."
+            f"The folder '{folder.resolve().name}' holds no data.csv. A data set is a folder with data.csv and codebook.toml: "
+            "put the file there under that name, or read the file itself."
         )
     if not (folder / "codebook.toml").is_file():
         return data

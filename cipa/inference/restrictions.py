@@ -9,7 +9,9 @@ Sources: Bentler, P. M. & Satorra, A. (2010). Psychological Methods, 15, 111-123
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from cipa.results.questions import release as release_tests
 from cipa.results.statistics import Statistic
 from cipa.study.expressions import Binary, Expression, Parser, gradient_of, names_in
 from cipa.study.tokens import Token, tokenize
+
+_QUOTED = re.compile(r"`([^`\n]+)`")
 
 METHODS = ("default", "satorra_bentler_2001", "satorra_bentler_2010", "satorra_2000", "none")
 
@@ -152,12 +156,12 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
         for text in ([restrictions] if isinstance(restrictions, str) else restrictions)
         for line in text.replace(";", "\n").splitlines()
     ]
-    parsed = [_restriction(line) for line in lines if line.strip()]
+    labels = _names(fit)
+    parsed = [_restriction(line, terms=labels) for line in lines if line.strip()]
     if not parsed:
         raise SpecificationError(
             "ci.wald_test: no restriction is given, so that there is nothing to test. Write 'a == b' or 'a*b == 0'."
         )
-    labels = _names(fit)
     for expression in parsed:
         for name in names_in(expression):
             if name not in labels:
@@ -194,9 +198,22 @@ def _free_rows(fit: Fit) -> list[Any]:
     return [where[term] for term in fit.terms]
 
 
-def _restriction(line: str) -> Expression:
-    """Read "left == right" as left - right."""
-    tokens = [token for token in tokenize(line) if token.kind != "newline"]
+def _restriction(line: str, *, terms: Iterable[str]) -> Expression:
+    """Read "left == right" as left - right; `terms` are names of parameters, which may be terms ("y ~ x")."""
+    known = {"".join(text.split()): text for text in terms}
+    marks = {f"term_in_backticks_{k}": text for k, text in enumerate(known.values())}
+    mark_of = {text: mark for mark, text in marks.items()}
+
+    def marked(match: re.Match[str]) -> str:
+        text = known.get("".join(match[1].split()))
+        return match[0] if text is None else mark_of[text]
+
+    tokens = [
+        replace(token, text=marks.get(token.text, token.text))
+        for token in tokenize(_QUOTED.sub(marked, line))
+        if token.kind != "newline"
+    ]
+    tokens = _joined(tokens, {text: words for text in known.values() if len(words := _words(text)) > 1})
     split = [k for k, token in enumerate(tokens) if token.text == "=="]
     if len(split) != 1:
         raise SpecificationError(
@@ -205,6 +222,27 @@ def _restriction(line: str) -> Expression:
         )
     left, right = _side(tokens[: split[0]], line), _side(tokens[split[0] + 1 :], line)
     return Binary("-", left, right)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The tokens that a term is made of; () for one that syntax cannot write."""
+    try:
+        return tuple(token.text for token in tokenize(text))
+    except SpecificationError:
+        return ()
+
+
+def _joined(tokens: Sequence[Token], spelt: Mapping[str, tuple[str, ...]]) -> list[Token]:
+    """Tokens in which those of a term are one name, the longest term first."""
+    order = sorted(spelt, key=lambda text: -len(spelt[text]))
+    joined, place = [], 0
+    while place < len(tokens):
+        rest = tuple(token.text for token in tokens[place:])
+        text = next((text for text in order if rest[: len(spelt[text])] == spelt[text]), None)
+        first = tokens[place]
+        joined.append(first if text is None else Token("name", text, first.line, first.column))
+        place += 1 if text is None else len(spelt[text])
+    return joined
 
 
 def _side(tokens: Sequence[Token], line: str) -> Expression:

@@ -83,8 +83,8 @@ def _merged(*, cells: int, first: str) -> str:
 
 def _remark(*, text: str, row: int) -> str:
     return (
-        f"row {row}, after a blank one, holds '{text}' and nothing else: a remark under the table? It counts as a case, and makes its "
-        "column one of words. Delete it in the spreadsheet."
+        f"row {row}, after a blank one, holds '{text}' and nothing else: a remark under the table? It counts as a case, and "
+        "makes its column one of words. Delete it in the spreadsheet."
     )
 
 

@@ -112,7 +112,8 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     nobs, k = X.shape
     if nobs <= k:
         raise IdentificationError(
-            f"The regression has {nobs} rows for {k} parameters ({', '.join(names[:6])}{', …' if k > 6 else ''}). With no more "
+            f"The regression has {nobs} row{'s' if nobs > 1 else ''} for {k} parameter{'s' if k > 1 else ''} "
+            f"({', '.join(names[:6])}{', …' if k > 6 else ''}). With no more "
             "rows than parameters every outcome is fitted exactly. Use fewer regressors, or data with more rows."
         )
     factored, _, _, info = lapack.dgeqrf(X)
