@@ -52,3 +52,26 @@ def test_a_restriction_may_name_levels_and_sums_of_terms() -> None:
     assert ci.wald_test(fit, "x1 ~ x2 - x1 ~ x3 == 0").value == pytest.approx(ci.wald_test(fit, "x2 == x3").value, rel=1e-12)
     row = fit.estimates["x1 ~ school[Pasteur]"]
     assert ci.wald_test(fit, "`x1 ~ school[Pasteur]` == 0").value == pytest.approx(row.statistic**2, rel=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ["ml", "mlr", "wls"])
+def test_a_model_without_a_free_parameter_is_refused(estimator: str) -> None:
+    fixed = "x1 ~ 0.3*x2\nx1 ~~ 1*x1\nx2 ~~ 1*x2\nx1 ~ 1*1\nx2 ~ 2*1"
+    with pytest.raises(ci.IdentificationError, match="Every parameter of the model is fixed"):
+        ci.SEM(fixed, estimator=estimator).fit(TESTS)
+    with pytest.raises(ci.IdentificationError, match="Every parameter of the model is fixed"):
+        ci.power(ci.SEM(fixed, estimator="ml"), nobs=100)
+
+
+def test_one_name_in_the_place_of_a_list_is_that_name_and_not_its_letters() -> None:
+    assert str(ci.descriptives(TESTS, "x1")) == str(ci.descriptives(TESTS, ["x1"]))
+    with pytest.raises(ci.SpecificationError, match=r"at least two different items, and got \['x1'\]"):
+        ci.cronbach_alpha(TESTS, "x1")
+    letters = FRAME.rename(columns={"x1": "a", "x2": "b", "x3": "ab"})
+    assert list(ci.descriptives(letters, "ab").to_frame().variable) == ["ab"]  # there are columns a and b
+
+
+def test_a_misspelt_public_name_gets_the_nearest_from_python() -> None:
+    with pytest.raises(AttributeError) as raised:
+        _ = ci.fit_measure
+    assert (raised.value.name, raised.value.obj) == ("fit_measure", ci)  # what Python's own suggestion rests on
