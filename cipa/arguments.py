@@ -93,7 +93,10 @@ def fits(value: Any, kinds: Iterable[str]) -> bool:
 
 
 def plain(value: Any, kinds: Iterable[str]) -> Any:
-    """A one-dimensional array or index, where a list is asked for, as a tuple; anything else as it is."""
+    """A one-dimensional array or index, or one name, where a list is asked for, as a tuple; anything else as it is."""
+    if isinstance(value, str):
+        names = any(_head(kind) in _SEQUENCES[:2] and ("str",) in _members(kind) for kind in kinds)
+        return (value,) if names and "str" not in kinds else value
     listed = any(_head(kind) in _SEQUENCES for kind in kinds) and "array" not in kinds
     return tuple(value.tolist()) if listed and hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1 else value
 

@@ -190,8 +190,10 @@ def no_such(what: str, name: Any, known: Iterable[str], *, most: int = 12) -> st
     """Why a fit is not asked for what it does not have ("measure", "coefficient"): the nearest, and up to `most` that it has."""
     names = [str(choice) for choice in known]
     listed = ", ".join(names[:most]) + (" and others" if len(names) > most else "")
-    has = f"choose one of {listed}" if names else "it has none"
-    return f"This fit has no {what} '{name}'.{did_you_mean(str(name), names)} Another one would answer another question: {has}."
+    if not names:
+        return f"This fit has no {what} '{name}', nor any other of its kind. Write it into the model and fit again."
+    near = did_you_mean(str(name), names)
+    return f"This fit has no {what} '{name}'.{near} Another one would answer another question: choose one of {listed}."
 
 
 def one_of(value: Any, choices: Iterable[str], *, what: str, where: str = "", lavaan: bool = False) -> str:
@@ -317,6 +319,11 @@ def _wrong_call(
     listed = ", ".join(sorted(known)) or "no keyword"
     unknown = next((key for key in kwargs if key not in known), "")
     if unknown:
+        if unknown == "data" and "fit" not in name:
+            return UnknownKeywordError(
+                f"ci.{name} takes no data: a model is declared first, and can then be fitted to any data. Give them to its "
+                f"fit, as in ci.{name}(...).fit(data)."
+            )
         return UnknownKeywordError(
             f"ci.{name} has no keyword '{unknown}'.{did_you_mean(unknown, known)} It would change nothing: rename or drop "
             f"it. It understands: {listed}."

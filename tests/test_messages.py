@@ -71,7 +71,7 @@ def test_a_bare_key_in_another_script_is_to_be_quoted(tmp_path: Path) -> None:
 
 
 def test_groups_that_are_none() -> None:
-    with pytest.raises(ci.DataError, match="1 cases in group b for 3 observed variables"):
+    with pytest.raises(ci.DataError, match="1 case in group b for 3 observed variables"):
         ci.SEM(CFA, group="place").fit(children(place=["a"] * 300 + ["b"]))
     with pytest.raises(ci.DataError, match=r"'place' has 301 values \(0, 1, 2, …\) for 301 cases.*Is it an identifier"):
         ci.SEM(CFA, group="place").fit(children(place=np.arange(301)))

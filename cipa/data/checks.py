@@ -5,7 +5,8 @@ Not empty, not constant, within reach of double precision, seen together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -127,8 +128,16 @@ def numbers_of(columns: Mapping[str, Column], *, name: str, ordered: Sequence[st
             else "Recode them to numbers, mark what is no answer as missing, or use the column as group=, cluster= or i(...) "
             "instead."
         )
-        raise DataError(f"{name}: {what} words, and a model needs numbers:{listed}\n{advice}")
+        raise DataError(
+            f"{name}: {what} {_kind(columns[column] for column in wrong)}, and a model needs numbers:{listed}\n{advice}"
+        )
     return [values for values in read.values() if values is not None]
+
+
+def _kind(columns: Iterable[Column]) -> str:
+    """What columns hold in place of numbers."""
+    values = [value for column in columns for value in column if value is not None]
+    return "dates" if all(isinstance(value, (date, np.datetime64)) for value in values) else "words"
 
 
 def _parsed(values: Column) -> Column | None:

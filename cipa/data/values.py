@@ -81,8 +81,9 @@ def _refuse_between(data: Dataset, name: str, values: Sequence[Any], numeric: Se
     odd = next((value for value, number in zip(values, numeric, strict=True) if not number), None)
     if odd is not None:
         count = len(numeric) - sum(numeric)
+        others = f"{count} values that are" if count > 1 else "1 value that is"
         raise DataError(
-            f"{data.name}: the column '{name}' holds numbers and {count} values that are none, first {odd!r}. Read as numbers it "
+            f"{data.name}: the column '{name}' holds numbers and {others} none, first {odd!r}. Read as numbers it "
             f"would lose them, read as words it would lose its order. Mark them as missing, or write i({name}) for a dummy of "
             "each value."
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from itertools import islice, pairwise
 from typing import Any
 
@@ -29,7 +30,7 @@ from cipa.numerics.algebra.linalg import Array, IntArray, frozen
 from cipa.numerics.resample import case_rows, cluster_rows, generators, quantiles
 from cipa.progress import watched
 from cipa.results.answers import Refit
-from cipa.results.display import clipped, render_html
+from cipa.results.display import clipped
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
 from cipa.results.questions import refit
@@ -85,17 +86,22 @@ class Bootstrapped:
         """A fresh DataFrame of the estimates."""
         return self.estimates.to_frame()
 
-    def __str__(self) -> str:
+    @property
+    def _head(self) -> str:
+        """How the draws were made, and what became of them."""
         head = f"Bootstrap ({self.kind}), {len(self.draws)} draws, seed {self.seed}, intervals: {self.conf_type}"
         lost = f"; {self.failed} draws did not converge and are left out" if self.failed else ""
         odd = f"; {self.inadmissible} draws are inadmissible (a negative variance, say) and are kept" if self.inadmissible else ""
-        return f"{head}{lost}{odd}\n{self.estimates}"
+        return f"{head}{lost}{odd}"
+
+    def __str__(self) -> str:
+        return f"{self._head}\n{self.estimates}"
 
     def __repr__(self) -> str:
         return clipped(str(self))
 
     def _repr_html_(self) -> str:
-        return render_html(self.to_frame())
+        return f"<p>{escape(self._head)}</p>{self.estimates._repr_html_()}"
 
 
 @public

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,7 @@ from cipa.results.statistics import Statistic
 from cipa.study.expressions import Binary, Expression, Parser, gradient_of, names_in
 from cipa.study.tokens import Token, tokenize
 
-_QUOTED = re.compile(r"`([^`]+)`")
-_PLACE = "cipa_parameter_{}"  # how the grammar of restrictions calls a parameter whose term is no plain name
+_QUOTED = re.compile(r"`([^`\n]+)`")
 
 METHODS = ("default", "satorra_bentler_2001", "satorra_bentler_2010", "satorra_2000", "none")
 
@@ -169,17 +169,16 @@ def wald_test(fit: Fit, restrictions: str | Sequence[str]) -> Statistic:
         for line in text.replace(";", "\n").splitlines()
     ]
     labels = _names(fit)
-    parsed = [_restriction(_plain(line, labels)) for line in lines if line.strip()]
+    parsed = [_restriction(line, terms=labels) for line in lines if line.strip()]
     if not parsed:
         raise SpecificationError(
             "ci.wald_test: no restriction is given, so that there is nothing to test. Write 'a == b' or 'a*b == 0'."
         )
-    positions = labels | {_PLACE.format(k): k for k in range(len(fit.params))}
     for expression in parsed:
         for name in names_in(expression):
-            if name not in positions:
+            if name not in labels:
                 raise _unknown(name, labels)
-    pairs = [gradient_of(expression, fit.params, positions) for expression in parsed]
+    pairs = [gradient_of(expression, fit.params, labels) for expression in parsed]
     h, J = np.array([value for value, _ in pairs]), np.array([slope for _, slope in pairs])
     return _wald(fit, h, J)
 
@@ -211,23 +210,10 @@ def _degrees(fit: Fit, J: Array) -> float:
     return min((float(rows[k].df) for k in concerned if not math.isnan(rows[k].df)), default=math.inf)
 
 
-def _plain(line: str, labels: Mapping[str, int]) -> str:
-    """The line with the terms in backticks that the grammar of names does not hold ("x:z", "y ~ x") by their positions."""
-
-    def place(found: re.Match[str]) -> str:
-        if found[1] in labels:
-            return _PLACE.format(labels[found[1]])
-        if re.search("[:~]", found[1]):
-            raise _unknown(found[1], labels)
-        return found[0]
-
-    return _QUOTED.sub(place, line)
-
-
-def _unknown(name: str, labels: Mapping[str, int]) -> InferenceError:
+def _unknown(name: str, labels: Iterable[str]) -> InferenceError:
     return InferenceError(
         f"ci.wald_test: '{name}' is not the label of a free parameter, nor the term of one, so that it has no "
-        f"estimate.{did_you_mean(name, labels)} Name a term as the estimates print it, in backticks, or label it: {name}*x."
+        f"estimate.{did_you_mean(name, labels)} Name a term as the estimates print it, or label it: {name}*x."
     )
 
 
@@ -245,9 +231,24 @@ def _free_rows(fit: Fit) -> list[Any]:
     return [where[term] for term in fit.terms]
 
 
-def _restriction(line: str) -> Expression:
-    """Read "left == right" as left - right."""
-    tokens = [token for token in tokenize(line) if token.kind != "newline"]
+def _restriction(line: str, *, terms: Iterable[str]) -> Expression:
+    """Read "left == right" as left - right; `terms` are names of parameters, which may be terms ("y ~ x")."""
+    known = {"".join(text.split()): text for text in terms}
+    marks = {f"term_in_backticks_{k}": text for k, text in enumerate(known.values())}
+    mark_of = {text: mark for mark, text in marks.items()}
+
+    def marked(match: re.Match[str]) -> str:
+        text = known.get("".join(match[1].split()))
+        if text is None and re.search("[:~]", match[1]):
+            raise _unknown(match[1], terms)
+        return match[0] if text is None else mark_of[text]
+
+    tokens = [
+        replace(token, text=marks.get(token.text, token.text))
+        for token in tokenize(_QUOTED.sub(marked, line))
+        if token.kind != "newline"
+    ]
+    tokens = _joined(tokens, {text: words for text in known.values() if len(words := _words(text)) > 1})
     split = [k for k, token in enumerate(tokens) if token.text == "=="]
     if len(split) != 1:
         raise SpecificationError(
@@ -256,6 +257,27 @@ def _restriction(line: str) -> Expression:
         )
     left, right = _side(tokens[: split[0]], line), _side(tokens[split[0] + 1 :], line)
     return Binary("-", left, right)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The tokens that a term is made of; () for one that syntax cannot write."""
+    try:
+        return tuple(token.text for token in tokenize(text))
+    except SpecificationError:
+        return ()
+
+
+def _joined(tokens: Sequence[Token], spelt: Mapping[str, tuple[str, ...]]) -> list[Token]:
+    """Tokens in which those of a term are one name, the longest term first."""
+    order = sorted(spelt, key=lambda text: -len(spelt[text]))
+    joined, place = [], 0
+    while place < len(tokens):
+        rest = tuple(token.text for token in tokens[place:])
+        text = next((text for text in order if rest[: len(spelt[text])] == spelt[text]), None)
+        first = tokens[place]
+        joined.append(first if text is None else Token("name", text, first.line, first.column))
+        place += 1 if text is None else len(spelt[text])
+    return joined
 
 
 def _side(tokens: Sequence[Token], line: str) -> Expression:

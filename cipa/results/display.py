@@ -28,18 +28,29 @@ def _column(values: Sequence[Any]) -> Any:
 
 def render_text(table: pd.DataFrame, *, digits: int = 3) -> str:
     """A table for the terminal: numbers to `digits` decimals, missing cells empty."""
-    return str(
-        table.to_string(
-            index=False, na_rep="", float_format=lambda value: _number(value, digits=digits), formatters=_words(table)
-        )
+    columns = [[str(name), *_cells(table.iloc[:, position], digits=digits)] for position, name in enumerate(table)]
+    widths = [max(map(_width, cells)) for cells in columns]
+    return "\n".join(
+        " ".join(" " * (width - _width(cell)) + cell for width, cell in zip(widths, row, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
     )
 
 
-def _words(table: pd.DataFrame) -> dict[Any, Any]:
-    words: dict[Any, Any] = {
-        name: (lambda value: "" if value is None else str(value)) for name in table if table[name].dtype == object
-    }
-    return words | {name: p_text for name in table if str(name).endswith("p_value") and name not in words}
+def _cells(column: pd.Series[Any], *, digits: int) -> list[str]:
+    """A column as words: p-values as a paper writes them, whole degrees of freedom without decimals, missing cells empty."""
+    name, whole = str(column.name), all(_is_whole(value) for value in column)
+    if column.dtype != object and (name.endswith("p_value") or name == "p_diff"):
+        return [p_text(value) for value in column]
+    if name in _DEGREES and whole:
+        return ["" if pd.isna(value) else f"{value:.0f}" for value in column]
+    return [_cell(value, digits=digits) for value in column]
+
+
+_DEGREES = ("df", "df_diff", "df_denominator")
+
+
+def _is_whole(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and (np.isnan(value) or float(value).is_integer()))
 
 
 def _number(value: float, *, digits: int) -> str:
@@ -112,10 +123,8 @@ def clipped(text: str) -> str:
 def render_html(table: pd.DataFrame, *, digits: int = 3) -> str:
     """An escaped HTML table for a notebook."""
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in table)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(value, digits=digits))}</td>" for value in row) + "</tr>"
-        for row in table.itertuples(index=False, name=None)
-    )
+    columns = [_cells(table.iloc[:, position], digits=digits) for position in range(table.shape[1])]
+    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in zip(*columns, strict=True))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 

@@ -57,6 +57,21 @@ class Estimate:
     conf_high: float = np.nan
     standardized: float = np.nan
 
+    def __str__(self) -> str:
+        head = f"{self.term}{f' ({self.label})' if self.label else ''}: {_number(self.estimate)}"
+        p = p_text(self.p_value)
+        bounds = (_number(self.conf_low), _number(self.conf_high))
+        word, degrees = ("t", f" ({self.df:.6g} df)") if np.isfinite(self.df) else ("z", "")
+        parts = {
+            "SE ": _number(self.std_error), f"{word} = ": _number(self.statistic) and f"{_number(self.statistic)}{degrees}",
+            "p ": p and (p if p.startswith("<") else f"= {p}"), "interval ": all(bounds) and f"[{', '.join(bounds)}]",
+            "standardized ": _number(self.standardized),
+        }  # fmt: skip
+        return ", ".join([head, *(f"{name}{cell}" for name, cell in parts.items() if cell)])
+
+    def __repr__(self) -> str:
+        return f"<Estimate {self}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimates(Sequence[Estimate]):

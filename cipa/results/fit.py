@@ -28,7 +28,6 @@ from cipa.language.en import EN
 from cipa.language.speech import Language
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.answers import Answers
-from cipa.results.display import p_text
 from cipa.results.estimates import Estimates
 from cipa.results.statistics import Statistics
 from cipa.results.vcov import VCov
@@ -302,23 +301,10 @@ class Fit:
         return above + self.estimates._repr_html_() + "".join(f"<p>{escape(note)}</p>" for note in notes)
 
 
-_COUNTS = ("nobs", "entities", "times")
-
-
 def _statistic_line(found: Statistics, name: str) -> str:
     if name not in found:
         return ""
     row = found[name]
     if not np.isfinite(row.value):
         return ""
-    text = f"{row.label or row.name}: {f'{row.value:g}' if name in _COUNTS else f'{row.value:.3f}'}"
-    if row.df is not None:
-        denominator = f", {row.df_denominator:g}" if row.df_denominator is not None else ""
-        text += f" ({row.df:g}{denominator} df)"
-    if row.conf_low is not None and row.conf_high is not None:
-        level = f"{row.conf_level:.0%} " if row.conf_level is not None else ""
-        text += f", {level}interval [{row.conf_low:.3f}, {row.conf_high:.3f}]"
-    if row.p_value is not None and np.isfinite(row.p_value):
-        p = p_text(row.p_value)
-        text += f", p{' of close fit' if name.startswith('rmsea') else ''} {p if p.startswith('<') else f'= {p}'}"
-    return text
+    return str(row)

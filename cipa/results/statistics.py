@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from cipa.errors import InferenceError, no_such
 from cipa.frozen import FrozenDict
-from cipa.results.display import clipped, frame, render_html, render_text
+from cipa.results.display import clipped, frame, p_text, render_html, render_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_COUNTS = ("nobs", "entities", "times")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,22 @@ class Statistic:
     conf_level: float | None = None
     reference: str = ""
     label: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.label or self.name}: {f'{self.value:g}' if self.name in _COUNTS else f'{self.value:.3f}'}"
+        if self.df is not None:
+            denominator = f", {self.df_denominator:g}" if self.df_denominator is not None else ""
+            text += f" ({self.df:g}{denominator} df)"
+        if self.conf_low is not None and self.conf_high is not None:
+            level = f"{self.conf_level:.0%} " if self.conf_level is not None else ""
+            text += f", {level}interval [{self.conf_low:.3f}, {self.conf_high:.3f}]"
+        if self.p_value is not None and math.isfinite(self.p_value):
+            p = p_text(self.p_value)
+            text += f", p{' of close fit' if self.name.startswith('rmsea') else ''} {p if p.startswith('<') else f'= {p}'}"
+        return text
+
+    def __repr__(self) -> str:
+        return f"<Statistic {self.name!r}; {self}>"
 
 
 @dataclass(frozen=True, slots=True)

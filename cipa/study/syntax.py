@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from cipa.errors import did_you_mean
 from cipa.study.expressions import Expression, Parser, names_in
@@ -326,10 +327,23 @@ def _variable(tokens: list[Token], *, source: str) -> str:
         return ":".join(token.text for token in names)
     if number_of(tokens) is not None:
         return ""
-    raise at(
-        source,
-        tokens[0].line,
-        tokens[0].column,
+    raise at(source, tokens[0].line, tokens[0].column, _not_a_name(tokens))
+
+
+def _not_a_name(tokens: list[Token]) -> str:
+    """Why tokens are no variable, and what to write: two names without a sign between them, a function of one, or a stranger."""
+    for left, right in pairwise(tokens):
+        if left.kind == right.kind == "name":
+            return (
+                f"No sign stands between '{left.text}' and '{right.text}', so that it is open what joins them. Write "
+                f"'{left.text} + {right.text}', or a name that holds a blank in backticks."
+            )
+    if tokens[0].kind == "name" and len(tokens) > 1:
+        return (
+            f"'{text_of(tokens)}' is to be computed, and a model is made of columns as they are. Compute it as a "
+            "column first (derive = in a study's source), and name that."
+        )
+    return (
         f"'{text_of(tokens)}' is not a variable name, so that it stands for nothing. Names hold letters, digits, dots and "
-        "underscores: write others in backticks.",
+        "underscores: write others in backticks."
     )

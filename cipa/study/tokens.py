@@ -104,8 +104,8 @@ _LOOKALIKES = dict(
 """Characters of input methods and word processors, and what is meant."""
 
 
-def _meaningless(rest: str) -> str:
-    """Why the first character means nothing, and what to write: a look-alike of an operator, a lone "=", or a stranger."""
+def lookalike(rest: str) -> str:
+    """What to write in place of a look-alike of an operator at the head of `rest`; "" where none stands there."""
     run = ""
     for letter in rest:
         if letter not in _LOOKALIKES and not (run and letter in "=~"):
@@ -120,11 +120,21 @@ def _meaningless(rest: str) -> str:
             f"'{run}' is typed with an input method or copied from a word processor, and is another character than the operator "
             f"it looks like. {advice}, with the keyboard set to English."
         )
+    return ""
+
+
+def _meaningless(rest: str) -> str:
+    """Why the first character means nothing, and what to write: a look-alike of an operator, a lone "=", or a stranger."""
+    seeming = lookalike(rest)
+    if seeming:
+        return seeming
     if rest[0] == "=":
         return (
             "'=' alone relates nothing. Write '=~' for a construct and its items (visual =~ x1 + x2), '~' for a regression (y ~ "
             "x), or '==' for two labels that are equal."
         )
+    if rest[0] == "`":
+        return "A backtick is opened here, and closes no name on this line. Write the name between two of them: `R&D (%)`."
     return (
         f"the character {rest[0]!r} has no meaning here. A name holds letters, digits, dots and underscores; write one with "
         "other characters in backticks: `R&D (%)`."

@@ -1,4 +1,4 @@
-"""Files as strangers bring them: merged cells, remarks below a table, identifiers too long for numbers, an index, a quotation mark."""
+"""Files as strangers bring them: merged cells, remarks below a table, long identifiers, an index, an open quotation mark."""
 
 from __future__ import annotations
 
@@ -120,3 +120,35 @@ def test_a_folder_without_a_name_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ci.DataError, match=f"The folder '{os.path.basename(tmp_path)}' holds no data.csv"):
         ci.read(".")
+
+
+def test_an_index_that_is_named_as_a_column_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"x": [1, 2]}, index=pd.Index([2020, 2021], name="x")).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ci.DataError, match="the name 'x' stands over the index and over a column"):
+        ci.read(tmp_path / "t.parquet")
+
+
+def test_a_file_without_names_is_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("1,2.5,3\n4,5,6\n7,8,9\n")
+    with pytest.warns(DataWarning, match="names in row 1 are numbers throughout: '1', '2.5', '3'. If they are the first case"):
+        ci.read(tmp_path / "t.csv")
+
+
+def test_a_second_title_is_not_joined_with_the_names_below_it(tmp_path: Path) -> None:
+    rows: list[list[object]] = [
+        ["Table 1. Firms", None, None],
+        ["unit: 10 thousand yuan", None, None],
+        ["firm", "sales", None],
+        [None, "2019", "2020"],
+        ["A", 1, 2],
+        ["B", 3, 4],
+    ]
+    with pytest.raises(ci.DataError, match="line 3: column 3 has no name"):  # and no case of 2019 and 2020
+        ci.read(workbook(tmp_path, {"S": rows}))
+    rows[3] = [None, "first", "second"]
+    with pytest.warns(DataWarning) as given:
+        data = ci.read(workbook(tmp_path, {"S": rows}))
+    said = " ".join(str(warning.message) for warning in given)
+    assert "'Table 1. Firms', 'unit: 10 thousand yuan' above the table are titles" in said
+    assert "rows 3 and 4 are a header of two rows" in said
+    assert list(data.columns) == ["firm", "first", "second"]

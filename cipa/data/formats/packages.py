@@ -68,18 +68,25 @@ def read_spss(path: Path, *, encoding: str | None) -> Read:
 def read_parquet(path: Path) -> Read:
     """Read a parquet file."""
     try:
-        table = _with_index(pd.read_parquet(path))
+        table = pd.read_parquet(path)
         words = {name: object for name, kind in table.dtypes.items() if isinstance(kind, pd.StringDtype)}
-        return Read(table=table.astype(words) if words and table.columns.is_unique else table)
+        plain = table.astype(words) if words and table.columns.is_unique else table
     except ImportError as problem:
         raise without_pyarrow(path) from problem
     except (ArrowException, *_BROKEN) as problem:
         raise damaged(path, expected="a Parquet file (.parquet)", problem=problem) from problem
+    return Read(table=_with_index(plain, path=path))
 
 
-def _with_index(table: pd.DataFrame) -> pd.DataFrame:
+def _with_index(table: pd.DataFrame, *, path: Path) -> pd.DataFrame:
     """The table with an index that has a name, as pandas stores one, as its first columns."""
     named = [level for level, name in enumerate(table.index.names) if name is not None]
+    twice = [name for name in table.index.names if name is not None and name in table.columns]
+    if twice:
+        raise DataError(
+            f"'{path.name}': the name '{twice[0]}' stands over the index and over a column. Which one a model means is not "
+            "decided: rename one of them."
+        )
     return table.reset_index(level=named) if named else table
 
 

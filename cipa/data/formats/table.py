@@ -125,6 +125,8 @@ def header_of(rows: Sequence[Sequence[Any]], *, file: str, lines: Sequence[int] 
         )
     raw = merged or [str(_plain(cell)) for cell in top]
     names = [name.strip().strip(_INVISIBLE).strip() for name in raw]
+    if len(names) > 1 and all(is_number(name) for name in names):
+        notes.append(Note(text=EN("file.numbers_as_names", names=tuple(names), row=line[first]), serious=True))
     blank = [name for name, written in zip(names, raw, strict=True) if name != written]
     if blank:
         notes.append(Note(text=EN("file.blanks", names=tuple(blank))))
@@ -220,7 +222,7 @@ def _merged(rows: Sequence[Sequence[Any]]) -> list[str]:
         return []
     upper, lower, case = rows[0], rows[1], rows[2]
     words = [position for position, cell in enumerate(lower) if _filled(cell)]
-    alone = sum(map(_filled, upper)) < 2 and len(words) == len(lower)  # a title above a row of names
+    alone = sum(map(_filled, upper)) < 2 and words[:1] == [0]  # a title above a row of names
     if alone or len(lower) != len(upper) or not words or any(is_number(lower[position]) for position in words):
         return []
     if not any(is_number(case[position]) for position in words if position < len(case)):

@@ -21,6 +21,13 @@ def _titles(*, titles: Sequence[str], row: int) -> str:
     return f"{_quoted(titles, len(titles))} above the table {verb} left out; the names stand in row {row}."
 
 
+def _numbers_as_names(*, names: Sequence[str], row: int) -> str:
+    return (
+        f"the names in row {row} are numbers throughout: {_quoted(names, 5)}. If they are the first case, it is lost: write a "
+        "row of names above it."
+    )
+
+
 def _two_rows(*, first: int, second: int, names: Sequence[str]) -> str:
     joined = _quoted(names, len(names))
     return f"rows {first} and {second} are a header of two rows and were joined into one: {joined}, …."
@@ -115,6 +122,7 @@ def _masked(*, cells: int) -> str:
 FILES: Mapping[str, Template] = {
     "file.titles": _titles,
     "file.two_rows": _two_rows,
+    "file.numbers_as_names": _numbers_as_names,
     "file.blanks": _blanks,
     "file.label_rows": _label_rows,
     "file.row_numbers": "the first column has no name and counts the rows, as pandas and R write it; it was left out.",

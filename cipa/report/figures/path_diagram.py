@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cipa.errors import InferenceError, SpecificationError, public
+from cipa.errors import DataError, InferenceError, SpecificationError, public
 from cipa.language.en import EN
 from cipa.language.speech import Language
 from cipa.report.figures import svg
@@ -41,6 +41,7 @@ class PathDiagram:
     alt: str
     note: str
 
+    @public
     def save(self, path: str | Path) -> Path:
         """Write the file that the suffix of `path` names: .svg, .pdf, or .png (300 dots per inch).
 
@@ -48,6 +49,8 @@ class PathDiagram:
         ------
         SpecificationError
             For another suffix.
+        DataError
+            For a folder that is not there.
         """
         target = Path(path)
         suffix = target.suffix.lower()
@@ -55,6 +58,11 @@ class PathDiagram:
             raise SpecificationError(
                 f"PathDiagram.save: '{target.name}' names no kind of picture that is written here, and a file whose content is "
                 f"not what its name says opens nowhere. End it with {', '.join(SUFFIXES)}."
+            )
+        if not target.parent.is_dir():
+            raise DataError(
+                f"PathDiagram.save: there is no folder '{target.parent}' to write '{target.name}' to. Nothing is created by a "
+                "slip of the pen: make the folder first, or write elsewhere."
             )
         content = self.svg.encode() if suffix == ".svg" else render_picture(self.svg, "png" if suffix == ".png" else "pdf")
         target.write_bytes(content)

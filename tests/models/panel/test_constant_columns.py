@@ -63,3 +63,25 @@ def test_an_outcome_that_a_regressor_gives_exactly_is_said(right: str) -> None:
 def test_an_ordinary_fit_is_not_called_exact() -> None:
     fit = ci.Panel("inv ~ value + capital", **KEYS).fit(GRUNFELD)
     assert "exact" not in [notice.code for notice in fit.notices]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 5.0, -3e9])
+@pytest.mark.parametrize("method", ["pooled", "within", "between", "random", "mundlak", "first_difference"])
+def test_a_constant_outcome_is_refused_by_every_method(value: float, method: str) -> None:
+    with pytest.raises(ci.DataError, match="the outcome 'inv' is constant in the estimation sample"):
+        ci.Panel("inv ~ value", method=method, **KEYS).fit(GRUNFELD.assign(inv=value))
+
+
+def test_an_outcome_that_a_method_makes_constant_is_refused() -> None:
+    trend = GRUNFELD.assign(inv=GRUNFELD.year * 2.0)
+    for method, said in (("first_difference", "first difference"), ("between", "between")):
+        with pytest.raises(ci.DataError, match=f"'inv' is the same in every row of the {said} regression"):
+            ci.Panel("inv ~ value", method=method, **KEYS).fit(trend)
+    with pytest.raises(ci.DataError, match="the outcome 'inv' is constant"):
+        ci.OLS("inv ~ value").fit(GRUNFELD.assign(inv=1.0))
+
+
+def test_both_effects_by_one_word() -> None:
+    word, listed = (ci.Panel("inv ~ value", effects=effects, **KEYS).fit(GRUNFELD) for effects in ("both", ("entity", "time")))
+    assert word.model.effects == ("entity", "time")
+    assert word.estimates["inv ~ value"].estimate == listed.estimates["inv ~ value"].estimate

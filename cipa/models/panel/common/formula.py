@@ -21,6 +21,7 @@ from itertools import product
 
 from cipa.errors import SpecificationError, did_you_mean
 from cipa.models.panel.common.atoms import SHIFTS, Atom, Call, Column, Formula, Product, term_name
+from cipa.study.tokens import lookalike
 
 FUNCTIONS = {
     "log": "natural logarithm",
@@ -92,7 +93,8 @@ class _Parser:
             if match is None:
                 self.tokens.append(_Token("bad", text[place], place))
                 raise self.refuse(
-                    f"the character {text[place]!r} has no meaning in a formula. Write a name with other characters in "
+                    lookalike(text[place:])
+                    or f"the character {text[place]!r} has no meaning in a formula. Write a name with other characters in "
                     "backticks: `R&D (%)`.",
                     at=place,
                 )

@@ -151,8 +151,9 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     nobs, k = X.shape
     if nobs <= k:
         raise IdentificationError(
-            f"The regression has {nobs} rows for {k} parameters ({', '.join(names[:6])}{', …' if k > 6 else ''}). With no more "
-            "rows than parameters every outcome is fitted exactly. Use fewer regressors, or data with more rows."
+            f"The regression has {nobs} row{'s' if nobs > 1 else ''} for {k} parameter{'s' if k > 1 else ''} "
+            f"({', '.join(names[:6])}{', …' if k > 6 else ''}). With no more rows than parameters every outcome is fitted "
+            "exactly. Use fewer regressors, or data with more rows."
         )
     factored, _, _, info = lapack.dgeqrf(X)
     assert info == 0
@@ -160,9 +161,6 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
     intercept = np.zeros(k, dtype=bool) if constant is None else constant
     flat = (spread == 0) & ~intercept  # a constant; without an intercept it may be the one, and is judged by its length
     reference = np.where(intercept, nobs, np.where(flat, (X**2).sum(axis=0), spread))
-    flat = flat & intercept.any()
-    if flat.any():
-        raise _constant(names[int(np.flatnonzero(flat)[0])])
     weak = np.flatnonzero(R.diagonal() ** 2 < COLLINEAR * reference)
     if weak.size:
         raise _collinear(R, int(weak[0]), names)
@@ -172,7 +170,7 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
 def _refuse_steady(X: Array, centred: Array, names: Sequence[str]) -> None:
     """Refuse a column that is constant, or of which rounding decides how it varies about the constant."""
     size, left = (np.sqrt(np.einsum("ij,ij->j", columns, columns) / len(X)) for columns in (X, centred))
-    for j in map(int, np.flatnonzero(left < STEADY * size)):
+    for j in map(int, np.flatnonzero(left <= STEADY * size)):
         if left[j] <= _ROUNDING * size[j]:
             raise _constant(names[j])
         raise IdentificationError(
@@ -200,13 +198,6 @@ def _collinear(R: Array, position: int, names: Sequence[str]) -> IdentificationE
     return IdentificationError(
         f"'{names[position]}' is collinear: it is a linear combination of {', '.join(others)}. Their separate effects are not"
         " identified (the data would fit equally well with any share for each). Drop one of them."
-    )
-
-
-def _constant(name: str) -> IdentificationError:
-    return IdentificationError(
-        f"'{name}' is constant in the estimation sample. A regressor without variation has no effect to estimate beside the "
-        "constant: drop it, or check how the column was read."
     )
 
 

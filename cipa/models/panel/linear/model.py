@@ -22,7 +22,7 @@ from cipa.models.panel.linear.covariance import KINDS
 from cipa.models.panel.linear.fit import METHODS, PanelFit, assemble
 from cipa.models.panel.linear.least_squares import Solution, least_squares, two_stage
 from cipa.models.panel.linear.random import random_effects
-from cipa.models.panel.linear.transform import Transformed, between, first_difference, pooled, within
+from cipa.models.panel.linear.transform import Transformed, between, first_difference, pooled, refuse_flat, within
 from cipa.results.covariance import as_vcov
 from cipa.results.vcov import VCov
 from cipa.terms import Term
@@ -40,7 +40,7 @@ class Panel:
     formula : str
         "log(y) ~ x*z + lag(x) + i(year) + [w ~ instrument]": a closed grammar (`cipa.models.panel.common.formula`).
     method : {"within", "pooled", "between", "random", "first_difference", "mundlak"}
-    effects : sequence of {"entity", "time"}
+    effects : sequence of {"entity", "time"}, or "both"
         Which effects "within" sweeps out, "random" draws, "between" averages over. Ignored by the other methods.
     entity, time : str, optional
         The panel keys; taken from the Dataset's roles when not given. Pooled models need none: without keys the data are a
@@ -82,6 +82,8 @@ class Panel:
         for name in ("effects", "absorb"):
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        if self.effects == ("both",):
+            object.__setattr__(self, "effects", ("entity", "time"))
         for effect in self.effects:
             one_of(effect, ("entity", "time"), what="effects", where=where)
         object.__setattr__(self, "vcov", as_vcov(self.vcov, kinds=KINDS, where=where))
@@ -166,6 +168,13 @@ class Panel:
 
     def transform(self, design: Design) -> Transformed:
         """The columns of the regression that the method runs."""
+        refuse_flat(design.response, design)
+        found = self._transformed(design)
+        root = 1.0 if found.root_weights is None else found.root_weights
+        refuse_flat(found.y / root, design, after=f"of the {self.method.replace('_', ' ')} regression")
+        return found
+
+    def _transformed(self, design: Design) -> Transformed:
         if self.method == "pooled":
             return pooled(design)
         if self.method == "within":

@@ -31,6 +31,8 @@ from cipa.terms import Term
 
 CONSTANT = "the constant"
 
+_FLAT = 1e-14  # range of an outcome over its size that is rounding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformed:
@@ -331,6 +333,17 @@ def refuse_unconverged(found: Absorbed, words: str) -> None:
             " weakly to separate them, and every estimate would be off. Drop entities that are seen in one combination only, or "
             "one set of effects."
         )
+
+
+def refuse_flat(values: Array, design: Design, *, after: str = "") -> None:
+    """Refuse an outcome (m,) that is the same in every row, as it is or `after` what the method does to it."""
+    if np.ptp(values) > _FLAT * np.abs(values).max():
+        return
+    why = f"is the same in every row {after}" if after else "is constant in the estimation sample"
+    raise DataError(
+        f"{design.data.name}: the outcome '{design.response_name}' {why}. There is nothing to explain. Check the column, or "
+        "take another method."
+    )
 
 
 def _refuse_no_outcome(design: Design, before: float, after: float, words: str) -> None:

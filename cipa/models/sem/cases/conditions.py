@@ -53,9 +53,9 @@ def refuse_few(values: Array, variables: Sequence[str], *, place: str) -> None:
     n, p = values.shape
     if n <= p:
         raise DataError(
-            f"{n} cases{place} for {p} observed variables: the sample covariance matrix is singular, and maximum likelihood is "
-            "not"
-            f' defined. More than {p} cases are needed; use fewer variables, or missing="fiml" if cases were lost to holes.'
+            f"{n} case{'s' if n > 1 else ''}{place} for {p} observed variables: the sample covariance matrix is singular, and "
+            f'maximum likelihood is not defined. More than {p} cases are needed; use fewer variables, or missing="fiml" if cases '
+            "were lost to holes."
         )
 
 

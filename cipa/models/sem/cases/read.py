@@ -154,6 +154,8 @@ def _group_sample(
     clusters: IntArray | None = None,
 ) -> GroupSample:  # fmt: skip
     place = f" in group {label}" if label else ""
+    if not len(values):
+        raise DataError("The data have no row, so there is nothing to fit. Check the filter or the join that they come from.")
     if np.isnan(values.sum()):
         holes = np.isnan(values)
         refuse_empty(holes, variables, place=place)

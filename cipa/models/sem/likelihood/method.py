@@ -52,10 +52,16 @@ def _refuse(declaration: Declaration) -> None:
         )
     fourth = given.estimator in ("mlm", "mlmv", "mlmvs") or given.se == "robust_sem" or given.test in SCALED_TESTS[:3]
     if fourth and (given.missing not in ("listwise", *TWO_STAGE) or design):
-        what = f'estimator="{given.estimator}"' if given.estimator != "ml" else "robust_sem and its tests"
+        words = {
+            f'estimator="{given.estimator}"': given.estimator in ("mlm", "mlmv", "mlmvs"),
+            f'se="{given.se}"': given.se == "robust_sem",
+            f'test="{given.test}"': given.test in SCALED_TESTS[:3],
+        }
+        what = " and ".join(word for word, wrong in words.items() if wrong)
+        remedy = f'Leave {what} out: estimator="mlr"' if given.estimator == "mlr" else 'Use estimator="mlr", which'
         raise SpecificationError(
-            f"ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases, and these are not. Use "
-            'estimator="mlr", which is derived for missing values, clusters and weights.'
+            f"ci.SEM: {what} corrects by the fourth moments of complete, independent, unweighted cases, and these are not. "
+            f"{remedy} is derived for missing values, clusters and weights."
         )
     if two_stage and (given.se in ("robust_huber_white", "first_order") or given.test in SCALED_TESTS[3:]):
         raise SpecificationError(

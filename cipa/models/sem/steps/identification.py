@@ -39,7 +39,12 @@ def moment_count(layout: Layout) -> int:
 
 
 def refuse_underidentified(layout: Layout, moments: int) -> None:
-    """The counting rule: no more parameters, less curved equations, than moments."""
+    """The counting rule: no more parameters, less curved equations, than moments; and one at least."""
+    if not layout.npar:
+        raise IdentificationError(
+            "Every parameter of the model is fixed, so that nothing is estimated, and no error or test belongs to it. Leave a "
+            "value out, or free one with NA* (a start value is written start(0.3)*x)."
+        )
     npar = layout.npar - sum(curve.equal for curve in layout.curves)
     if npar > moments:
         raise IdentificationError(

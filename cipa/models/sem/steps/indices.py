@@ -226,7 +226,7 @@ def _absolute(test: Test, groups: Sequence[GroupMoments], *, npar: int, nobs: in
     for name, level in (("cn_05", 0.05), ("cn_01", 0.01)):
         found[name] = float(chdtri(df, level)) / (x / nobs) + 1 if df > 0 and x > 0 else math.nan
     cells = sum(len(group.mean) * (len(group.mean) + 1) // 2 + (len(group.mean) if means else 0) for group in groups)
-    gfi = sum(group.weight * _explained_share(group, means=means) for group in groups)
+    gfi = float(sum(group.weight * _explained_share(group, means=means) for group in groups))
     found["gfi"] = gfi
     found["agfi"] = 1 - cells / df * (1 - gfi) if df > 0 else 1.0
     found["pgfi"] = df / cells * gfi
