@@ -90,6 +90,19 @@ def _chisq(fit: Fit) -> float:
     return fit.statistics["chisq"].value if "chisq" in fit.statistics else -2 * fit.loglik
 
 
+def _distance(fit: Fit) -> float:
+    """The chi-square; below 0 where a model on two levels is likelier than the unrestricted one.
+
+    Covariances between clusters are those of some variables in the unrestricted model, and need not be in the model (a negative
+    variance); the chi-square is then shown as 0, and a difference of two would be short of what the likelihoods differ by.
+    """
+    chisq = _chisq(fit)
+    value = fit.statistics.values_by_name
+    if chisq == 0.0 and "unrestricted.logl" in value:
+        return min(0.0, 2 * (value["unrestricted.logl"] - fit.loglik))
+    return chisq
+
+
 def _information(fit: Fit) -> tuple[float, float]:
     """AIC and BIC; of a regression from its likelihood, all parameters counted but the variance, as fixest."""
     value = fit.statistics.values_by_name
@@ -103,7 +116,7 @@ def _difference(restricted: Fit, general: Fit, method: str) -> tuple[float, floa
     """(difference, df, p) of two neighbours."""
     _refuse_unnested(restricted, general)
     df = restricted.df_resid - general.df_resid
-    gap = _chisq(restricted) - _chisq(general)
+    gap = _distance(restricted) - _distance(general)
     plain = method in ("none", "default") and general.answers.difference is None
     scale, shift = (1.0, 0.0) if plain else difference(restricted, general, df, method)
     gap = scale * gap + shift

@@ -315,3 +315,20 @@ def test_clusters_of_years_are_drawn_where_firms_do_not_matter(options: dict[str
     assert np.isfinite(drawn.draws).all()
     again = ci.bootstrap(firm_fit("y ~ x + z", vcov=ci.clustered("region")), draws=100, seed=1, kind="cluster")
     assert again.failed == 0  # regions hold whole firms
+
+
+@pytest.mark.filterwarnings("ignore::cipa.errors.CipaWarning")
+def test_a_difference_is_that_of_the_likelihoods_where_the_chi_square_is_cut_at_zero() -> None:
+    """A negative variance between clusters makes the model likelier than the unrestricted one, whose covariances are none such."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"g": rng.integers(0, 50, 500)})
+    data["group"] = np.where(data.g < 25, "a", "b")
+    u = rng.normal(size=50)[data.g]
+    data["x"], data["z"] = rng.normal(size=500) + 0.5 * u, rng.normal(size=500)
+    data["y"] = 0.4 * data.x + 0.2 * data.z + u + rng.normal(size=500)
+    data["v"] = 0.5 * data.y + rng.normal(size=500) + 0.3 * u
+    text = "level: 1\ny ~ x + {}z\nv ~ y\nlevel: 2\ny ~~ y\nv ~ y"
+    general, restricted = (ci.SEM(text.format(factor), cluster="g", group="group").fit(data) for factor in ("", "0*"))
+    assert general.statistics["unrestricted.logl"].value < general.loglik
+    found = ci.lr_test(general, restricted).columns["chisq_diff"][1]
+    assert found == pytest.approx(2 * (general.loglik - restricted.loglik), rel=1e-8)
