@@ -68,6 +68,8 @@ EXPLANATIONS = {
     "large and uncertain, whatever they are worth. Free that item (`NA*`) and fix a better one at 1, or use `std_lv=True`.",
     "undetermined": "A parameter has no information at the estimates, such as a path of which only the square counts, estimated "
     "at 0: it has no standard error. Fix it there and compare the fits by ci.lr_test.",
+    "label_is_column": "A name before a star is the label of a coefficient (`y ~ a*x`). This one is also a column of the data "
+    "and is used nowhere else: a product of two variables is written `x:z`.",
     "product_column": "A product of observed variables (`x:z`) was computed case by case, not centred, and used as a column.",
     "binding": "An inequality constraint holds as an equation at the estimates. The p-value of the chi-square is approximate, "
     "because its distribution is then a mixture (Shapiro 1985).",

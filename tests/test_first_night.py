@@ -75,3 +75,11 @@ def test_a_misspelt_public_name_gets_the_nearest_from_python() -> None:
     with pytest.raises(AttributeError) as raised:
         _ = ci.fit_measure
     assert (raised.value.name, raised.value.obj) == ("fit_measure", ci)  # what Python's own suggestion rests on
+
+
+def test_a_star_that_was_meant_as_a_product_is_said() -> None:
+    with pytest.warns(ci.CipaWarning, match=r"x2 is written before a star, and so the label.*write 'x2:x'"):
+        fit = ci.SEM("x1 ~ x2*x3").fit(TESTS)
+    assert [notice.code for notice in fit.notices] == ["label_is_column"]
+    for used in ("x1 ~ a*x3", "x1 ~ x2*x3 + x2*x4", "x1 ~ x2*x3\ntwice := 2*x2", "x1 ~ x2*x3\nx2 > 0"):
+        assert not any(notice.code == "label_is_column" for notice in ci.SEM(used).fit(TESTS).notices)

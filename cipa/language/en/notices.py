@@ -31,6 +31,15 @@ def _read_as_numbers(*, data: str, columns: Sequence[tuple[str, str]]) -> str:
     return f"{data}: {names} holds numbers that are written as text, and only numbers; it is read as numbers."
 
 
+def _label_is_column(*, names: Sequence[str]) -> str:
+    first = names[0]
+    which = f"{', '.join(names)} {'are' if len(names) > 1 else 'is'}"
+    return (
+        f"{which} written before a star, and so the label of a coefficient, which nothing else uses, although the data have such "
+        f"a column: '{first}*x' is x alone. For the product of two variables write '{first}:x', with both of them beside it."
+    )
+
+
 def _product_column(*, names: Sequence[str]) -> str:
     products, were = ("The product", "was") if len(names) == 1 else (f"{len(names)} products", "were")
     return (
@@ -165,6 +174,7 @@ DATA: Mapping[str, Template] = {
         "{nearest} is {correlation:.3f}). Estimates that tell such variables apart are uncertain: look whether one was computed "
         "from the other, or leave one out."
     ),
+    "notice.label_is_column": _label_is_column,
     "notice.product_column": _product_column,
     "notice.read_as_numbers": _read_as_numbers,
     "notice.singletons": (

@@ -11,7 +11,7 @@ from cipa.data.dataset import Dataset, as_dataset
 from cipa.errors import ConvergenceError, IdentificationError, InadmissibleWarning
 from cipa.language.en import EN
 from cipa.models.sem.cases.columns import refuse_names_taken
-from cipa.models.sem.cases.products import with_products
+from cipa.models.sem.cases.products import label_notices, with_products
 from cipa.models.sem.declare.declaration import Declaration
 from cipa.models.sem.declare.options import WEIGHTS
 from cipa.models.sem.fit import Measures, SEMFit
@@ -35,13 +35,14 @@ def estimate(declaration: Declaration, data: Any, *, start: Mapping[str, float] 
     """Declare, read, check, search, describe."""
     method = method_of(declaration)
     refuse_names_taken(declaration.parsed, data)
+    idle = label_notices(declaration, data)
     data, made = with_products(declaration, _columns_used(declaration, data))
     problem = method.problem(declaration, data)
     refuse_underidentified(problem.layout, problem.moments)
     theta = with_user_starts(problem.start, start, problem.layout, problem.names) if start else problem.start
     _refuse_unidentified(method, problem, theta)
     objective, point, solution = _solved(method, problem, theta)
-    fit = _assembled(problem, method, method.outcome(problem, objective, point), solution, made)
+    fit = _assembled(problem, method, method.outcome(problem, objective, point), solution, (*idle, *made))
     announce(fit.notices, category=InadmissibleWarning)
     return fit
 

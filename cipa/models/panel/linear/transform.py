@@ -337,7 +337,7 @@ def refuse_unconverged(found: Absorbed, words: str) -> None:
 
 def refuse_flat(values: Array, design: Design, *, after: str = "") -> None:
     """Refuse an outcome (m,) that is the same in every row, as it is or `after` what the method does to it."""
-    if np.ptp(values) > _FLAT * np.abs(values).max():
+    if len(values) < 2 or np.ptp(values) > _FLAT * np.abs(values).max():
         return
     why = f"is the same in every row {after}" if after else "is constant in the estimation sample"
     raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -25,3 +26,13 @@ def with_products(declaration: Declaration, data: Any) -> tuple[Any, tuple[Notic
     if not made:
         return data, ()
     return dataset.with_columns(columns), (Notice(code="product_column", values={"names": tuple(made)}),)
+
+
+def label_notices(declaration: Declaration, data: Any) -> tuple[Notice, ...]:
+    """A notice on labels that tie and define nothing and are columns of the data: `y ~ x*z` labels z, and is no product."""
+    syntax = declaration.parsed
+    labels = Counter(label for row in syntax.formulas for label in row.modifiers.label if label)
+    used = {name for constraint in syntax.constraints for name in constraint.names}
+    columns = {str(name) for name in getattr(data, "columns", ())}
+    idle = tuple(label for label, count in labels.items() if count == 1 and label not in used and label in columns)
+    return (Notice(code="label_is_column", values={"names": idle}, severity="warning"),) if idle else ()
