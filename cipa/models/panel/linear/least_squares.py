@@ -168,7 +168,12 @@ def _triangle(X: Array, names: Sequence[str], *, spread: Array, constant: Array 
 
 
 def _refuse_steady(X: Array, centred: Array, names: Sequence[str]) -> None:
-    """Refuse a column that is constant, or of which rounding decides how it varies about the constant."""
+    """Refuse a column that is constant, or of which rounding decides how it varies about the constant.
+
+    No more rows than columns are refused as such, afterwards.
+    """
+    if len(X) <= X.shape[1]:
+        return
     size, left = (np.sqrt(np.einsum("ij,ij->j", columns, columns) / len(X)) for columns in (X, centred))
     for j in map(int, np.flatnonzero(left <= STEADY * size)):
         if left[j] <= _ROUNDING * size[j]:

@@ -19,7 +19,8 @@ from cipa.terms import Term
 def implied_spread(fit: SEMFit, name: str, group: str | None = None) -> Spread:
     """Mean and standard deviation of a variable as the model implies them, in a group (the first without `group`).
 
-    On two levels, at the within one. Without a mean structure the model implies no mean of an observed variable: it is that of the sample.
+    On two levels, at the within one. Without a mean structure the model implies no mean of an observed variable: it is that of
+    the sample.
     """
     g = 0 if group is None else fit.group_labels.index(group)
     first = next(b for b in range(len(fit.layout.blocks)) if fit.layout.place(b)[0] == g)
