@@ -32,6 +32,7 @@ from cipa.terms import Term
 CONSTANT = "the constant"
 
 _FLAT = 1e-14  # range of an outcome over its size that is rounding
+_FLAT_OUTCOME = "is constant in the estimation sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,20 +340,20 @@ def refuse_flat(values: Array, design: Design, *, after: str = "") -> None:
     """Refuse an outcome (m,) that is the same in every row, as it is or `after` what the method does to it."""
     if len(values) < 2 or np.ptp(values) > _FLAT * np.abs(values).max():
         return
-    why = f"is the same in every row {after}" if after else "is constant in the estimation sample"
-    raise DataError(
-        f"{design.data.name}: the outcome '{design.response_name}' {why}. There is nothing to explain. Check the column, or "
-        "take another method."
-    )
+    raise _unexplainable(design, f"is the same in every row {after}" if after else _FLAT_OUTCOME, "take another method")
 
 
 def _refuse_no_outcome(design: Design, before: float, after: float, words: str) -> None:
     if after <= ABSORBED * before:
-        why = "is constant in the estimation sample" if before == 0 else f"has no variation left after the {words} are swept out"
-        raise DataError(
-            f"{design.data.name}: the outcome '{design.response_name}' {why}. There is nothing to explain. Check the column, or "
-            "use fewer effects."
-        )
+        why = _FLAT_OUTCOME if before == 0 else f"has no variation left after the {words} are swept out"
+        raise _unexplainable(design, why, "use fewer effects")
+
+
+def _unexplainable(design: Design, why: str, advice: str) -> DataError:
+    return DataError(
+        f"{design.data.name}: the outcome '{design.response_name}' {why}. There is nothing to explain. Check the column, or "
+        f"{advice}."
+    )
 
 
 def _rank_notice(found: Absorbed, effects: Sequence[Effect]) -> tuple[Notice, ...]:
