@@ -231,7 +231,7 @@ def _line(fit: Fit, main: Term, products: Sequence[Term], *, by: str) -> Slope:
 
 def _moderates(term: Term, main: Term) -> bool:
     parts = term.rhs.split(":")
-    return term.op == "~" and term.lhs == main.lhs and term.group == main.group and len(parts) > 1 and main.rhs in parts
+    return _of_equation(term, main) and len(parts) > 1 and main.rhs in parts
 
 
 def _partners(term: Term, main: Term) -> tuple[str, ...]:

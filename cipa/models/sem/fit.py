@@ -13,7 +13,7 @@ from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.options import Recipe
 from cipa.models.sem.problem import Objective, Point
 from cipa.models.sem.steps.standardize import explained_variance
-from cipa.models.sem.steps.table import residual_matrices, standardized_table
+from cipa.models.sem.steps.table import residual_matrices, standardized_table, where
 from cipa.numerics.algebra.linalg import Array
 from cipa.results.estimates import Estimates
 from cipa.results.fit import Fit
@@ -57,8 +57,7 @@ class SEMFit(Fit):
     @property
     def block_labels(self) -> tuple[tuple[str | None, str | None], ...]:
         """The group of each block of the layout, None where there is one, and its level, None where there is one."""
-        groups = self.group_labels if len(self.group_labels) > 1 else (None,)
-        return tuple((groups[group], level) for group, level in map(self.layout.place, range(len(self.layout.blocks))))
+        return tuple(where(self.layout, self.group_labels, block) for block in range(len(self.layout.blocks)))
 
     @property
     def latent(self) -> tuple[str, ...]:

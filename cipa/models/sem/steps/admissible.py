@@ -11,6 +11,7 @@ from cipa.models.sem.declare.layout import Layout
 from cipa.models.sem.declare.parameters import Parameter
 from cipa.models.sem.problem import Point
 from cipa.models.sem.steps.identification import natural_units
+from cipa.models.sem.steps.table import where
 from cipa.numerics.algebra.linalg import Array, cholesky_or_none
 from cipa.numerics.moments.ram import Implied
 from cipa.results.estimates import Estimates
@@ -45,7 +46,7 @@ def _negative_variances(layout: Layout, labels: Sequence[str], estimates: Estima
     for position, row in enumerate(layout.rows):
         estimate = estimates.rows[position].estimate
         if row.op == "~~" and row.lhs == row.rhs and (row.free or _follows(layout, row)) and estimate < 0:
-            group, level = _where(layout, labels, row.block)
+            group, level = where(layout, labels, row.block)
             values = {
                 "variable": row.lhs, "residual": row.lhs in layout.blocks[row.block].observed, "group": group, "level": level,
                 "estimate": estimate, "error": errors[position] if row.free else None,
@@ -78,7 +79,7 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         unsure = abs(estimates.rows[best].estimate) < _Z * errors[best] and sizes[markers[0]] < sizes[best] / 2
         if not (unsure or sizes[markers[0]] < _WEAK):
             continue
-        group, level = _where(layout, labels, g)
+        group, level = where(layout, labels, g)
         values = {
             "construct": construct, "group": group, "level": level, "item": layout.rows[markers[0]].rhs,
             "loading": sizes[markers[0]], "other": layout.rows[best].rhs, "estimate": estimates.rows[best].estimate,
@@ -86,12 +87,6 @@ def _weak_markers(layout: Layout, labels: Sequence[str], estimates: Estimates, e
         }  # fmt: skip
         notices.append(Notice(code="weak_marker", values=values))
     return notices
-
-
-def _where(layout: Layout, labels: Sequence[str], block: int) -> tuple[str | None, str | None]:
-    """Group and level of a block, where there are several."""
-    group, level = layout.place(block)
-    return labels[group] if len(labels) > 1 else None, level
 
 
 def _size(standardized: float | None) -> float:
@@ -119,7 +114,7 @@ def _latent_covariances(layout: Layout, labels: Sequence[str], point: Point) -> 
         p = len(block.observed)
         smallest = _smallest_eigenvalue(moments.T[p:, p:])
         if smallest < -1e-8:
-            group, level = _where(layout, labels, g)
+            group, level = where(layout, labels, g)
             values = {
                 "group": group, "level": level, "smallest": smallest, "variables": tuple(block.variables[p:]),
             }  # fmt: skip

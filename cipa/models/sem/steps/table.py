@@ -121,6 +121,12 @@ def delta_errors(slopes: Array, vcov: Array) -> Array:
     return np.asarray(np.sqrt(np.maximum(((slopes @ vcov) * slopes).sum(axis=1), 0.0)))
 
 
+def where(layout: Layout, labels: Sequence[str], block: int) -> tuple[str | None, str | None]:
+    """Group and level of a block, None where there is one of them."""
+    group, level = layout.place(block)
+    return labels[group] if len(labels) > 1 else None, level
+
+
 def _rows(layout: Layout, labels: Sequence[str], constraints: Sequence[Constraint]) -> tuple[list[Term], list[str], list[Status]]:
     terms = [row.term(labels) for row in layout.rows]
     names = [row.label for row in layout.rows]
